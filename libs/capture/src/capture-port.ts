@@ -1,0 +1,100 @@
+import { type Epoch, type OutboxEvent, type Position } from '@millrace/events';
+
+/**
+ * What one poll returned, after the ledger in memory has taken it in. The positions of rows that the route does not
+ * want are in `rowCount` only: they are settled with the page.
+ */
+export interface CapturedPage {
+  /** 1, 2, 3 ... within one claim; pages are settled in this order. */
+  readonly number: number;
+  /** Wanted events, by position, earliest first. */
+  readonly events: readonly OutboxEvent[];
+  /** All rows read, wanted or not. */
+  readonly rowCount: number;
+  /** Bytes of the payloads and headers of `events`. */
+  readonly bytes: number;
+  /** Cut by the row or byte limit: there is more to read at once. */
+  readonly isFull: boolean;
+  /** True when the ledger changed: rows were read or gaps died. A page without change need not be settled. */
+  readonly isChanged: boolean;
+}
+
+/** What a ledger write told: the route's state on the database's side. */
+export interface SettleResult {
+  readonly isPaused: boolean;
+}
+
+/** The numbers that metrics and the admin API show. */
+export interface CaptureStatus {
+  readonly low: Position;
+  readonly high: Position;
+  readonly gapRanges: number;
+  /** The highest position that the sequence has given out, as last read. */
+  readonly lastPosition: Position;
+  /** Set while `high` waits because there are too many gaps: who holds them open (pid, age, application). */
+  readonly gapHolder: string | null;
+  readonly pages: number;
+  readonly gapsDied: number;
+}
+
+/**
+ * How a claimed route learns of new rows and records what it has settled.
+ *
+ * Order: for two events of one key written under the aggregate's lock, the earlier comes in the same or an earlier
+ * page and before the later one. Loss: a committed row is handed out at least once per claim unless it was settled.
+ * `nextPage` and `settle` may overlap each other but neither may overlap itself.
+ */
+export interface CapturePort {
+  /**
+   * One poll. Returns only what is flushed to the producer's disk. Throws `CaptureError`; after an error the claim is
+   * given up and taken anew (nothing that was handed out and not settled is lost: it comes again).
+   */
+  nextPage(): Promise<CapturedPage>;
+  /** Writes the ledger as it was after `page`, in one statement, guarded by the epoch; renews the lease. */
+  settle(page: CapturedPage): Promise<SettleResult>;
+  /** Renews the lease only. Throws `CaptureError` `fenced` when another owner has the route. */
+  renew(): Promise<SettleResult>;
+  status(): CaptureStatus;
+  /** Gives the lease back when it is still ours, and closes the connections. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Where a new route begins (only used when the ledger has no row of the route). */
+export type StartFrom =
+  { readonly kind: 'earliest' } | { readonly kind: 'now' } | { readonly kind: 'position'; readonly position: Position };
+
+/** The answer to a request for a route. */
+export type ClaimResult =
+  | { readonly kind: 'claimed'; readonly epoch: Epoch; readonly isPaused: boolean; readonly capture: CapturePort }
+  | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number };
+
+/** A source as the engine sees it: routes are claimed from it. */
+export interface SourcePort {
+  readonly name: string;
+  /**
+   * Asks for the route on the database's clock; at most one claim of a route is valid at a time. `ttlMs` is the life
+   * of the lease; every `settle` and `renew` extends it by `ttlMs` from the moment the database executes it.
+   * Throws `CaptureError`.
+   */
+  claim(request: ClaimRequest): Promise<ClaimResult>;
+  /** Sets or clears the pause mark of a route and writes the audit row in the same statement. */
+  setPaused(request: PauseRequest): Promise<void>;
+}
+
+/** Who asks for which route. */
+export interface ClaimRequest {
+  readonly route: string;
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly from: StartFrom;
+  /** Wanted aggregate types; `null` wants all. Others are settled unsent. */
+  readonly aggregateTypes: readonly string[] | null;
+}
+
+/** Who pauses or resumes which route, and why. */
+export interface PauseRequest {
+  readonly route: string;
+  readonly isPaused: boolean;
+  readonly actor: string;
+  readonly reason: string | null;
+}

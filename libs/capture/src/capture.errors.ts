@@ -1,0 +1,49 @@
+/** The closed list of what can go wrong between the relay and a source. */
+export type CaptureErrorCode =
+  | 'database_unavailable'
+  | 'database_url_invalid'
+  | 'authentication_failed'
+  | 'not_authorised'
+  | 'not_primary'
+  | 'schema_missing'
+  | 'schema_too_old'
+  | 'schema_too_new'
+  | 'sequence_undisciplined'
+  | 'sequence_behind'
+  | 'identity_changed'
+  | 'fenced'
+  | 'internal';
+
+/** What the engine does about an error: ask for the route again after a wait, or stop it until a person acts. */
+export type CaptureDisposition = 'retry' | 'reclaim' | 'stop';
+
+const DISPOSITION: Readonly<Record<CaptureErrorCode, CaptureDisposition>> = {
+  database_unavailable: 'retry',
+  database_url_invalid: 'stop',
+  authentication_failed: 'retry',
+  not_authorised: 'retry',
+  not_primary: 'retry',
+  schema_missing: 'retry',
+  schema_too_old: 'retry',
+  schema_too_new: 'stop',
+  sequence_undisciplined: 'stop',
+  sequence_behind: 'stop',
+  identity_changed: 'stop',
+  fenced: 'reclaim',
+  internal: 'retry',
+};
+
+/** The one error of this lib. `message` is a sentence for an operator: what is wrong and what to do; no payload, no secret. */
+export class CaptureError extends Error {
+  override readonly name = 'CaptureError';
+  readonly disposition: CaptureDisposition;
+
+  constructor(
+    readonly code: CaptureErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options);
+    this.disposition = DISPOSITION[code];
+  }
+}

@@ -1,0 +1,2 @@
+export type { Migration } from './migration.js';
+export { MIGRATIONS, SCHEMA_VERSION } from './migrations.js';
