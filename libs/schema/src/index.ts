@@ -1,2 +1,6 @@
 export type { Migration } from './migration.js';
 export { MIGRATIONS, SCHEMA_VERSION } from './migrations.js';
+export { requireSchema } from './require-schema.js';
+export type { SchemaQuery } from './require-schema.js';
+export { SchemaError } from './schema.errors.js';
+export type { SchemaErrorCode } from './schema.errors.js';
