@@ -1,8 +1,12 @@
+/** Name and value of a header. Share one Buffer per name, and per value that repeats: nothing below changes them. */
+export type SinkHeader = readonly [name: Buffer, value: Buffer];
+
 /** One record for a sink: bytes only, so that no client can print, parse or reinterpret a value. */
 export interface SinkRecord {
   readonly key: Buffer;
   readonly value: Buffer;
-  readonly headers: ReadonlyMap<Buffer, Buffer>;
+  /** In the order in which they go on the wire. */
+  readonly headers: readonly SinkHeader[];
 }
 
 /** One ordered stream of a sink; at most one send of it may be in flight. For Kafka: a partition of a topic. */
