@@ -1,3 +1,5 @@
+export { migrate, printMigration } from './migrate.js';
+export type { MigrateOptions, MigrateResult, MigrationClient, MigrationTarget } from './migrate.js';
 export type { Migration } from './migration.js';
 export { MIGRATIONS, SCHEMA_VERSION } from './migrations.js';
 export { requireSchema } from './require-schema.js';

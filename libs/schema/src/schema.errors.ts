@@ -11,6 +11,7 @@ export type SchemaErrorCode =
   | 'not_authorised'
   | 'lock_not_available'
   | 'not_primary'
+  | 'server_unsupported'
   | 'internal';
 
 /** The one error of this lib. `message` is a sentence for an operator: what is wrong and what to run; no secret. */

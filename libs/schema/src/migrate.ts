@@ -1,0 +1,220 @@
+import pg from 'pg';
+import { MIGRATION_LOCK, READ_HISTORY } from './history.sql.js';
+import { type Migration } from './migration.js';
+import { SCHEMA_VERSION } from './migrations.js';
+import { type AppliedStep, pendingSteps, scriptSql, stepSql } from './plan.js';
+import { readSchemaVersion } from './require-schema.js';
+import { CREATE_ROLES, GRANTS, MISSING_ROLES } from './roles.sql.js';
+import { SchemaError } from './schema.errors.js';
+import { toConnectError, toSchemaError } from './sql-error.js';
+
+/** What `migrate` needs of a connection; a `pg` client fits. It must be in no transaction. */
+export interface MigrationClient {
+  query(sql: string): Promise<{ readonly rows: readonly unknown[] }>;
+}
+
+/** Where to migrate: an URL (a connection is opened and closed) or an open connection of the caller's. */
+export type MigrationTarget = { readonly databaseUrl: string } | { readonly client: MigrationClient };
+
+/** How many leaves to make ahead (default 10), and of how many positions each (default 1,000,000; small in tests). */
+export interface MigrateOptions {
+  readonly leavesAhead?: number;
+  readonly leafWidth?: number;
+}
+
+/** What a run did. `notices` are sentences for the operator about what could not be done and is not fatal. */
+export interface MigrateResult {
+  readonly version: number;
+  readonly applied: readonly { readonly version: number; readonly name: string }[];
+  readonly leavesAhead: number;
+  readonly notices: readonly string[];
+}
+
+const DEFAULT_LEAVES_AHEAD = 10;
+const LEAF_ATTEMPTS = 10;
+const LEAF_RETRY_MS = 100;
+const OLDEST_SERVER = 150_000;
+
+/**
+ * Brings schema `millrace` of one database to this release's version; repeatable, and safe when several run at once.
+ * Each step is one transaction under an advisory lock and a `lock_timeout`, so a failure leaves whole steps only. Then
+ * group roles, grants and leaves are completed, also when no step was pending. Throws `SchemaError`; a database that
+ * is newer, or in which a step was applied with another text, is not touched.
+ */
+export async function migrate(target: MigrationTarget, options: MigrateOptions = {}): Promise<MigrateResult> {
+  return await withClient(target, async (client) => {
+    await requireServer(client);
+    const applied = (await applySteps(client)).map(({ version, name }) => ({ version, name }));
+    await client.query(CREATE_ROLES);
+    await inTransaction(client, async () => {
+      await client.query(GRANTS);
+    });
+    const wanted = options.leavesAhead ?? DEFAULT_LEAVES_AHEAD;
+    const leavesAhead = await makeLeaves(client, wanted, options.leafWidth);
+    const notices = await roleNotices(client);
+    if (leavesAhead < wanted) {
+      notices.push(
+        `Only ${leavesAhead} of ${wanted} outbox leaves lie ahead: an open transaction holds the default partition. ` +
+          'The relay goes on trying; or run this again.',
+      );
+    }
+    return { version: SCHEMA_VERSION, applied, leavesAhead, notices };
+  });
+}
+
+/** The script of what `migrate` would run on this database, or on an empty one without a target; changes nothing. */
+export async function printMigration(target: MigrationTarget | null, options: MigrateOptions = {}): Promise<string> {
+  const leavesAhead = options.leavesAhead ?? DEFAULT_LEAVES_AHEAD;
+  if (target === null) {
+    return scriptSql(pendingSteps([]), leavesAhead);
+  }
+  return await withClient(target, async (client) => scriptSql(await readPending(client), leavesAhead));
+}
+
+async function withClient<T>(target: MigrationTarget, run: (client: MigrationClient) => Promise<T>): Promise<T> {
+  if ('client' in target) {
+    return await run(target.client).catch((error: unknown) => {
+      throw toSchemaError(error);
+    });
+  }
+  const client = connectionTo(target.databaseUrl);
+  try {
+    await client.connect().catch((error: unknown) => {
+      throw toConnectError(error);
+    });
+    return await run(client);
+  } catch (error) {
+    throw toSchemaError(error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+function connectionTo(databaseUrl: string): pg.Client {
+  if (!/^postgres(ql)?:\/\//.test(databaseUrl)) {
+    throw new SchemaError(
+      'database_url_invalid',
+      'The database URL must have the form postgres://user:password@host:port/database.',
+    );
+  }
+  try {
+    const client = new pg.Client({
+      connectionString: databaseUrl,
+      application_name: 'millrace migrate',
+      connectionTimeoutMillis: 10_000,
+    });
+    // a connection that breaks between two queries is told by the next query
+    client.on('error', () => undefined);
+    return client;
+  } catch {
+    // the cause is left out: a URL parser's message quotes the URL, password included
+    throw new SchemaError(
+      'database_url_invalid',
+      'The database URL cannot be parsed. Percent-encode special characters in user and password ' +
+        '(for example @ as %40); the form is postgres://user:password@host:port/database.',
+    );
+  }
+}
+
+async function requireServer(client: MigrationClient): Promise<void> {
+  const { rows } = await client.query(
+    `select 1 where current_setting('server_version_num')::integer >= ${OLDEST_SERVER}`,
+  );
+  if (rows.length === 0) {
+    throw new SchemaError('server_unsupported', 'Millrace needs PostgreSQL 15 or newer. Upgrade the server first.');
+  }
+}
+
+/** One transaction per step; what another run applied meanwhile is seen under the lock and not done again. */
+async function applySteps(client: MigrationClient): Promise<readonly Migration[]> {
+  const applied: Migration[] = [];
+  for (let turn = 0; turn < SCHEMA_VERSION; turn++) {
+    const step = await inTransaction(client, async () => {
+      const [next] = await readPending(client);
+      if (next !== undefined) {
+        await client.query(stepSql(next));
+      }
+      return next;
+    });
+    if (step === undefined) {
+      break;
+    }
+    applied.push(step);
+  }
+  return applied;
+}
+
+async function readPending(client: MigrationClient): Promise<readonly Migration[]> {
+  const version = await readSchemaVersion((sql) => client.query(sql));
+  if (version === 0) {
+    return pendingSteps([]);
+  }
+  const { rows } = await client.query(READ_HISTORY);
+  return pendingSteps(rows.map(toAppliedStep));
+}
+
+async function inTransaction<T>(client: MigrationClient, run: () => Promise<T>): Promise<T> {
+  await client.query('begin');
+  try {
+    await client.query(`set local lock_timeout = '10s'`);
+    await client.query(MIGRATION_LOCK);
+    const result = await run();
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    // the first error is the one to tell; a connection that is gone has rolled back by itself
+    await client.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function makeLeaves(client: MigrationClient, wanted: number, width: number | undefined): Promise<number> {
+  const args = width === undefined ? String(wanted) : `${wanted}, ${width}`;
+  let ahead = 0;
+  for (let attempt = 1; attempt <= LEAF_ATTEMPTS; attempt++) {
+    const { rows } = await client.query(`select millrace.ensure_leaves(${args}) as ahead`);
+    ahead = numberField(rows[0], 'ahead');
+    if (ahead >= wanted) {
+      break;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LEAF_RETRY_MS));
+  }
+  return ahead;
+}
+
+async function roleNotices(client: MigrationClient): Promise<string[]> {
+  const { rows } = await client.query(MISSING_ROLES);
+  return rows.map(
+    (row) =>
+      `Role ${textField(row, 'name')} does not exist and this user may not create roles. ` +
+      `Ask a DBA to run "create role ${textField(row, 'name')} nologin", then run this again for its grants.`,
+  );
+}
+
+function toAppliedStep(row: unknown): AppliedStep {
+  return {
+    version: numberField(row, 'version'),
+    name: textField(row, 'name'),
+    checksum: textField(row, 'checksum'),
+  };
+}
+
+function field(row: unknown, name: string): unknown {
+  return typeof row === 'object' && row !== null ? Object.getOwnPropertyDescriptor(row, name)?.value : undefined;
+}
+
+function numberField(row: unknown, name: string): number {
+  const value = field(row, name);
+  if (typeof value !== 'number') {
+    throw new SchemaError('internal', `A row of schema millrace has no numeric ${name}.`);
+  }
+  return value;
+}
+
+function textField(row: unknown, name: string): string {
+  const value = field(row, name);
+  if (typeof value !== 'string') {
+    throw new SchemaError('internal', `A row of schema millrace has no text ${name}.`);
+  }
+  return value;
+}

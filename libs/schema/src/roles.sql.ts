@@ -1,0 +1,67 @@
+/** The group roles that grants are given to; login roles become their members. The owner is the role that migrates. */
+export const GROUP_ROLES = ['millrace_producer', 'millrace_relay', 'millrace_consumer'] as const;
+
+/**
+ * Roles belong to the cluster: another database's migration may make the same one at this moment, and the migrating
+ * role may lack CREATEROLE. Neither is an error; the caller looks at what is there afterwards.
+ */
+export const CREATE_ROLES = `do $roles$
+declare
+  wanted text;
+begin
+  foreach wanted in array array['${GROUP_ROLES.join("', '")}'] loop
+    if to_regrole(wanted) is null then
+      begin
+        execute format('create role %I nologin', wanted);
+      exception when duplicate_object or unique_violation or insufficient_privilege then
+        null;
+      end;
+    end if;
+  end loop;
+end
+$roles$;`;
+
+export const MISSING_ROLES = `
+select r.name from unnest(array['${GROUP_ROLES.join("', '")}']) as r (name) where to_regrole(r.name) is null`;
+
+/**
+ * Repeatable, so that roles made later by a DBA get their rights at the next run. A producer may not set `position`
+ * (a supplied one below the ledger would never be read) nor `occurred_at`, and reads back what RETURNING needs.
+ */
+export const GRANTS = `do $grants$
+declare
+  leaf regclass;
+begin
+  revoke all on schema millrace from public;
+  revoke all on all tables in schema millrace from public;
+  revoke all on all sequences in schema millrace from public;
+  revoke all on all functions in schema millrace from public;
+
+  if to_regrole('millrace_producer') is not null then
+    grant usage on schema millrace to millrace_producer;
+    grant insert (id, aggregatetype, aggregateid, type, aggregateversion, schemaversion, payload, headers)
+      on millrace.outbox to millrace_producer;
+    grant select (position, id) on millrace.outbox to millrace_producer;
+    grant usage on sequence millrace.position to millrace_producer;
+    grant select on millrace.migration to millrace_producer;
+  end if;
+
+  if to_regrole('millrace_relay') is not null then
+    grant usage on schema millrace to millrace_relay;
+    grant select on millrace.outbox, millrace.outbox_default, millrace.outbox_leaf, millrace.migration to millrace_relay;
+    for leaf in select l.leaf from millrace.outbox_leaf l loop
+      execute format('grant select on %s to millrace_relay', leaf);
+    end loop;
+    grant select on sequence millrace.position to millrace_relay;
+    grant select, insert, update, delete on millrace.ledger, millrace.ledger_gap to millrace_relay;
+    grant select, insert on millrace.audit to millrace_relay;
+    grant execute on function millrace.ensure_leaves(integer, bigint), millrace.leaves_ahead(), millrace.last_position()
+      to millrace_relay;
+  end if;
+
+  if to_regrole('millrace_consumer') is not null then
+    grant usage on schema millrace to millrace_consumer;
+    grant select on millrace.migration to millrace_consumer;
+  end if;
+end
+$grants$;`;
