@@ -1,1 +1,26 @@
-export {};
+export { type ConsoleConsumeOptions, consoleConsume } from './console-consumer.js';
+export type { ConsumedRecord } from './console-output.js';
+export { freePort, isPortFree } from './free-port.js';
+export { javaProgram } from './java.js';
+export {
+  createTopic,
+  deleteTopic,
+  listTopics,
+  type PartitionOffsets,
+  type TestTopicOptions,
+  topicOffsets,
+} from './kafka-admin.js';
+export { kafkaClassPath } from './kafka-libraries.js';
+export type { KafkaVoter } from './kafka-properties.js';
+export { LocalKafka, type LocalKafkaOptions } from './local-kafka.js';
+export {
+  FAST_UNSAFE_SETTINGS,
+  LocalPostgres,
+  type LocalPostgresOptions,
+  type PostgresStopMode,
+} from './local-postgres.js';
+export { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './test-database.js';
+export { testKafkaBrokers, testPostgresUrl } from './test-environment.config.js';
+export { type GivenServers, startTestServers, type TestServers } from './test-servers.js';
+export { LocalServerError, type LocalServerErrorCode } from './testing.errors.js';
+export { uniqueName } from './unique-name.js';

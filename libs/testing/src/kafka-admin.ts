@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Admin } from '@platformatic/kafka';
+import { LocalServerError } from './testing.errors.js';
+
+/** How a test's topic is made. */
+export interface TestTopicOptions {
+  readonly brokers: readonly string[];
+  readonly topic: string;
+  /** 1 when left out. */
+  readonly partitions?: number | undefined;
+  /** 1 when left out. */
+  readonly replicas?: number | undefined;
+  /** Topic settings, such as `max.message.bytes`. */
+  readonly configs?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The offsets that a partition holds: from `first` up to, without, `end`. */
+export interface PartitionOffsets {
+  readonly partition: number;
+  readonly first: bigint;
+  readonly end: bigint;
+}
+
+const LATEST = -1n;
+const EARLIEST = -2n;
+const LEADER_WAIT_MS = 15_000;
+const POLL_MS = 20;
+
+/** Creates a topic and waits until each of its partitions has a leader; rejects when it exists. */
+export async function createTopic(options: TestTopicOptions): Promise<void> {
+  const partitions = options.partitions ?? 1;
+  await withAdmin(options.brokers, async (admin) => {
+    await admin.createTopics({
+      topics: [options.topic],
+      partitions,
+      replicas: options.replicas ?? 1,
+      configs: Object.entries(options.configs ?? {}).map(([name, value]) => ({ name, value })),
+    });
+    await waitForLeaders(admin, options.topic, partitions);
+  });
+}
+
+/** Deletes a topic with its records. */
+export async function deleteTopic(brokers: readonly string[], topic: string): Promise<void> {
+  await withAdmin(brokers, async (admin) => admin.deleteTopics({ topics: [topic] }));
+}
+
+/** The names of all topics but Kafka's own. */
+export async function listTopics(brokers: readonly string[]): Promise<string[]> {
+  return withAdmin(brokers, async (admin) => admin.listTopics());
+}
+
+/** First and end offset of each partition of a topic, by partition; rejects when the topic does not exist. */
+export async function topicOffsets(brokers: readonly string[], topic: string): Promise<PartitionOffsets[]> {
+  return withAdmin(brokers, async (admin) => {
+    const metadata = await admin.metadata({ topics: [topic], forceUpdate: true });
+    const partitions = Array.from({ length: metadata.topics.get(topic)?.partitionsCount ?? 0 }, (_, index) => index);
+    const at = async (timestamp: bigint): Promise<Map<number, bigint>> => {
+      const asked = partitions.map((partitionIndex) => ({ partitionIndex, timestamp }));
+      const [listed] = await admin.listOffsets({ topics: [{ name: topic, partitions: asked }] });
+      return new Map(listed?.partitions.map((partition) => [partition.partitionIndex, partition.offset]));
+    };
+    const [first, end] = [await at(EARLIEST), await at(LATEST)];
+    return partitions.map((partition) => ({
+      partition,
+      first: first.get(partition) ?? 0n,
+      end: end.get(partition) ?? 0n,
+    }));
+  });
+}
+
+/** Whether this broker answers a metadata request with at least one broker of the cluster able to serve. */
+export async function answersMetadata(broker: string): Promise<boolean> {
+  try {
+    return await withAdmin([broker], async (admin) => {
+      const metadata = await admin.metadata({ topics: [], forceUpdate: true });
+      return metadata.brokers.size > 0;
+    });
+  } catch {
+    return false; // it is still starting; the caller has a deadline and the log
+  }
+}
+
+async function waitForLeaders(admin: Admin, topic: string, partitions: number): Promise<void> {
+  const deadline = performance.now() + LEADER_WAIT_MS;
+  while (performance.now() < deadline) {
+    if (await hasLeaders(admin, topic, partitions)) {
+      return;
+    }
+    await sleep(POLL_MS);
+  }
+  throw new LocalServerError('server_failed', `Topic ${topic} did not get its leaders within ${LEADER_WAIT_MS} ms.`);
+}
+
+async function hasLeaders(admin: Admin, topic: string, partitions: number): Promise<boolean> {
+  try {
+    const metadata = await admin.metadata({ topics: [topic], forceUpdate: true });
+    const known = metadata.topics.get(topic)?.partitions ?? [];
+    return known.length === partitions && known.every((partition) => partition.leader >= 0);
+  } catch {
+    return false; // the broker does not know the topic yet; the caller has a deadline
+  }
+}
+
+async function withAdmin<Result>(brokers: readonly string[], work: (admin: Admin) => Promise<Result>): Promise<Result> {
+  const admin = new Admin({
+    clientId: 'millrace-testing',
+    bootstrapBrokers: [...brokers],
+    retries: 0,
+    connectTimeout: 2_000,
+    timeout: 10_000,
+  });
+  try {
+    return await work(admin);
+  } finally {
+    await admin.close();
+  }
+}

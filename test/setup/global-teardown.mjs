@@ -1,0 +1,4 @@
+/** Stops what the run's setup started. */
+export default async function globalTeardown() {
+  await globalThis.millraceTestServers?.stop();
+}
