@@ -11,6 +11,7 @@ export type CaptureErrorCode =
   | 'sequence_undisciplined'
   | 'sequence_behind'
   | 'identity_changed'
+  | 'route_unknown'
   | 'fenced'
   | 'internal';
 
@@ -29,6 +30,7 @@ const DISPOSITION: Readonly<Record<CaptureErrorCode, CaptureDisposition>> = {
   sequence_undisciplined: 'stop',
   sequence_behind: 'stop',
   identity_changed: 'stop',
+  route_unknown: 'stop',
   fenced: 'reclaim',
   internal: 'retry',
 };

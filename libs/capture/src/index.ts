@@ -9,5 +9,21 @@ export type {
   SourcePort,
   StartFrom,
 } from './capture-port.js';
+export type { CaptureClock } from './capture-clock.js';
 export { CaptureError } from './capture.errors.js';
 export type { CaptureDisposition, CaptureErrorCode } from './capture.errors.js';
+export type { GapBound, GapRange, LedgerState } from './ledger.js';
+export { gapDelta, lowOf } from './ledger.js';
+export type { LedgerClaim, LedgerClaimRequest, LedgerSaved, LedgerStorePort } from './ledger-store.js';
+export type {
+  OutboxReaderPort,
+  OutboxWriters,
+  PolledRow,
+  PollRequest,
+  PollResult,
+  SequenceReading,
+} from './outbox-reader.js';
+export { DEFAULT_POLLING_OPTIONS, PollingCapture } from './polling-capture.js';
+export type { PollingCaptureParts, PollingOptions } from './polling-capture.js';
+export { adoptLedger, createPollingSource } from './polling-source.js';
+export type { AdoptRequest, PollingSourceOptions } from './polling-source.js';

@@ -1,0 +1,35 @@
+import { type Epoch } from '@millrace/events';
+import { type StartFrom } from './capture-port.js';
+import { type LedgerState } from './ledger.js';
+
+/** Who asks for a route's ledger row. */
+export interface LedgerClaimRequest {
+  readonly route: string;
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly from: StartFrom;
+}
+
+/** The ledger as the new owner finds it, or who has it. */
+export type LedgerClaim =
+  | { readonly kind: 'claimed'; readonly epoch: Epoch; readonly isPaused: boolean; readonly state: LedgerState }
+  | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number };
+
+/** What a ledger write returned. */
+export interface LedgerSaved {
+  readonly isPaused: boolean;
+  /** The write's own xid: taken after every read that the written state rests on. */
+  readonly xid: bigint;
+}
+
+/**
+ * The stored ledger of one route, held under an epoch. Every write is one autocommit statement that changes nothing
+ * once another owner has raised the epoch (`CaptureError` `fenced`). Errors are `CaptureError`.
+ */
+export interface LedgerStorePort {
+  claim(request: LedgerClaimRequest): Promise<LedgerClaim>;
+  /** Writes `next` over what this store wrote or claimed last, and extends the lease. Gaps without a bound get the write's xid. */
+  save(next: LedgerState): Promise<LedgerSaved>;
+  /** Gives the lease back if it is still ours, and closes the connection. */
+  release(): Promise<void>;
+}

@@ -1,0 +1,99 @@
+/** The server's identity: which cluster, and which branch of its history. */
+const IDENTITY = `(select system_identifier::text from pg_control_system()) as system_identifier,
+  ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint as timeline`;
+
+export const IDENTITY_SQL = `select ${IDENTITY}`;
+
+/**
+ * Take-over: one statement on the database's clock. The epoch's upper half is the timeline, so that it grows over a
+ * fail-over that took the row back to an older number.
+ *
+ * $1 route, $2 owner, $3 ttl in ms.
+ */
+export const CLAIM_SQL = `update millrace.ledger
+set epoch = greatest(epoch + 1, (now_at.timeline << 32) + 1), owner = $2,
+  expires = clock_timestamp() + $3::bigint * interval '1 millisecond', updated_at = clock_timestamp()
+from (select ${IDENTITY}) now_at
+where route = $1 and (expires is null or expires < clock_timestamp() or owner = $2)
+returning ledger.ctid::text as ctid, epoch::text, low::text, high::text, is_paused,
+  ledger.system_identifier = now_at.system_identifier and ledger.timeline = now_at.timeline as is_same_server`;
+
+/** Who has the route; no row when the route has no ledger yet. */
+export const HOLDER_SQL = `select ctid::text as ctid, epoch::text, owner,
+  greatest(0, ceil(extract(epoch from expires - clock_timestamp()) * 1000))::bigint::text as expires_in_ms
+from millrace.ledger where route = $1`;
+
+export const GAPS_SQL = `select lo::text, hi::text, bound::text from millrace.ledger_gap where route = $1 order by lo`;
+
+/** The last number given out; everything at or below it was drawn before this statement. */
+export const LAST_POSITION_SQL = `select case when is_called then last_value else 0 end::text as last_position from millrace.position`;
+
+/** For a route that begins now: positions up to $1 that are not visible, and so may still be committed. */
+export const INVISIBLE_SQL = `select lo::text, hi::text from (
+  select coalesce(lag(position) over (order by position), 0) + 1 as lo, position - 1 as hi
+  from (select position from millrace.outbox where position <= $1::bigint union all select $1::bigint + 1) p
+) between_rows where lo <= hi order by lo`;
+
+/**
+ * The first ledger of a route. The gaps' bound is this statement's own xid: taken after $2 was read.
+ * $1 route, $2 high, $3 and $4 the gaps' lo and hi, $5 low. No row when another relay was first.
+ */
+export const CREATE_SQL = `with l as (
+  insert into millrace.ledger (route, low, high, epoch, system_identifier, timeline)
+  select $1, $5::bigint, $2::bigint, 0, system_identifier, timeline from (select ${IDENTITY}) now_at
+  on conflict (route) do nothing
+  returning route, pg_current_xact_id() as xid
+)
+insert into millrace.ledger_gap (route, lo, hi, bound)
+select l.route, g.lo, g.hi, l.xid from l cross join unnest($3::bigint[], $4::bigint[]) g(lo, hi)`;
+
+/**
+ * The ledger write: row, lease and gap deltas in one autocommit statement, found by ctid (flat under old snapshots)
+ * and guarded by the epoch on the same row. No row returned: the row has moved, or another owner has it.
+ *
+ * $1 ctid, $2 route, $3 epoch, $4 low, $5 high, $6 ttl in ms, $7 removed lo, $8 written lo, $9 hi, $10 bound (null: mine).
+ */
+export const SAVE_SQL = `with l as (
+  update millrace.ledger set low = $4, high = $5, expires = clock_timestamp() + $6::bigint * interval '1 millisecond',
+    updated_at = clock_timestamp()
+  where ctid = $1::tid and route = $2 and epoch = $3
+  returning ctid, route, is_paused, pg_current_xact_id() as xid
+), removed as (
+  delete from millrace.ledger_gap g using l where g.route = l.route and g.lo = any($7::bigint[])
+), written as (
+  insert into millrace.ledger_gap (route, lo, hi, bound)
+  select l.route, w.lo, w.hi, coalesce(w.bound, l.xid)
+  from l cross join unnest($8::bigint[], $9::bigint[], $10::text[]::xid8[]) w(lo, hi, bound)
+  on conflict (route, lo) do update set hi = excluded.hi, bound = excluded.bound
+)
+select ctid::text as ctid, is_paused, xid::text as xid from l`;
+
+/** The same write without gap deltas: most pages have none. */
+export const SAVE_ROW_SQL = `update millrace.ledger set low = $4, high = $5,
+  expires = clock_timestamp() + $6::bigint * interval '1 millisecond', updated_at = clock_timestamp()
+where ctid = $1::tid and route = $2 and epoch = $3
+returning ctid::text as ctid, is_paused, pg_current_xact_id()::text as xid`;
+
+export const RELEASE_SQL = `update millrace.ledger set owner = null, expires = null, updated_at = clock_timestamp()
+where route = $1 and epoch = $2`;
+
+/** Pause mark and audit row in one statement. $1 route, $2 paused, $3 actor, $4 reason. */
+export const PAUSE_SQL = `with l as (
+  update millrace.ledger set is_paused = $2, updated_at = clock_timestamp() where route = $1 returning route
+), a as (
+  insert into millrace.audit (actor, action, target, reason)
+  select $3, case when $2 then 'route.pause' else 'route.resume' end, l.route, $4 from l
+)
+select count(*)::int as routes from l`;
+
+/** After a fail-over or restore that an operator has looked at: the ledger belongs to this server from now on. */
+export const ADOPT_SQL = `with l as (
+  update millrace.ledger set system_identifier = now_at.system_identifier, timeline = now_at.timeline, updated_at = clock_timestamp()
+  from (select ${IDENTITY}) now_at where route = $1
+  returning route, pg_current_xact_id() as xid
+), g as (
+  update millrace.ledger_gap gap set bound = l.xid from l where gap.route = l.route
+), a as (
+  insert into millrace.audit (actor, action, target, reason) select $2, 'route.adopt', l.route, $3 from l
+)
+select count(*)::int as routes from l`;

@@ -1,0 +1,168 @@
+import pg from 'pg';
+import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
+
+/** Values come as the text that PostgreSQL sends: positions are 64 bits wide and payloads stay as they are. */
+const TEXT_TYPES = { getTypeParser: () => (value: string | Buffer) => value };
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+const ANSWER_TIMEOUT_MS = 35_000;
+
+/**
+ * Local flush is what the ledger and the flush gate need; a missing synchronous standby must not hang the relay. A
+ * custom plan opens only the leaves that a poll can touch. Behind a transaction pooler set these on the role instead.
+ */
+const SESSION_SETTINGS = `set synchronous_commit = local; set plan_cache_mode = force_custom_plan; set jit = off;
+set enable_seqscan = off; set lock_timeout = '5s'; set statement_timeout = ${STATEMENT_TIMEOUT_MS};
+set idle_in_transaction_session_timeout = '10s'`;
+
+/** How to reach a source's database. */
+export interface PgConnectionOptions {
+  readonly databaseUrl: string;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+}
+
+/** One row as text columns in the order of the select list. */
+export type TextRow = readonly (string | null)[];
+
+/** One statement; with a name it is prepared once per connection. */
+export interface Statement {
+  readonly text: string;
+  readonly name?: string;
+  readonly values?: readonly unknown[];
+}
+
+/**
+ * One connection to the producer's database that connects at its first statement and is never used again after it
+ * has failed. Statements run one at a time in autocommit; every error is a `CaptureError`.
+ */
+export class PgConnection {
+  private client: Promise<pg.Client> | undefined;
+  private isClosed = false;
+
+  constructor(private readonly options: PgConnectionOptions) {}
+
+  /** Rows as arrays of text. */
+  async rows(statement: Statement): Promise<readonly TextRow[]> {
+    try {
+      const client = await this.connected();
+      const result = await client.query<(string | null)[]>({
+        text: statement.text,
+        values: [...(statement.values ?? [])],
+        rowMode: 'array',
+        types: TEXT_TYPES,
+        ...(statement.name === undefined ? {} : { name: statement.name }),
+      });
+      return result.rows;
+    } catch (error) {
+      throw toCaptureError(error);
+    }
+  }
+
+  /** Rows as objects of text columns. */
+  async records(statement: Statement): Promise<readonly Readonly<Record<string, string | null>>[]> {
+    try {
+      const client = await this.connected();
+      const result = await client.query<Record<string, string | null>>({
+        text: statement.text,
+        values: [...(statement.values ?? [])],
+        types: TEXT_TYPES,
+        ...(statement.name === undefined ? {} : { name: statement.name }),
+      });
+      return result.rows;
+    } catch (error) {
+      throw toCaptureError(error);
+    }
+  }
+
+  /** Closes the connection; safe before the first statement and after a failure. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    const client = await this.client?.catch(() => undefined);
+    await client?.end().catch(() => undefined);
+  }
+
+  private async connected(): Promise<pg.Client> {
+    if (this.isClosed) {
+      throw new CaptureError('internal', 'The connection to the source has been closed.');
+    }
+    this.client ??= this.connect();
+    return this.client;
+  }
+
+  private async connect(): Promise<pg.Client> {
+    const client = new pg.Client({
+      connectionString: checkedUrl(this.options.databaseUrl),
+      application_name: this.options.applicationName,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: ANSWER_TIMEOUT_MS,
+      keepAlive: true,
+    });
+    // without a listener a connection that breaks while idle would end the process; the next statement reports it
+    client.on('error', () => undefined);
+    await client.connect();
+    await client.query(SESSION_SETTINGS);
+    return client;
+  }
+}
+
+function checkedUrl(databaseUrl: string): string {
+  const protocol = URL.canParse(databaseUrl) ? new URL(databaseUrl).protocol : '';
+  if (protocol !== 'postgres:' && protocol !== 'postgresql:') {
+    throw new CaptureError(
+      'database_url_invalid',
+      'The database URL is not one: it must look like postgres://user:password@host:5432/database.',
+    );
+  }
+  return databaseUrl;
+}
+
+const CODE_BY_SQLSTATE: Readonly<Record<string, CaptureErrorCode>> = {
+  '28P01': 'authentication_failed',
+  '28000': 'authentication_failed',
+  '42501': 'not_authorised',
+  '42P01': 'schema_missing',
+  '42883': 'schema_too_old',
+  '3F000': 'schema_missing',
+  '25006': 'not_primary',
+  '55000': 'not_primary',
+};
+
+const SENTENCE: Readonly<Partial<Record<CaptureErrorCode, string>>> = {
+  authentication_failed: 'The database refused the user name or password of the relay; check the database URL.',
+  not_authorised:
+    'The relay lacks a right in the database; run `millrace migrate` and grant millrace_relay to its user.',
+  schema_missing: 'Schema millrace is missing in the database; run `millrace migrate --database-url URL`.',
+  schema_too_old:
+    'Schema millrace in the database is older than this relay needs; run `millrace migrate --database-url URL`.',
+  not_primary: 'The database is a standby or recovering; the relay reads the primary only and waits for it.',
+  database_unavailable:
+    'The database does not answer; check that it runs and that host, port and database name are right.',
+};
+
+/** Translates an error of the driver by its SQLSTATE; anything without one is a broken or refused connection. */
+export function toCaptureError(error: unknown): CaptureError {
+  if (error instanceof CaptureError) {
+    return error;
+  }
+  const sqlState = sqlStateOf(error);
+  const code = sqlState === undefined ? 'database_unavailable' : (CODE_BY_SQLSTATE[sqlState] ?? codeOfClass(sqlState));
+  const detail = sqlState === undefined ? systemCodeOf(error) : ` (SQLSTATE ${sqlState})`;
+  const sentence = SENTENCE[code] ?? 'The database refused a statement of the relay.';
+  return new CaptureError(code, sentence + detail, { cause: error });
+}
+
+/** 08 connection, 53 resources, 57 operator or shutdown, 3D no such database, 55P03 and 40 are worth another try. */
+function codeOfClass(sqlState: string): CaptureErrorCode {
+  return /^(08|53|57|58|3D|40|XX)/.test(sqlState) || sqlState === '55P03' ? 'database_unavailable' : 'internal';
+}
+
+function sqlStateOf(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined;
+}
+
+function systemCodeOf(error: unknown): string {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? ` (${code})` : '';
+}

@@ -1,0 +1,177 @@
+import { type Epoch, toEpoch, toPosition } from '@millrace/events';
+import { CaptureError } from './capture.errors.js';
+import { type StartFrom } from './capture-port.js';
+import { type GapBound, type GapRange, gapDelta, type LedgerState, lowOf } from './ledger.js';
+import { type LedgerClaim, type LedgerClaimRequest, type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
+import {
+  CLAIM_SQL,
+  CREATE_SQL,
+  GAPS_SQL,
+  HOLDER_SQL,
+  INVISIBLE_SQL,
+  LAST_POSITION_SQL,
+  RELEASE_SQL,
+  SAVE_ROW_SQL,
+  SAVE_SQL,
+} from './ledger.sql.js';
+import { type PgConnection, type Statement } from './pg-connection.js';
+
+type Columns = Readonly<Record<string, string | null>>;
+
+interface Held {
+  readonly route: string;
+  readonly epoch: Epoch;
+  readonly ttlMs: number;
+  ctid: string;
+  stored: LedgerState;
+}
+
+/** How often a write looks for its row anew when a pause or a rewrite of the table has moved it. */
+const SAVE_TRIES_MAX = 5;
+
+/** The ledger in the producer's own database. Contract: `LedgerStorePort`. */
+export class PgLedgerStore implements LedgerStorePort {
+  private held: Held | undefined;
+
+  constructor(private readonly connection: PgConnection) {}
+
+  async claim(request: LedgerClaimRequest): Promise<LedgerClaim> {
+    const values = [request.route, request.owner, request.ttlMs];
+    let row = await this.one({ text: CLAIM_SQL, values });
+    if (row === undefined) {
+      const holder = await this.one({ text: HOLDER_SQL, values: [request.route] });
+      if (holder !== undefined) {
+        return { kind: 'held', owner: holder['owner'] ?? '', expiresInMs: Number(holder['expires_in_ms'] ?? 0) };
+      }
+      await this.create(request.route, request.from);
+      row = await this.one({ text: CLAIM_SQL, values });
+    }
+    return row === undefined ? { kind: 'held', owner: '', expiresInMs: 0 } : this.claimed(request, row);
+  }
+
+  async save(next: LedgerState): Promise<LedgerSaved> {
+    const held = this.owned();
+    for (let tries = 1; tries <= SAVE_TRIES_MAX; tries += 1) {
+      const row = await this.one(saveStatement(held, next));
+      if (row !== undefined) {
+        held.ctid = column(row, 'ctid');
+        held.stored = next;
+        return { isPaused: row['is_paused'] === 't', xid: BigInt(column(row, 'xid')) };
+      }
+      const now = await this.one({ text: HOLDER_SQL, values: [held.route] });
+      if (now === undefined || BigInt(column(now, 'epoch')) !== held.epoch) {
+        this.held = undefined;
+        throw new CaptureError(
+          'fenced',
+          `Route ${held.route} has been taken over by ${now?.['owner'] ?? 'another relay'}.`,
+        );
+      }
+      held.ctid = column(now, 'ctid');
+    }
+    throw new CaptureError(
+      'database_unavailable',
+      `The ledger row of route ${held.route} moves faster than it can be written.`,
+    );
+  }
+
+  async release(): Promise<void> {
+    if (this.held !== undefined) {
+      const { route, epoch } = this.held;
+      this.held = undefined;
+      await this.one({ text: RELEASE_SQL, values: [route, String(epoch)] }).catch(() => undefined);
+    }
+    await this.connection.close();
+  }
+
+  private owned(): Held {
+    if (this.held === undefined) {
+      throw new CaptureError('fenced', 'The ledger is not held by this relay.');
+    }
+    return this.held;
+  }
+
+  private async claimed(request: LedgerClaimRequest, row: Columns): Promise<LedgerClaim> {
+    const epoch = toEpoch(column(row, 'epoch'));
+    // read after the epoch was won: nobody else can write the gaps any more
+    const gaps = await this.connection.records({ text: GAPS_SQL, values: [request.route] });
+    const state: LedgerState = { high: toPosition(column(row, 'high')), gaps: gaps.map(storedGap) };
+    this.held = { route: request.route, epoch, ttlMs: request.ttlMs, ctid: column(row, 'ctid'), stored: state };
+    if (row['is_same_server'] !== 't') {
+      await this.release();
+      throw new CaptureError(
+        'identity_changed',
+        `Route ${request.route}: the database is another server, or has another timeline, than the one the ledger was written on ` +
+          '(fail-over or restore). Positions may have been used twice. Compare the outbox with the topic, then run ' +
+          '`millrace ledger adopt` for this route.',
+      );
+    }
+    return { kind: 'claimed', epoch, isPaused: row['is_paused'] === 't', state };
+  }
+
+  private async create(route: string, from: StartFrom): Promise<void> {
+    const start = await this.startOf(from);
+    await this.one({
+      text: CREATE_SQL,
+      values: [
+        route,
+        String(start.high),
+        start.lo,
+        start.hi,
+        String(start.lo[0] === undefined ? start.high : BigInt(start.lo[0]) - 1n),
+      ],
+    });
+  }
+
+  /** `now`: all that was given out is passed over, but what may still be committed is a gap. */
+  private async startOf(
+    from: StartFrom,
+  ): Promise<{ readonly high: bigint; readonly lo: string[]; readonly hi: string[] }> {
+    if (from.kind === 'earliest') {
+      return { high: 0n, lo: [], hi: [] };
+    }
+    if (from.kind === 'position') {
+      return { high: from.position - 1n, lo: [], hi: [] };
+    }
+    const last = await this.one({ text: LAST_POSITION_SQL });
+    const high = BigInt(last?.['last_position'] ?? 0);
+    const gaps = await this.connection.records({ text: INVISIBLE_SQL, values: [String(high)] });
+    return { high, lo: gaps.map((gap) => column(gap, 'lo')), hi: gaps.map((gap) => column(gap, 'hi')) };
+  }
+
+  private async one(statement: Statement): Promise<Columns | undefined> {
+    const [row] = await this.connection.records(statement);
+    return row;
+  }
+}
+
+function saveStatement(held: Held, next: LedgerState): Statement {
+  const delta = gapDelta(held.stored, next);
+  const row = [held.ctid, held.route, String(held.epoch), String(lowOf(next)), String(next.high), held.ttlMs];
+  if (delta.removed.length === 0 && delta.written.length === 0) {
+    return { text: SAVE_ROW_SQL, name: 'millrace_save_row', values: row };
+  }
+  return {
+    text: SAVE_SQL,
+    name: 'millrace_save',
+    values: [
+      ...row,
+      delta.removed.map(String),
+      delta.written.map((gap) => String(gap.lo)),
+      delta.written.map((gap) => String(gap.hi)),
+      delta.written.map((gap) => (gap.bound.xid === null ? null : String(gap.bound.xid))),
+    ],
+  };
+}
+
+function storedGap(row: Columns): GapRange {
+  const bound: GapBound = { xid: BigInt(column(row, 'bound')), knownAtMs: Number.NEGATIVE_INFINITY };
+  return { lo: toPosition(column(row, 'lo')), hi: toPosition(column(row, 'hi')), bound };
+}
+
+function column(row: Columns, name: string): string {
+  const value = row[name];
+  if (value === null || value === undefined) {
+    throw new CaptureError('internal', `A statement on the ledger came back without column ${name}.`);
+  }
+  return value;
+}

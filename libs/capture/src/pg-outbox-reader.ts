@@ -1,0 +1,144 @@
+import { toPosition } from '@millrace/events';
+import { parseLsn } from './lsn.js';
+import {
+  type OutboxReaderPort,
+  type OutboxWriters,
+  type PollRequest,
+  type PollResult,
+  type SequenceReading,
+} from './outbox-reader.js';
+import { type PgConnection, type Statement, type TextRow } from './pg-connection.js';
+import { CaptureError } from './capture.errors.js';
+import { polledRow } from './polled-row.js';
+import {
+  ENSURE_LEAVES_SQL,
+  FLUSHED_SQL,
+  FORCE_FLUSH_SQL,
+  pollName,
+  type PollShape,
+  pollSql,
+  SEQUENCE_SQL,
+  WRITERS_SQL,
+} from './poll.sql.js';
+
+/** Reads one outbox over one connection. Contract: `OutboxReaderPort`. */
+export class PgOutboxReader implements OutboxReaderPort {
+  constructor(
+    private readonly connection: PgConnection,
+    private readonly aggregateTypes: readonly string[] | null,
+  ) {}
+
+  async poll(request: PollRequest): Promise<PollResult> {
+    const answer = await this.connection.rows(pollStatement(request, this.aggregateTypes));
+    const snapshot = answer.find((row) => row[0] === null);
+    if (snapshot === undefined) {
+      throw new CaptureError('internal', 'A poll came back without its snapshot.');
+    }
+    const rows = answer.filter((row) => row !== snapshot).map(polledRow);
+    rows.sort((a, b) => (a.position < b.position ? -1 : 1));
+    const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+    return {
+      rows,
+      isFull: rows.length >= request.rowsMax || bytes >= request.bytesMax,
+      snapshotXmin: BigInt(text(snapshot, 1)),
+      insertLsn: parseLsn(text(snapshot, 2)),
+      flushLsn: parseLsn(text(snapshot, 3)),
+      lastPosition: toPosition(text(snapshot, 4)),
+    };
+  }
+
+  async flushedLsn(): Promise<bigint> {
+    const [row] = await this.connection.rows({ text: FLUSHED_SQL, name: 'millrace_flushed' });
+    return parseLsn(text(row, 0));
+  }
+
+  async forceFlush(): Promise<void> {
+    await this.connection.rows({ text: FORCE_FLUSH_SQL });
+  }
+
+  async writers(): Promise<OutboxWriters> {
+    const rows = await this.connection.rows({ text: WRITERS_SQL });
+    const [oldest] = rows;
+    return {
+      oldestXid: oldestXid(rows),
+      oldest:
+        oldest === undefined
+          ? null
+          : `pid ${oldest[2] ?? '(prepared transaction)'}, open for ${oldest[3] ?? '?'} s, application ${oldest[4] ?? '?'}`,
+    };
+  }
+
+  async sequence(): Promise<SequenceReading> {
+    const [row] = await this.connection.rows({ text: SEQUENCE_SQL });
+    return {
+      cache: BigInt(text(row, 0)),
+      increment: BigInt(text(row, 1)),
+      isCycling: text(row, 2) === 't',
+      lastPosition: toPosition(text(row, 3)),
+    };
+  }
+
+  async ensureLeaves(): Promise<void> {
+    await this.connection.rows({ text: ENSURE_LEAVES_SQL });
+  }
+
+  async close(): Promise<void> {
+    await this.connection.close();
+  }
+}
+
+function text(row: TextRow | undefined, column: number): string {
+  const value = row?.[column];
+  if (value === null || value === undefined) {
+    throw new CaptureError('internal', `A statement on the source came back without column ${column}.`);
+  }
+  return value;
+}
+
+/** Completes 32-bit xids to 64 bits: they lie within 2^31 of the snapshot's xmax. */
+function oldestXid(rows: readonly TextRow[]): OutboxWriters['oldestXid'] {
+  let oldest: bigint | null = null;
+  for (const [xid, near] of rows) {
+    if (xid === null || xid === undefined || near === null || near === undefined) {
+      return 'unknown';
+    }
+    const full = BigInt(near) + BigInt.asIntN(32, BigInt(xid) - BigInt(near));
+    oldest = oldest === null || full < oldest ? full : oldest;
+  }
+  return oldest;
+}
+
+function pollStatement(request: PollRequest, types: readonly string[] | null): Statement {
+  const singles = request.gaps.filter((gap) => gap.lo === gap.hi);
+  const ranges = request.gaps.filter((gap) => gap.lo !== gap.hi);
+  const first = singles[0];
+  const last = singles[singles.length - 1];
+  const shape: PollShape = {
+    hasAbove: request.above !== null,
+    hasReach: request.above !== null && request.reach !== null,
+    hasSingles: first !== undefined,
+    hasRanges: ranges.length > 0,
+    hasTypes: types !== null,
+  };
+  const values: unknown[] = [request.rowsMax, request.bytesMax];
+  if (request.above !== null) {
+    values.push(String(request.above), ...(request.reach === null ? [] : [String(request.reach)]));
+  }
+  if (first !== undefined && last !== undefined) {
+    values.push(
+      singles.map((gap) => String(gap.lo)),
+      String(first.lo),
+      String(last.lo),
+    );
+  }
+  if (ranges.length > 0) {
+    values.push(
+      ranges.map((gap) => String(gap.lo)),
+      ranges.map((gap) => String(gap.hi)),
+    );
+  }
+  if (types !== null) {
+    values.push(types);
+  }
+  return { text: pollSql(shape), name: pollName(shape), values };
+}

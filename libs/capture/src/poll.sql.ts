@@ -1,0 +1,100 @@
+/**
+ * The poll: one statement, one snapshot. The first row (position null) carries the snapshot and the WAL positions, so
+ * that an empty page has them too; volatile functions run after the snapshot was taken. Rows of gaps and rows above
+ * `high` are united, ordered, cut by number, printed once (`offset 0` keeps the planner from printing them twice) and
+ * cut by bytes. Payloads of unwanted rows stay in the database. Literal bounds let the planner open only the leaves
+ * that can hold the positions asked for.
+ *
+ * $1 rows, $2 bytes, then: above, reach, single gap positions, their lowest and highest, wide gaps' lo and hi, types.
+ */
+export interface PollShape {
+  readonly hasAbove: boolean;
+  readonly hasReach: boolean;
+  readonly hasSingles: boolean;
+  readonly hasRanges: boolean;
+  readonly hasTypes: boolean;
+}
+
+const COLUMNS =
+  'o.position, o.id, o.aggregatetype, o.aggregateid, o.type, o.aggregateversion, o.schemaversion, o.payload, o.headers, o.occurred_at';
+
+const SNAPSHOT_ROW = `select null::bigint as position, pg_snapshot_xmin(pg_current_snapshot())::text as id,
+    pg_current_wal_insert_lsn()::text as aggregatetype, pg_current_wal_flush_lsn()::text as aggregateid,
+    (select case when is_called then last_value else 0 end from millrace.position)::text as type,
+    null::bigint as aggregateversion, null::integer as schemaversion, null::text as payload, null::text as headers,
+    null::timestamptz as occurred_at, 0 as octets`;
+
+/** The poll's text and which values go to which parameter, for one shape of request. */
+export function pollSql(shape: PollShape): string {
+  let parameter = 2;
+  const next = (): string => `$${++parameter}`;
+  const branches: string[] = [];
+  if (shape.hasAbove) {
+    const above = next();
+    const reach = shape.hasReach ? ` and o.position <= ${above}::bigint + ${next()}::bigint` : '';
+    branches.push(
+      `(select ${COLUMNS} from millrace.outbox o where o.position > ${above}::bigint${reach} order by o.position limit $1)`,
+    );
+  }
+  if (shape.hasSingles) {
+    branches.push(
+      `(select ${COLUMNS} from unnest(${next()}::bigint[]) g(position) join millrace.outbox o on o.position = g.position
+        and o.position between ${next()}::bigint and ${next()}::bigint order by o.position limit $1)`,
+    );
+  }
+  if (shape.hasRanges) {
+    branches.push(
+      `(select r.* from unnest(${next()}::bigint[], ${next()}::bigint[]) g(lo, hi) cross join lateral (
+        select ${COLUMNS} from millrace.outbox o where o.position between g.lo and g.hi order by o.position limit $1) r
+        order by r.position limit $1)`,
+    );
+  }
+  const isWanted = shape.hasTypes ? `case when aggregatetype = any(${next()}::text[]) then ` : '';
+  const wanted = (column: string): string =>
+    shape.hasTypes ? `${isWanted}${column} end as ${column.split('::')[0] ?? column}` : column;
+  return `${SNAPSHOT_ROW}
+union all
+select position, id, aggregatetype, aggregateid, type, aggregateversion, schemaversion, payload, headers, occurred_at, octets
+from (
+  select *, coalesce(octet_length(payload), 0) + coalesce(octet_length(headers), 0) as octets,
+    sum(coalesce(octet_length(payload), 0) + coalesce(octet_length(headers), 0))
+      over (order by position rows between unbounded preceding and 1 preceding) as octets_before
+  from (
+    select position, ${wanted('id::text')}, aggregatetype, aggregateid, type, aggregateversion, schemaversion,
+      ${wanted('payload::text')}, ${wanted('headers::text')}, occurred_at
+    from (${branches.join('\n union all ')} order by position limit $1) cut_by_rows
+    offset 0
+  ) printed
+) measured
+where octets_before is null or octets_before < $2::bigint`;
+}
+
+/** Every shape has a name of its own, so that each is prepared once per connection. */
+export function pollName(shape: PollShape): string {
+  return `millrace_poll_${[shape.hasAbove, shape.hasReach, shape.hasSingles, shape.hasRanges, shape.hasTypes].map(Number).join('')}`;
+}
+
+/**
+ * Transactions that hold the lock of an inserter on the outbox, with their xids (32 bits) and a 64-bit xid near them
+ * to complete the number. A holder without an xid shows null.
+ */
+export const WRITERS_SQL = `select x.transactionid::text as xid, pg_snapshot_xmax(pg_current_snapshot())::text as near,
+  l.pid, extract(epoch from clock_timestamp() - a.xact_start)::bigint as age_s, a.application_name
+from pg_locks l
+left join pg_locks x on x.virtualtransaction = l.virtualtransaction and x.locktype = 'transactionid' and x.mode = 'ExclusiveLock'
+left join pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted
+  and l.database = (select oid from pg_database where datname = current_database())
+  and l.relation = 'millrace.outbox'::regclass
+order by a.xact_start nulls first`;
+
+export const SEQUENCE_SQL = `select s.seqcache::text as cache, s.seqincrement::text as increment, s.seqcycle as is_cycling,
+  (select case when is_called then last_value else 0 end from millrace.position)::text as last_position
+from pg_sequence s where s.seqrelid = 'millrace.position'::regclass`;
+
+export const FLUSHED_SQL = 'select pg_current_wal_flush_lsn()::text as lsn';
+
+/** A transactional message writes WAL under an xid, so its synchronous commit flushes all WAL before it. */
+export const FORCE_FLUSH_SQL = `select pg_logical_emit_message(true, 'millrace', '')`;
+
+export const ENSURE_LEAVES_SQL = 'select millrace.ensure_leaves()';

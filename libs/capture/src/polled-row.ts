@@ -1,0 +1,73 @@
+import { type EventId, type OutboxEvent, type Position, toEventId, toPosition } from '@millrace/events';
+import { CaptureError } from './capture.errors.js';
+import { type PolledRow } from './outbox-reader.js';
+import { type TextRow } from './pg-connection.js';
+
+/** An event over the text columns of its row; headers and time are read out only when somebody asks. */
+class PolledEvent implements OutboxEvent {
+  constructor(
+    readonly position: Position,
+    readonly id: EventId,
+    private readonly row: TextRow,
+    readonly payload: string,
+  ) {}
+
+  get aggregateType(): string {
+    return this.row[2] ?? '';
+  }
+
+  get aggregateId(): string {
+    return this.row[3] ?? '';
+  }
+
+  get type(): string {
+    return this.row[4] ?? '';
+  }
+
+  get aggregateVersion(): string | null {
+    return this.row[5] ?? null;
+  }
+
+  get schemaVersion(): number {
+    return Number(this.row[6]);
+  }
+
+  get headers(): Readonly<Record<string, string>> | null {
+    const headers = this.row[8] ?? null;
+    return headers === null ? null : bareTexts(headers);
+  }
+
+  get occurredAtMs(): number {
+    return parseTimestamp(this.row[9] ?? '');
+  }
+}
+
+/** One row of the poll: position, id, aggregatetype, aggregateid, type, versions, payload, headers, time, bytes. */
+export function polledRow(row: TextRow): PolledRow {
+  const [positionText, id, , , , , , payload] = row;
+  if (positionText === null || positionText === undefined) {
+    throw new CaptureError('internal', 'A row of the outbox came back without its position.');
+  }
+  const position = toPosition(positionText);
+  if (id === null || id === undefined || payload === null || payload === undefined) {
+    return { position, event: null, bytes: 0 };
+  }
+  return { position, event: new PolledEvent(position, toEventId(id), row, payload), bytes: Number(row[10]) };
+}
+
+/** The entries of a producer's header object as bare text: a string is itself, anything else its JSON. */
+function bareTexts(json: string): Record<string, string> {
+  const parsed: unknown = JSON.parse(json);
+  const texts: Record<string, string> = {};
+  if (typeof parsed === 'object' && parsed !== null) {
+    for (const [name, value] of Object.entries(parsed)) {
+      texts[name] = typeof value === 'string' ? value : JSON.stringify(value);
+    }
+  }
+  return texts;
+}
+
+/** PostgreSQL prints `2026-11-21 11:20:00.123456+00`; sessions with another time zone print its offset. */
+function parseTimestamp(text: string): number {
+  return Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
+}

@@ -1,0 +1,130 @@
+import { requireSchema, SchemaError } from '@millrace/schema';
+import { systemClock } from './capture-clock.js';
+import { type ClaimRequest, type ClaimResult, type PauseRequest, type SourcePort } from './capture-port.js';
+import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
+import { ADOPT_SQL, PAUSE_SQL } from './ledger.sql.js';
+import { PgConnection, type Statement } from './pg-connection.js';
+import { PgLedgerStore } from './pg-ledger-store.js';
+import { PgOutboxReader } from './pg-outbox-reader.js';
+import { DEFAULT_POLLING_OPTIONS, PollingCapture, type PollingOptions } from './polling-capture.js';
+
+/** What a source needs to be read by polling. */
+export interface PollingSourceOptions extends Partial<PollingOptions> {
+  readonly name: string;
+  readonly databaseUrl: string;
+}
+
+/**
+ * A database whose outbox is read by polling. Each claimed route has two connections of its own, one for reading and
+ * one for the ledger, so that pages are read while earlier ones are written off, and no route disturbs another.
+ */
+export function createPollingSource(options: PollingSourceOptions): SourcePort {
+  return new PollingSource(options);
+}
+
+class PollingSource implements SourcePort {
+  readonly name: string;
+
+  constructor(private readonly options: PollingSourceOptions) {
+    this.name = options.name;
+  }
+
+  async claim(request: ClaimRequest): Promise<ClaimResult> {
+    const ledgerConnection = this.connection(`${request.route} ledger`);
+    const store = new PgLedgerStore(ledgerConnection);
+    try {
+      await checkSchema(ledgerConnection);
+      const claim = await store.claim(request);
+      if (claim.kind === 'held') {
+        await store.release();
+        return claim;
+      }
+      const capture = new PollingCapture({
+        reader: new PgOutboxReader(this.connection(`${request.route} reader`), request.aggregateTypes),
+        store,
+        clock: systemClock,
+        claimed: claim.state,
+        options: { ...DEFAULT_POLLING_OPTIONS, ...limitsOf(this.options) },
+      });
+      return { kind: 'claimed', epoch: claim.epoch, isPaused: claim.isPaused, capture };
+    } catch (error) {
+      await store.release();
+      throw error;
+    }
+  }
+
+  async setPaused(request: PauseRequest): Promise<void> {
+    await changeRoute(this.connection('admin'), request.route, {
+      text: PAUSE_SQL,
+      values: [request.route, request.isPaused, request.actor, request.reason],
+    });
+  }
+
+  private connection(role: string): PgConnection {
+    return new PgConnection({ databaseUrl: this.options.databaseUrl, applicationName: applicationName(role) });
+  }
+}
+
+/** Which ledger an operator takes over to the server it now lives on, and why. */
+export interface AdoptRequest {
+  readonly databaseUrl: string;
+  readonly route: string;
+  readonly actor: string;
+  readonly reason: string | null;
+}
+
+/**
+ * Lets a route go on after `identity_changed`, once an operator has compared the outbox with the topic: the ledger
+ * takes the server's present identity, and the bounds of its gaps are renewed. Writes the audit row in the same
+ * statement. Throws `CaptureError`.
+ */
+export async function adoptLedger(request: AdoptRequest): Promise<void> {
+  const connection = new PgConnection({ databaseUrl: request.databaseUrl, applicationName: applicationName('adopt') });
+  await changeRoute(connection, request.route, {
+    text: ADOPT_SQL,
+    values: [request.route, request.actor, request.reason],
+  });
+}
+
+function applicationName(role: string): string {
+  return `millrace ${role}`.slice(0, 63);
+}
+
+async function changeRoute(connection: PgConnection, route: string, statement: Statement): Promise<void> {
+  try {
+    await checkSchema(connection);
+    const [row] = await connection.records(statement);
+    if (row?.['routes'] !== '1') {
+      throw new CaptureError(
+        'route_unknown',
+        `Route ${route} has no ledger in this database yet; it is made when the route first runs.`,
+      );
+    }
+  } finally {
+    await connection.close();
+  }
+}
+
+function limitsOf(options: PollingSourceOptions): Partial<PollingOptions> {
+  const { pageRowsMax, pageBytesMax, gapRangesMax } = options;
+  return {
+    ...(pageRowsMax === undefined ? {} : { pageRowsMax }),
+    ...(pageBytesMax === undefined ? {} : { pageBytesMax }),
+    ...(gapRangesMax === undefined ? {} : { gapRangesMax }),
+  };
+}
+
+async function checkSchema(connection: PgConnection): Promise<void> {
+  try {
+    await requireSchema(async (text) => {
+      const rows = await connection.records({ text });
+      return { rows: rows.map((row) => ({ ...row, version: Number(row['version']) })) };
+    });
+  } catch (error) {
+    throw error instanceof SchemaError ? new CaptureError(schemaCode(error), error.message, { cause: error }) : error;
+  }
+}
+
+function schemaCode({ code }: SchemaError): CaptureErrorCode {
+  return code === 'schema_missing' || code === 'schema_too_old' || code === 'schema_too_new' ? code : 'internal';
+}
