@@ -3,6 +3,8 @@ import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { z } from 'zod';
 
+import { Public } from './public.js';
+
 /** Whether an app can do its work now. */
 export interface Readiness {
   readonly isReady: boolean;
@@ -33,6 +35,7 @@ const healthSchema = z.object({ status: z.enum(['ok', 'not-ready']), reasons: z.
 type Health = z.infer<typeof healthSchema>;
 
 /** `GET /health/live`: the process answers. `GET /health/ready`: 200 when the app can work, 503 with reason codes. */
+@Public()
 @ApiTags('health')
 @Controller('health')
 class HealthController {

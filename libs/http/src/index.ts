@@ -15,5 +15,6 @@ export type { ApiDescription } from './openapi.js';
 export { PROBLEM_MEDIA_TYPE, problemSchema } from './problem.js';
 export type { Problem } from './problem.js';
 export type { ProblemTranslation } from './problem.filter.js';
+export { IS_PUBLIC, Public } from './public.js';
 export type { LogLevelName } from './request-log.js';
 export { listen, portOf, readTls, runApp } from './run-app.js';

@@ -2,7 +2,10 @@ import { Controller, Get, Header, Module } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 
+import { Public } from './public.js';
+
 /** `GET /metrics`: everything in this app's registry, in the text format of Prometheus. */
+@Public()
 @ApiExcludeController()
 @Controller('metrics')
 class MetricsController {
