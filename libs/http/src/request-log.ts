@@ -15,7 +15,7 @@ export type LogLevelName = (typeof LOG_LEVELS)[number];
 
 /** The root logger of an app: JSON lines with `app`, to standard output where no destination is given. */
 export function createRootLogger(name: string, level: LogLevelName, destination?: DestinationStream): Logger {
-  const options = { level, base: { app: name }, serializers: { err: serializeError } };
+  const options = { level, base: { app: name }, serializers: { err: (error: unknown) => serializeError(error) } };
   return destination === undefined ? pino(options) : pino(options, destination);
 }
 
@@ -35,7 +35,8 @@ export function createRequestLog(logger: Logger): HttpLogger {
     customErrorMessage: () => 'request completed',
     customSuccessObject: lineOf,
     customErrorObject: lineOf,
-    serializers: { err: serializeError, req: () => undefined, res: () => undefined },
+    wrapSerializers: false,
+    serializers: { err: (error: unknown) => serializeError(error), req: () => undefined, res: () => undefined },
   });
 }
 

@@ -36,10 +36,11 @@ export function createRequestMetrics(registry: Registry): RequestMetrics {
   };
 }
 
-/** The template of the route that took a request, as Express notes it. */
+/** The template of the route that took a request, as Express notes it; a wildcard is middleware, not a route. */
 export function routeOf(request: IncomingMessage): string | undefined {
   if (!('route' in request) || typeof request.route !== 'object' || request.route === null) {
     return undefined;
   }
-  return 'path' in request.route && typeof request.route.path === 'string' ? request.route.path : undefined;
+  const path = 'path' in request.route ? request.route.path : undefined;
+  return typeof path === 'string' && !path.includes('*') ? path : undefined;
 }
