@@ -1,3 +1,10 @@
+export { checkPayload, describeIssues, upcastPayload } from './check-payload.js';
+export type { PayloadCheck, PayloadIssue } from './check-payload.js';
+export { defineEvent, isEventContract } from './define-event.js';
+export type { ContractSchema, EventContract, EventDefinition, PayloadOf, SchemaRefusal } from './define-event.js';
 export { toEpoch, toEventId, toPosition } from './envelope.js';
 export type { Epoch, EventId, OutboxEvent, Position } from './envelope.js';
+export { EventsError } from './events.errors.js';
+export type { EventsErrorCode } from './events.errors.js';
 export { HEADER, isReservedHeader } from './headers.js';
+export type { Json, JsonOf } from './json-type.js';
