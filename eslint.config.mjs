@@ -81,7 +81,7 @@ export default tseslint.config(
   { files: ['**/*.config.ts', '**/main.ts'], rules: { 'n/no-process-env': 'off' } },
   { files: ['scripts/**', 'apps/cli/**'], rules: { 'n/no-process-env': 'off', 'no-console': 'off' } },
   { files: ['test/**'], rules: { 'n/no-process-env': 'off' } },
-  { files: ['*.config.{js,mjs,cjs,ts}'], rules: { 'import-x/no-default-export': 'off' } },
+  { files: ['*.config.{js,mjs,cjs,ts}', 'test/setup/*.mjs'], rules: { 'import-x/no-default-export': 'off' } },
   {
     // constructors that Nest injects may take six (STYLE: bundling dependencies to please a limit hides them)
     files: ['apps/**/*.{controller,service,module}.ts', 'libs/**/*.{controller,service,module}.ts'],

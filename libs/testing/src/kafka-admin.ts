@@ -26,7 +26,11 @@ const EARLIEST = -2n;
 const LEADER_WAIT_MS = 15_000;
 const POLL_MS = 20;
 
-/** Creates a topic and waits until each of its partitions has a leader; rejects when it exists. */
+/**
+ * Creates a topic and waits until each of its partitions takes records: a leader that is named in the metadata may still
+ * refuse them for some milliseconds, and a client's retry would then double those of the other partitions. Rejects when
+ * the topic exists.
+ */
 export async function createTopic(options: TestTopicOptions): Promise<void> {
   const partitions = options.partitions ?? 1;
   await withAdmin(options.brokers, async (admin) => {
@@ -55,12 +59,8 @@ export async function topicOffsets(brokers: readonly string[], topic: string): P
   return withAdmin(brokers, async (admin) => {
     const metadata = await admin.metadata({ topics: [topic], forceUpdate: true });
     const partitions = Array.from({ length: metadata.topics.get(topic)?.partitionsCount ?? 0 }, (_, index) => index);
-    const at = async (timestamp: bigint): Promise<Map<number, bigint>> => {
-      const asked = partitions.map((partitionIndex) => ({ partitionIndex, timestamp }));
-      const [listed] = await admin.listOffsets({ topics: [{ name: topic, partitions: asked }] });
-      return new Map(listed?.partitions.map((partition) => [partition.partitionIndex, partition.offset]));
-    };
-    const [first, end] = [await at(EARLIEST), await at(LATEST)];
+    const first = await offsetsAt(admin, topic, partitions, EARLIEST);
+    const end = await offsetsAt(admin, topic, partitions, LATEST);
     return partitions.map((partition) => ({
       partition,
       first: first.get(partition) ?? 0n,
@@ -81,6 +81,17 @@ export async function answersMetadata(broker: string): Promise<boolean> {
   }
 }
 
+async function offsetsAt(
+  admin: Admin,
+  topic: string,
+  partitions: readonly number[],
+  timestamp: bigint,
+): Promise<Map<number, bigint>> {
+  const asked = partitions.map((partitionIndex) => ({ partitionIndex, timestamp }));
+  const [listed] = await admin.listOffsets({ topics: [{ name: topic, partitions: asked }] });
+  return new Map(listed?.partitions.map((partition) => [partition.partitionIndex, partition.offset]));
+}
+
 async function waitForLeaders(admin: Admin, topic: string, partitions: number): Promise<void> {
   const deadline = performance.now() + LEADER_WAIT_MS;
   while (performance.now() < deadline) {
@@ -96,9 +107,13 @@ async function hasLeaders(admin: Admin, topic: string, partitions: number): Prom
   try {
     const metadata = await admin.metadata({ topics: [topic], forceUpdate: true });
     const known = metadata.topics.get(topic)?.partitions ?? [];
-    return known.length === partitions && known.every((partition) => partition.leader >= 0);
+    if (known.length !== partitions || known.some((partition) => partition.leader < 0)) {
+      return false;
+    }
+    const answers = await offsetsAt(admin, topic, [...known.keys()], LATEST);
+    return answers.size === partitions;
   } catch {
-    return false; // the broker does not know the topic yet; the caller has a deadline
+    return false; // a broker does not know the topic or its own part in it yet; the caller has a deadline
   }
 }
 

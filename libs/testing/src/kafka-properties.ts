@@ -50,6 +50,9 @@ export function kafkaSettings(node: KafkaNode): Record<string, string | number> 
     'group.initial.rebalance.delay.ms': 0,
     'auto.create.topics.enable': 'false',
     'log.cleaner.dedupe.buffer.size': 2_097_152,
+    // a broker that was killed may register again only when its old session is over
+    'broker.session.timeout.ms': 3_000,
+    'broker.heartbeat.interval.ms': 500,
     'controller.quorum.election.timeout.ms': 500,
     'controller.quorum.fetch.timeout.ms': 1_000,
     'controller.quorum.election.backoff.max.ms': 100,

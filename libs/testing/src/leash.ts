@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { Socket } from 'node:net';
 
 /** What the leash does when the process that holds it is gone. */
 export interface LeashOptions {
@@ -40,7 +41,7 @@ export function leash(options: LeashOptions): Leash {
   // The shell may be gone before the pipe closes; there is nothing to do about it then.
   holder.stdin.on('error', () => undefined);
   holder.unref();
-  if ('unref' in holder.stdin && typeof holder.stdin.unref === 'function') {
+  if (holder.stdin instanceof Socket) {
     holder.stdin.unref();
   }
   return {

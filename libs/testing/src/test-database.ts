@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MIGRATIONS } from '@millrace/schema';
+import { migrate, printMigration } from '@millrace/schema';
 import pg from 'pg';
 import { testPostgresUrl } from './test-environment.config.js';
 import { LocalServerError } from './testing.errors.js';
@@ -69,7 +69,10 @@ async function withClient<Result>(url: string, work: (client: pg.Client) => Prom
 
 /** The template's name holds a hash of the migrations, so that a server that is kept between runs never serves an old one. */
 async function migratedTemplate(admin: pg.Client): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify(MIGRATIONS)).digest('hex').slice(0, 12);
+  const hash = createHash('sha256')
+    .update(await printMigration(null))
+    .digest('hex')
+    .slice(0, 12);
   const template = `millrace_template_${hash}`;
   await admin.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK]);
   try {
@@ -77,20 +80,13 @@ async function migratedTemplate(admin: pg.Client): Promise<string> {
     if (existing.rowCount === 0) {
       const unfinished = uniqueName('template');
       await admin.query(`create database ${unfinished} template template0`);
-      await withClient(urlOf(unfinished), applyMigrations);
+      await migrate({ databaseUrl: urlOf(unfinished) });
       await admin.query(`alter database ${unfinished} rename to ${template}`);
     }
   } finally {
     await admin.query('select pg_advisory_unlock($1)', [TEMPLATE_LOCK]);
   }
   return template;
-}
-
-async function applyMigrations(client: pg.Client): Promise<void> {
-  await client.query('create schema if not exists millrace');
-  for (const migration of MIGRATIONS) {
-    await client.query(migration.up);
-  }
 }
 
 async function dropDatabase(name: string): Promise<void> {

@@ -1,0 +1,92 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Producer, stringSerializers } from '@platformatic/kafka';
+import { consoleConsume } from './console-consumer.js';
+import { isPortFree } from './free-port.js';
+import { createTopic, topicOffsets } from './kafka-admin.js';
+import { LocalKafka } from './local-kafka.js';
+import { isProcessAlive } from './process-tree.js';
+
+const temporaryDir = mkdtempSync(join(tmpdir(), 'millrace-kafka-'));
+const kafka = new LocalKafka({ dataDir: join(temporaryDir, 'data'), isQuickStart: true, temporaryDir });
+const topic = 'outbox.event.order';
+
+async function produce(from: number, to: number): Promise<void> {
+  const producer = new Producer({
+    clientId: 'local-kafka-spec',
+    bootstrapBrokers: kafka.brokers,
+    serializers: stringSerializers,
+    autocreateTopics: false,
+    retries: 0,
+  });
+  try {
+    await producer.send({
+      acks: -1,
+      messages: Array.from({ length: to - from }, (_, index) => ({
+        topic,
+        partition: (from + index) % 3,
+        key: `key ${from + index}`,
+        value: `{"text": "a\\ttab,\\na line: ${from + index}", "e": "é\\u001f"}`,
+        headers: { id: `id-${from + index}`, eventType: 'order.placed', odd: 'a:b,c d' },
+      })),
+    });
+  } finally {
+    await producer.close();
+  }
+}
+
+describe('a local Kafka', () => {
+  beforeAll(async () => {
+    await kafka.start();
+  }, 120_000);
+
+  afterAll(async () => {
+    await kafka.stop();
+    rmSync(temporaryDir, { recursive: true, force: true });
+  });
+
+  it('serves records, which its own console consumer reads whole', async () => {
+    await createTopic({ brokers: kafka.brokers, topic, partitions: 3 });
+    await produce(0, 300);
+
+    const records = await consoleConsume({ brokers: kafka.brokers, topic });
+
+    expect(records).toHaveLength(300);
+    const byNumber = new Map(records.map((record) => [record.key, record]));
+    expect(byNumber.get('key 7')).toEqual({
+      topic,
+      partition: 1,
+      offset: 2n,
+      timestampMs: expect.any(Number),
+      key: 'key 7',
+      headers: { id: 'id-7', eventType: 'order.placed', odd: 'a:b,c d' },
+      value: '{"text": "a\\ttab,\\na line: 7", "e": "é\\u001f"}',
+    });
+  }, 60_000);
+
+  it('keeps its records and its port over SIGKILL', async () => {
+    const { pid, port } = kafka;
+    await kafka.kill();
+    expect(isProcessAlive(pid)).toBe(false);
+    expect(await isPortFree(port)).toBe(true);
+
+    await kafka.start();
+    await produce(300, 310);
+
+    const offsets = await topicOffsets(kafka.brokers, topic);
+    expect(offsets.map(({ first }) => first)).toEqual([0n, 0n, 0n]);
+    expect(offsets.reduce((sum, { end }) => sum + end, 0n)).toBe(310n);
+  }, 120_000);
+
+  it('gives what there is when fewer records than wanted come', async () => {
+    const records = await consoleConsume({ brokers: kafka.brokers, topic, count: 1_000, idleTimeoutMs: 3_000 });
+    expect(records).toHaveLength(310);
+  }, 60_000);
+
+  it('has nothing to read in an empty topic', async () => {
+    await createTopic({ brokers: kafka.brokers, topic: 'empty' });
+    expect(await consoleConsume({ brokers: kafka.brokers, topic: 'empty' })).toEqual([]);
+  });
+});
