@@ -1,0 +1,131 @@
+import { type Epoch, HEADER, isReservedHeader, type OutboxEvent, type Position } from '@millrace/events';
+import { type SinkHeader, type SinkRecord } from '@millrace/transport';
+import { type TopicTemplate } from './topic-template.js';
+
+const NAME = {
+  id: Buffer.from(HEADER.id),
+  schemaVersion: Buffer.from(HEADER.schemaVersion),
+  aggregateVersion: Buffer.from(HEADER.aggregateVersion),
+  eventType: Buffer.from(HEADER.eventType),
+  position: Buffer.from(HEADER.position),
+};
+
+const RECORD_OVERHEAD_BYTES = 24;
+const HEADER_OVERHEAD_BYTES = 4;
+const CACHE_ENTRIES_MAX = 1_000;
+
+/** An event in the form in which it leaves. */
+export interface EncodedEvent {
+  readonly topic: string;
+  readonly record: SinkRecord;
+  /** What the record takes in a batch, framing included; an upper estimate. */
+  readonly bytes: number;
+}
+
+/** What all records of one claim have in common. */
+export interface RecordOrigin {
+  readonly source: string;
+  readonly route: string;
+  readonly epoch: Epoch;
+  readonly topic: TopicTemplate;
+}
+
+/**
+ * Turns outbox rows into records: key = aggregate id, value = the payload's bytes untouched, headers as bare text.
+ * Headers of the producer follow Millrace's own; one with a reserved name is left out. Runs once per event on the
+ * hot path, hence the shared Buffers for all that repeats.
+ */
+export class RecordEncoder {
+  private readonly source: SinkHeader;
+  private readonly route: SinkHeader;
+  private readonly epoch: SinkHeader;
+  private low: SinkHeader;
+  private readonly fixedBytes: number;
+  private readonly types = new Map<string, SinkHeader>();
+  private readonly schemaVersions = new Map<number, SinkHeader>();
+  private readonly names = new Map<string, Buffer>();
+
+  constructor(
+    private readonly origin: RecordOrigin,
+    low: Position,
+  ) {
+    this.source = header(HEADER.source, origin.source);
+    this.route = header(HEADER.route, origin.route);
+    this.epoch = header(HEADER.epoch, String(origin.epoch));
+    this.low = header(HEADER.low, String(low));
+    this.fixedBytes = RECORD_OVERHEAD_BYTES + [this.source, this.route, this.epoch].reduce(sumBytes, 0);
+  }
+
+  /** `low` of the last ledger that was **written**: consumers forget what lies below it. */
+  setLow(low: Position): void {
+    this.low = header(HEADER.low, String(low));
+  }
+
+  /** Throws `RelayError` `topic_invalid`. */
+  encode(event: OutboxEvent): EncodedEvent {
+    const topic = this.origin.topic.topicOf(event);
+    const key = Buffer.from(event.aggregateId);
+    const value = Buffer.from(event.payload);
+    const own: SinkHeader[] = [
+      [NAME.id, Buffer.from(event.id, 'latin1')],
+      this.typeHeader(event.type),
+      this.schemaVersionHeader(event.schemaVersion),
+      this.source,
+      this.route,
+      [NAME.position, Buffer.from(event.position.toString(), 'latin1')],
+      this.epoch,
+      this.low,
+    ];
+    if (event.aggregateVersion !== null) {
+      own.push([NAME.aggregateVersion, Buffer.from(event.aggregateVersion, 'latin1')]);
+    }
+    if (event.headers !== null) {
+      this.appendProducerHeaders(event.headers, own);
+    }
+    let bytes = this.fixedBytes + key.length + value.length;
+    for (const each of own) {
+      if (each !== this.source && each !== this.route && each !== this.epoch) {
+        bytes = sumBytes(bytes, each);
+      }
+    }
+    return { topic, record: { key, value, headers: own }, bytes };
+  }
+
+  private appendProducerHeaders(headers: Readonly<Record<string, string>>, out: SinkHeader[]): void {
+    for (const [name, value] of Object.entries(headers)) {
+      if (!isReservedHeader(name)) {
+        out.push([cached(this.names, name, (text) => Buffer.from(text)), Buffer.from(value)]);
+      }
+    }
+  }
+
+  private typeHeader(type: string): SinkHeader {
+    return cached(this.types, type, (value) => [NAME.eventType, Buffer.from(value)]);
+  }
+
+  private schemaVersionHeader(version: number): SinkHeader {
+    return cached(this.schemaVersions, version, (value) => [NAME.schemaVersion, Buffer.from(String(value))]);
+  }
+}
+
+function header(name: string, value: string): SinkHeader {
+  return [Buffer.from(name), Buffer.from(value)];
+}
+
+function sumBytes(bytes: number, [name, value]: SinkHeader): number {
+  return bytes + name.length + value.length + HEADER_OVERHEAD_BYTES;
+}
+
+/** Producers choose the keys, so the cache is emptied when it has grown large. */
+function cached<K, V>(cache: Map<K, V>, key: K, make: (key: K) => V): V {
+  const known = cache.get(key);
+  if (known !== undefined) {
+    return known;
+  }
+  if (cache.size >= CACHE_ENTRIES_MAX) {
+    cache.clear();
+  }
+  const made = make(key);
+  cache.set(key, made);
+  return made;
+}

@@ -1,0 +1,226 @@
+import { type SinkLane, type SinkPort } from '@millrace/transport';
+import { backoffMs } from './backoff.js';
+import { Lane, type LaneBatch, type LaneItem } from './lane.js';
+import { type LeaseValidity } from './lease-validity.js';
+import { sinkProblemOf } from './problem.js';
+import { type RelayClock, type RelayRandom, type RelayTimer } from './relay-clock.js';
+import { type Route } from './route-config.js';
+import { type RouteMeter } from './route-meter.js';
+import { type RouteProblem } from './route-state.js';
+import { type SendGate } from './send-gate.js';
+import { sendErrorCodeOf, sendPolicyFor } from './send-policy.js';
+
+/** What the sender works with. */
+export interface LaneSenderParts {
+  readonly route: Route;
+  readonly sink: SinkPort;
+  readonly clock: RelayClock;
+  readonly random: RelayRandom;
+  readonly lease: LeaseValidity;
+  readonly gate: SendGate;
+  readonly meter: RouteMeter;
+}
+
+/** What the sender tells its owner. */
+export interface LaneSenderEvents {
+  /** A send has ended, well or not: pages may be complete, problems may have come or gone. */
+  sendEnded(): void;
+  /** Something could be sent but the lease must be renewed first. */
+  leaseNeeded(): void;
+  /** The sink will never take `item`, or nothing of its lane. */
+  refused(problem: RouteProblem, item: LaneItem): void;
+}
+
+/** All lanes of a claimed route: sends what may be sent, sends again what has to be. */
+export class LaneSender {
+  private readonly lanes = new Map<string, Lane>();
+  private readonly retries = new Map<Lane, RelayTimer>();
+  private readonly failing = new Map<Lane, RouteProblem>();
+  private inFlight = 0;
+  private isPaused = false;
+  private isClosed = false;
+  private pageMax = Number.POSITIVE_INFINITY;
+
+  constructor(
+    private readonly parts: LaneSenderParts,
+    private readonly events: LaneSenderEvents,
+  ) {}
+
+  /** Sends of this claim that have had no answer yet. */
+  get sendsInFlight(): number {
+    return this.inFlight;
+  }
+
+  /** Why the lane that has been failing longest fails; `null` when none does. */
+  get problem(): RouteProblem | null {
+    const [first] = this.failing.values();
+    return first ?? null;
+  }
+
+  /** Queues an event behind all that its lane has; `flush` sends. */
+  push(sinkLane: SinkLane, item: LaneItem): void {
+    let lane = this.lanes.get(sinkLane.id);
+    if (lane === undefined) {
+      const { sink, route } = this.parts;
+      lane = new Lane(sinkLane, {
+        recordsMax: Math.min(route.tuning.batchRecordsMax, sink.features.batchRecordsMax),
+        bytesMax: Math.min(route.tuning.batchBytesMax, sink.features.batchBytesMax),
+      });
+      this.lanes.set(sinkLane.id, lane);
+    }
+    lane.push(item);
+  }
+
+  /** Sends on every lane that can. */
+  flush(): void {
+    for (const lane of this.lanes.values()) {
+      this.trySend(lane);
+    }
+  }
+
+  /** While paused nothing new is sent; what is in flight ends. */
+  setPaused(isPaused: boolean): void {
+    if (isPaused !== this.isPaused) {
+      this.isPaused = isPaused;
+      this.flush();
+    }
+  }
+
+  /** From now on only events of pages up to `pageNumber` are sent. */
+  sendThrough(pageNumber: number): void {
+    this.pageMax = Math.min(this.pageMax, pageNumber);
+  }
+
+  /** Sends nothing more; what the sends in flight return is ignored. */
+  close(): void {
+    this.isClosed = true;
+    for (const timer of this.retries.values()) {
+      timer.cancel();
+    }
+    this.retries.clear();
+  }
+
+  private trySend(lane: Lane): void {
+    if (this.isClosed || this.isPaused || !lane.isReady) {
+      return;
+    }
+    const { gate, lease } = this.parts;
+    const free = gate.whenFree(lane.sinkLane.id);
+    if (free !== null) {
+      this.waitForEarlierClaim(lane, free);
+      return;
+    }
+    if (!lease.isValid()) {
+      this.events.leaseNeeded();
+      return;
+    }
+    const batch = lane.next(this.pageMax);
+    if (batch !== null) {
+      void this.send(lane, batch);
+    }
+  }
+
+  /** A send of a claim that was lost is still under way on this lane. */
+  private waitForEarlierClaim(lane: Lane, free: Promise<void>): void {
+    lane.hold();
+    void free.then(() => {
+      lane.retry();
+      this.trySend(lane);
+    });
+  }
+
+  private async send(lane: Lane, batch: LaneBatch): Promise<void> {
+    const { gate, clock } = this.parts;
+    const startedMs = clock.monotonicMs();
+    const call = this.callSink(lane, batch);
+    this.inFlight += 1;
+    gate.enter(lane.sinkLane.id, call);
+    let failure: { readonly error: unknown } | null = null;
+    try {
+      await call;
+    } catch (error) {
+      failure = { error };
+    }
+    this.inFlight -= 1;
+    const durationMs = clock.monotonicMs() - startedMs;
+    if (failure === null) {
+      this.succeeded(lane, batch, durationMs);
+    } else {
+      this.failed(lane, batch, { error: failure.error, durationMs });
+    }
+    this.trySend(lane);
+    this.events.sendEnded();
+  }
+
+  private async callSink(lane: Lane, batch: LaneBatch): Promise<void> {
+    await this.parts.sink.send(lane.sinkLane, batch.records);
+  }
+
+  private succeeded(lane: Lane, batch: LaneBatch, durationMs: number): void {
+    const { items, bytes } = batch;
+    this.parts.meter.batchSent({ lane: lane.sinkLane, events: items.length, bytes, durationMs });
+    lane.acked();
+    this.failing.delete(lane);
+    for (const { page } of items) {
+      page.pending -= 1;
+    }
+  }
+
+  private failed(
+    lane: Lane,
+    batch: LaneBatch,
+    failure: { readonly error: unknown; readonly durationMs: number },
+  ): void {
+    const code = sendErrorCodeOf(failure.error);
+    const attempt = lane.attempts + 1;
+    const { length: events } = batch.items;
+    this.parts.meter.sendFailed({ lane: lane.sinkLane, code, events, attempt, ...failure });
+    if (this.isClosed) {
+      return;
+    }
+    const { tuning } = this.parts.route;
+    switch (sendPolicyFor(code).action) {
+      case 'resend': {
+        const limits = { minMs: tuning.sendRetryMinMs, maxMs: tuning.sendRetryMaxMs };
+        this.retryLater(lane, failure.error, backoffMs(attempt, limits, this.parts.random));
+        return;
+      }
+      case 'wait':
+        this.retryLater(lane, failure.error, tuning.topicRetryMs);
+        return;
+      case 'bisect':
+        this.narrow(lane, failure.error, code === 'record_too_large' ? 'too_large' : 'invalid');
+        return;
+      case 'stop':
+        this.giveUp(lane, failure.error, batch.items[0]);
+    }
+  }
+
+  private retryLater(lane: Lane, error: unknown, delayMs: number): void {
+    lane.failed();
+    this.failing.set(lane, sinkProblemOf(error));
+    const timer = this.parts.clock.after(delayMs, () => {
+      this.retries.delete(lane);
+      lane.retry();
+      this.trySend(lane);
+    });
+    this.retries.set(lane, timer);
+  }
+
+  private narrow(lane: Lane, error: unknown, reason: 'too_large' | 'invalid'): void {
+    const poison = lane.refused(reason);
+    if (poison !== null) {
+      this.giveUp(lane, error, poison);
+    }
+  }
+
+  private giveUp(lane: Lane, error: unknown, item: LaneItem | undefined): void {
+    if (item === undefined) {
+      return;
+    }
+    const { code, message } = sinkProblemOf(error);
+    this.sendThrough(item.page.page.number - 1);
+    const where = `Event ${item.id} at position ${String(item.position)}, for ${lane.sinkLane.id}`;
+    this.events.refused({ side: 'sink', code, message: `${where}: ${message}` }, item);
+  }
+}

@@ -1,0 +1,140 @@
+import { type EventId, type Position } from '@millrace/events';
+import { type SinkLane, type SinkRecord } from '@millrace/transport';
+import { type PageInFlight } from './page-window.js';
+
+/** One event on its way through a lane. */
+export interface LaneItem {
+  readonly record: SinkRecord;
+  readonly bytes: number;
+  readonly page: PageInFlight;
+  readonly position: Position;
+  readonly id: EventId;
+}
+
+/** The records of one send, in order; sent again as they are until the sink has answered for certain. */
+export interface LaneBatch {
+  readonly items: readonly LaneItem[];
+  readonly records: readonly SinkRecord[];
+  readonly bytes: number;
+}
+
+/** How large a batch may be. */
+export interface BatchLimits {
+  readonly recordsMax: number;
+  readonly bytesMax: number;
+}
+
+const BATCH_BYTES_FLOOR = 16 * 1024;
+
+/**
+ * One ordered stream: what enters first is confirmed first. Pure: no clock, no promise.
+ *
+ * `next` hands out a batch, of which exactly one of `acked`, `failed` or `refused` must then tell the outcome; until
+ * then nothing more is handed out. After `failed` (outcome unknown) the same batch comes again, once `retry` was
+ * called. After `refused` (nothing stored) the batch is cut smaller, until one single item stands refused.
+ */
+export class Lane {
+  private readonly items: LaneItem[] = [];
+  private batch: LaneBatch | null = null;
+  private phase: 'idle' | 'sending' | 'waiting' = 'idle';
+  private suspects = 0;
+  private failures = 0;
+  private bytesMax: number;
+
+  constructor(
+    readonly sinkLane: SinkLane,
+    private readonly limits: BatchLimits,
+  ) {
+    this.bytesMax = limits.bytesMax;
+  }
+
+  /** There is something to send, nothing is out and no wait is on. */
+  get isReady(): boolean {
+    return this.phase === 'idle' && this.items.length > 0;
+  }
+
+  /** Failures in a row of the batch at the head. */
+  get attempts(): number {
+    return this.failures;
+  }
+
+  push(item: LaneItem): void {
+    this.items.push(item);
+  }
+
+  /** The batch to send now; `null` while one is out, while the lane waits, or without items of pages up to `pageMax`. */
+  next(pageMax: number): LaneBatch | null {
+    const first = this.items[0];
+    if (this.phase !== 'idle' || first === undefined || first.page.page.number > pageMax) {
+      return null;
+    }
+    this.batch ??= this.cut(pageMax);
+    this.phase = 'sending';
+    return this.batch;
+  }
+
+  /** The sink has stored the batch. */
+  acked(): void {
+    const count = this.batch?.items.length ?? 0;
+    this.suspects = Math.max(0, this.suspects - count);
+    this.failures = 0;
+    this.items.splice(0, count);
+    this.batch = null;
+    this.phase = 'idle';
+  }
+
+  /** The sink may or may not have stored the batch. Returns the number of failures in a row. */
+  failed(): number {
+    this.failures += 1;
+    this.phase = 'waiting';
+    return this.failures;
+  }
+
+  /** The wait after `failed` or `hold` is over. */
+  retry(): void {
+    if (this.phase === 'waiting') {
+      this.phase = 'idle';
+    }
+  }
+
+  /** Sends nothing until `retry`. */
+  hold(): void {
+    if (this.phase === 'idle') {
+      this.phase = 'waiting';
+    }
+  }
+
+  /** The sink has stored nothing of the batch and never will. Returns the item when it is down to one. */
+  refused(reason: 'too_large' | 'invalid'): LaneItem | null {
+    const batch = this.batch;
+    this.batch = null;
+    this.failures = 0;
+    this.phase = 'idle';
+    const count = batch?.items.length ?? 0;
+    if (count === 1) {
+      return batch?.items[0] ?? null;
+    }
+    this.suspects = count;
+    if (reason === 'too_large') {
+      this.bytesMax = Math.max(BATCH_BYTES_FLOOR, Math.floor((batch?.bytes ?? 0) / 2));
+    }
+    return null;
+  }
+
+  private cut(pageMax: number): LaneBatch {
+    const countMax = this.suspects > 0 ? Math.ceil(this.suspects / 2) : this.limits.recordsMax;
+    const items: LaneItem[] = [];
+    const records: SinkRecord[] = [];
+    let bytes = 0;
+    for (const item of this.items) {
+      const isTooMuch = items.length === countMax || (items.length > 0 && bytes + item.bytes > this.bytesMax);
+      if (isTooMuch || item.page.page.number > pageMax) {
+        break;
+      }
+      items.push(item);
+      records.push(item.record);
+      bytes += item.bytes;
+    }
+    return { items, records, bytes };
+  }
+}

@@ -1,0 +1,222 @@
+import { type CapturedPage, type CapturePort } from '@millrace/capture';
+import { type OutboxEvent } from '@millrace/events';
+import { type SinkPort, type SinkTopic } from '@millrace/transport';
+import { type EncodedEvent, type RecordEncoder } from './event-record.js';
+import { type LaneSender } from './lane-sender.js';
+import { type PageInFlight, type PageWindow } from './page-window.js';
+import { PollPace } from './poll-pace.js';
+import { sinkProblemOf, sinkSilent, sourceSilent } from './problem.js';
+import { type RelayClock, type RelayTimer } from './relay-clock.js';
+import { RelayError } from './relay.errors.js';
+import { type Route } from './route-config.js';
+import { type RouteMeter } from './route-meter.js';
+import { type RouteProblem } from './route-state.js';
+import { sendErrorCodeOf, sendPolicyFor } from './send-policy.js';
+import { sleep, withDeadline } from './waiting.js';
+
+/** What the reader works with. */
+export interface PageReaderParts {
+  readonly route: Route;
+  readonly capture: CapturePort;
+  readonly sink: SinkPort;
+  readonly clock: RelayClock;
+  readonly encoder: RecordEncoder;
+  readonly window: PageWindow;
+  readonly sender: LaneSender;
+  readonly meter: RouteMeter;
+}
+
+/** What the reader tells its owner. */
+export interface PageReaderEvents {
+  /** A page is in the window and its events are in their lanes. */
+  pageDispatched(): void;
+  /** The events of `page` cannot be published; nothing of it has been sent. */
+  pageRefused(page: CapturedPage, problem: RouteProblem): void;
+  failed(error: unknown): void;
+}
+
+interface Addressed {
+  readonly event: OutboxEvent;
+  readonly encoded: EncodedEvent;
+}
+
+/**
+ * Reads page after page while the window has room, and puts the events of each into their lanes. One read at a time:
+ * the order of the pages is the order in the lanes.
+ */
+export class PageReader {
+  private readonly pace: PollPace;
+  private readonly topics = new Map<string, SinkTopic>();
+  private readonly abort = new AbortController();
+  private timer: RelayTimer | null = null;
+  private readingSinceMs: number | null = null;
+  private isDispatching = false;
+  private topicProblem: RouteProblem | null = null;
+  private lastDispatched = 0;
+
+  constructor(
+    private readonly parts: PageReaderParts,
+    private readonly events: PageReaderEvents,
+  ) {
+    this.pace = new PollPace(parts.route.tuning.pollWaitMinMs, parts.route.tuning.pollWaitMaxMs);
+  }
+
+  /** Why a topic cannot be opened; `null` when none is missing. */
+  get problem(): RouteProblem | null {
+    return this.topicProblem;
+  }
+
+  /** Number of the last page whose events are in their lanes. */
+  get dispatchedThrough(): number {
+    return this.lastDispatched;
+  }
+
+  /** Milliseconds for which the poll under way has been waiting; 0 when there is none. */
+  get pollMs(): number {
+    return this.readingSinceMs === null ? 0 : this.parts.clock.monotonicMs() - this.readingSinceMs;
+  }
+
+  /** Reads now if it may; without effect while it reads or waits for the next poll. */
+  poke(): void {
+    if (this.timer === null && !this.isDispatching && !this.abort.signal.aborted && this.parts.window.hasRoom()) {
+      void this.read();
+    }
+  }
+
+  /** There may be new events: does not wait any longer. */
+  notify(): void {
+    this.timer?.cancel();
+    this.timer = null;
+    this.poke();
+  }
+
+  /** Reads no more; a page on its way is dropped, to be read again by the next claim. */
+  close(): void {
+    this.timer?.cancel();
+    this.abort.abort();
+  }
+
+  private async read(): Promise<void> {
+    this.isDispatching = true;
+    try {
+      const page = await this.poll();
+      if (!this.abort.signal.aborted) {
+        await this.dispatch(page);
+        this.scheduleNext(page);
+      }
+    } catch (error) {
+      if (!this.abort.signal.aborted) {
+        this.events.failed(error);
+      }
+    } finally {
+      this.isDispatching = false;
+      this.poke();
+    }
+  }
+
+  private async poll(): Promise<CapturedPage> {
+    const { capture, clock, route, meter } = this.parts;
+    const startedMs = clock.monotonicMs();
+    this.readingSinceMs = startedMs;
+    try {
+      const deadline = { clock, ms: route.tuning.callDeadlineMs, signal: this.abort.signal, error: sourceSilent };
+      const page = await withDeadline(capture.nextPage(), deadline);
+      const { rowCount: rows, bytes, isFull, events } = page;
+      meter.pageRead({ rows, events: events.length, bytes, isFull, durationMs: clock.monotonicMs() - startedMs });
+      return page;
+    } finally {
+      this.readingSinceMs = null;
+    }
+  }
+
+  private scheduleNext(page: CapturedPage): void {
+    const waitMs = this.pace.after(page);
+    if (waitMs > 0 && !this.abort.signal.aborted) {
+      this.timer = this.parts.clock.after(waitMs, () => {
+        this.timer = null;
+        this.poke();
+      });
+    }
+  }
+
+  private async dispatch(page: CapturedPage): Promise<void> {
+    if (!page.isChanged) {
+      return;
+    }
+    const addressed = this.encode(page);
+    if (addressed === null) {
+      return;
+    }
+    const inFlight = this.parts.window.add(page);
+    for (const { encoded } of addressed) {
+      if (!this.topics.has(encoded.topic) && !(await this.openTopic(encoded.topic, page))) {
+        return;
+      }
+    }
+    this.queue(addressed, inFlight);
+    this.lastDispatched = page.number;
+    this.parts.sender.flush();
+    this.events.pageDispatched();
+  }
+
+  private encode(page: CapturedPage): Addressed[] | null {
+    const { encoder, sink } = this.parts;
+    const addressed: Addressed[] = [];
+    for (const event of page.events) {
+      try {
+        const encoded = encoder.encode(event);
+        if (encoded.bytes > sink.features.recordBytesMax) {
+          const limit = `The record has ${encoded.bytes} bytes; the sink takes ${sink.features.recordBytesMax}.`;
+          throw new RelayError('event_refused', `${limit} ${sendPolicyFor('record_too_large').advice}`);
+        }
+        addressed.push({ event, encoded });
+      } catch (error) {
+        this.refuse(page, event, error);
+        return null;
+      }
+    }
+    return addressed;
+  }
+
+  private refuse(page: CapturedPage, event: OutboxEvent, error: unknown): void {
+    if (!(error instanceof RelayError)) {
+      throw error;
+    }
+    const message = `Event ${event.id} at position ${String(event.position)}: ${error.message}`;
+    this.events.pageRefused(page, { side: 'relay', code: error.code, message });
+  }
+
+  private queue(addressed: readonly Addressed[], page: PageInFlight): void {
+    for (const { event, encoded } of addressed) {
+      const lane = this.topics.get(encoded.topic)?.laneOf(encoded.record.key);
+      if (lane === undefined) {
+        throw new RelayError('internal', `Topic ${encoded.topic} was not opened before its page was queued.`);
+      }
+      const { record, bytes } = encoded;
+      this.parts.sender.push(lane, { record, bytes, page, position: event.position, id: event.id });
+    }
+  }
+
+  /** Tries until it succeeds. False: given up, because the reader was closed or the sink refuses for good. */
+  private async openTopic(name: string, page: CapturedPage): Promise<boolean> {
+    const { sink, clock, route } = this.parts;
+    while (!this.abort.signal.aborted) {
+      try {
+        const deadline = { clock, ms: route.tuning.callDeadlineMs, signal: this.abort.signal, error: sinkSilent };
+        this.topics.set(name, await withDeadline(sink.openTopic(name), deadline));
+        this.topicProblem = null;
+        return !this.abort.signal.aborted;
+      } catch (error) {
+        const problem = sinkProblemOf(error);
+        const { action } = sendPolicyFor(sendErrorCodeOf(error));
+        if (action === 'stop' || action === 'bisect') {
+          this.events.pageRefused(page, { ...problem, message: `Topic ${name}: ${problem.message}` });
+          return false;
+        }
+        this.topicProblem = problem;
+      }
+      await sleep(clock, route.tuning.topicRetryMs, this.abort.signal);
+    }
+    return false;
+  }
+}

@@ -1,0 +1,17 @@
+/** The closed list of what the engine itself refuses. */
+export type RelayErrorCode = 'configuration' | 'route_unknown' | 'topic_invalid' | 'event_refused' | 'internal';
+
+/** The one error of this lib. `message` is a sentence for an operator; `details` are ids and counts, never payloads. */
+export class RelayError extends Error {
+  override readonly name = 'RelayError';
+  readonly details: Readonly<Record<string, string>>;
+
+  constructor(
+    readonly code: RelayErrorCode,
+    message: string,
+    options: { readonly details?: Readonly<Record<string, string>>; readonly cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.details = options.details ?? {};
+  }
+}

@@ -1,0 +1,277 @@
+import { CaptureError, type ClaimResult, type SourcePort } from '@millrace/capture';
+import { backoffMs } from './backoff.js';
+import { LeaseValidity } from './lease-validity.js';
+import { sinkProblemOf, sinkSilent, sourceProblemOf, sourceSilent } from './problem.js';
+import { type RouteMeter } from './route-meter.js';
+import { type PumpEnd, type PumpHealth, type PumpParts, RoutePump } from './route-pump.js';
+import { nextRouteState, type RouteEvent, type RouteProblem, type RouteState } from './route-state.js';
+import { routeStatusOf, type RouteStatus } from './route-status.js';
+import { SendGate } from './send-gate.js';
+import { sendErrorCodeOf, sendPolicyFor } from './send-policy.js';
+import { sleep, withDeadline } from './waiting.js';
+
+/** What a route is run with. */
+export interface RunnerParts extends Omit<PumpParts, 'gate'> {
+  /** Unique among all relays that may run the route. */
+  readonly owner: string;
+  readonly source: SourcePort;
+  readonly meter: RouteMeter;
+}
+
+type Claimed = Extract<ClaimResult, { kind: 'claimed' }>;
+
+/** What to do after one try to run the route. */
+type NextStep =
+  | { readonly kind: 'again'; readonly afterMs: number; readonly event: RouteEvent }
+  | { readonly kind: 'stop'; readonly problem: RouteProblem };
+
+/**
+ * The life of a route in this relay: ask for it, run it, and when the claim is lost ask again. What heals by itself is
+ * waited out; what does not stops the route until `resume`.
+ */
+export class RouteRunner {
+  private state: RouteState;
+  private life: Promise<void> | null = null;
+  private stopping = new AbortController();
+  private abandon = new AbortController();
+  private pump: RoutePump | null = null;
+  private failures = 0;
+  private resumed: () => void = () => undefined;
+  private readonly gate: SendGate;
+
+  constructor(private readonly parts: RunnerParts) {
+    this.gate = new SendGate(parts.clock);
+    this.state = { kind: 'ended', sinceMs: parts.clock.wallMs() };
+  }
+
+  /** Idempotent. Begins to ask for the route; never throws for a source or sink that is not there. */
+  start(): void {
+    if (this.life === null) {
+      this.stopping = new AbortController();
+      this.abandon = new AbortController();
+      this.life = this.live();
+    }
+  }
+
+  /** Finishes what is in flight (bounded by `drainMs`), settles it, gives the lease back. Idempotent, safe before start. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    this.pump?.stop();
+    const timer = this.parts.clock.after(this.parts.route.tuning.drainMs, () => {
+      this.abandon.abort();
+    });
+    await this.life;
+    timer.cancel();
+    this.life = null;
+  }
+
+  /** Starts a `stopped` route anew, and makes a running one look at its pause mark now. */
+  resume(): void {
+    this.resumed();
+    this.pump?.lookAtPauseMark();
+  }
+
+  /** Makes a running route look at its pause mark now. */
+  lookAtPauseMark(): void {
+    this.pump?.lookAtPauseMark();
+  }
+
+  /** There may be new events: the next poll does not wait. */
+  notify(): void {
+    this.pump?.notify();
+  }
+
+  status(): RouteStatus {
+    const { route, owner, clock, meter } = this.parts;
+    return routeStatusOf({
+      route,
+      owner,
+      state: this.state,
+      wallMs: clock.wallMs(),
+      meter,
+      pump: this.pump?.snapshot() ?? null,
+      oldestSendMs: this.gate.oldestMs(),
+    });
+  }
+
+  private isStopping(): boolean {
+    return this.stopping.signal.aborted;
+  }
+
+  private async live(): Promise<void> {
+    while (!this.isStopping()) {
+      this.tell({ kind: 'started' });
+      const problem = await this.keepRunning();
+      if (problem !== null) {
+        await this.waitForResume(problem);
+      }
+    }
+    this.tell({ kind: 'ended' });
+  }
+
+  /** Returns when told to stop (`null`), or when only a person can help. */
+  private async keepRunning(): Promise<RouteProblem | null> {
+    this.failures = 0;
+    while (!this.isStopping()) {
+      const step = await this.tryOnce();
+      if (step.kind === 'stop') {
+        return step.problem;
+      }
+      if (!this.isStopping()) {
+        this.tell(step.event);
+        await sleep(this.parts.clock, step.afterMs, this.stopping.signal);
+      }
+    }
+    return null;
+  }
+
+  private async tryOnce(): Promise<NextStep> {
+    try {
+      await this.startSink();
+    } catch (error) {
+      return this.afterSinkError(error);
+    }
+    const claimedAt = LeaseValidity.stamp(this.parts.clock);
+    try {
+      const claim = await this.askForRoute();
+      if (claim.kind === 'held') {
+        this.failures = 0;
+        this.parts.meter.seenRunningElsewhere();
+        return this.lookAgain(claim.owner, claim.expiresInMs);
+      }
+      return await this.runClaim(claim, claimedAt);
+    } catch (error) {
+      return this.afterSourceError(error);
+    }
+  }
+
+  private async startSink(): Promise<void> {
+    const { sink, clock, route } = this.parts;
+    const deadline = { clock, ms: route.tuning.callDeadlineMs, signal: this.stopping.signal, error: sinkSilent };
+    await withDeadline(sink.start(), deadline);
+  }
+
+  private async askForRoute(): Promise<ClaimResult> {
+    const { source, owner, route, clock } = this.parts;
+    const { name, from, aggregateTypes, tuning } = route;
+    const asked = source.claim({ route: name, owner, ttlMs: tuning.leaseTtlMs, from, aggregateTypes });
+    const deadline = { clock, ms: tuning.callDeadlineMs, signal: this.abandon.signal, error: sourceSilent };
+    try {
+      return await withDeadline(asked, deadline);
+    } catch (error) {
+      // a claim that comes after we gave up on it must not keep the route from others
+      asked.then(
+        (late) => (late.kind === 'claimed' ? this.giveBack(late) : undefined),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  private async runClaim(claim: Claimed, claimedAt: ReturnType<typeof LeaseValidity.stamp>): Promise<NextStep> {
+    const { epoch, capture, isPaused } = claim;
+    const pump = new RoutePump(
+      { ...this.parts, gate: this.gate },
+      { epoch, capture, isPaused, claimedAt },
+      (health) => {
+        this.tellHealth(health, claim);
+      },
+    );
+    this.pump = pump;
+    try {
+      const running = pump.run();
+      if (this.isStopping()) {
+        pump.stop();
+      }
+      const end = await running;
+      this.failures = pump.ledgerWrites > 0 ? 0 : this.failures;
+      return this.afterPump(end);
+    } finally {
+      this.pump = null;
+      await this.giveBack(claim);
+    }
+  }
+
+  private afterPump(end: PumpEnd): NextStep {
+    switch (end.kind) {
+      case 'drained':
+        return { kind: 'again', afterMs: 0, event: { kind: 'started' } };
+      case 'refused':
+        return { kind: 'stop', problem: end.problem };
+      case 'lost':
+        return this.afterSourceError(end.error);
+    }
+  }
+
+  private afterSourceError(error: unknown): NextStep {
+    const problem = sourceProblemOf(error);
+    const disposition = error instanceof CaptureError ? error.disposition : 'retry';
+    switch (disposition) {
+      case 'stop':
+        return { kind: 'stop', problem };
+      case 'reclaim':
+        return { kind: 'again', afterMs: this.nextWaitMs(), event: { kind: 'started' } };
+      case 'retry':
+        return { kind: 'again', afterMs: this.nextWaitMs(), event: { kind: 'hindered', problem } };
+    }
+  }
+
+  private afterSinkError(error: unknown): NextStep {
+    const problem = sinkProblemOf(error);
+    return sendPolicyFor(sendErrorCodeOf(error)).action === 'stop'
+      ? { kind: 'stop', problem }
+      : { kind: 'again', afterMs: this.nextWaitMs(), event: { kind: 'hindered', problem } };
+  }
+
+  private lookAgain(by: string, expiresInMs: number): NextStep {
+    const { tuning } = this.parts.route;
+    const jitterMs = (tuning.standbyLookMs / 5) * this.parts.random.next();
+    const afterMs = Math.min(Math.max(expiresInMs, 0), tuning.standbyLookMs) + jitterMs;
+    return { kind: 'again', afterMs, event: { kind: 'held', by } };
+  }
+
+  private nextWaitMs(): number {
+    const { claimRetryMinMs: minMs, claimRetryMaxMs: maxMs } = this.parts.route.tuning;
+    this.failures += 1;
+    return backoffMs(this.failures, { minMs, maxMs }, this.parts.random);
+  }
+
+  /** Bounded. When it fails the lease runs out by itself. */
+  private async giveBack(claim: Claimed): Promise<void> {
+    const { clock, route } = this.parts;
+    const deadline = { clock, ms: route.tuning.drainMs, signal: new AbortController().signal, error: sourceSilent };
+    await withDeadline(claim.capture.close(), deadline).catch(() => undefined);
+  }
+
+  private async waitForResume(problem: RouteProblem): Promise<void> {
+    const { signal } = this.stopping;
+    if (signal.aborted) {
+      return;
+    }
+    this.tell({ kind: 'refused', problem });
+    await new Promise<void>((resolve) => {
+      this.resumed = resolve;
+      signal.addEventListener('abort', () => {
+        resolve();
+      });
+    });
+    this.resumed = () => undefined;
+  }
+
+  private tellHealth(health: PumpHealth, { epoch }: Claimed): void {
+    if (health.problem !== null) {
+      this.tell({ kind: 'hindered', problem: health.problem });
+    } else {
+      this.tell({ kind: health.isPaused ? 'paused' : 'working', epoch });
+    }
+  }
+
+  private tell(event: RouteEvent): void {
+    const from = this.state;
+    const to = nextRouteState(from, event, this.parts.clock.wallMs());
+    if (to !== from) {
+      this.state = to;
+      this.parts.meter.stateChanged({ from, to });
+    }
+  }
+}

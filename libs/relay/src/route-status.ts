@@ -1,0 +1,97 @@
+import { type Epoch, type Position } from '@millrace/events';
+import { type RelayClock } from './relay-clock.js';
+import { type Route } from './route-config.js';
+import { type RouteCounts, type RouteMeter } from './route-meter.js';
+import { type PumpSnapshot } from './route-pump.js';
+import { type RouteState } from './route-state.js';
+
+/** Without a poll for so long we no longer know what is in the source, so the time counts as lag. */
+const BLIND_AFTER_MS = 1_000;
+
+/** Everything that metrics and the admin API show of a route. */
+export interface RouteStatus extends RouteCounts {
+  readonly route: string;
+  readonly source: string;
+  readonly sink: string;
+  /** This relay. */
+  readonly owner: string;
+  readonly state: RouteState;
+  /** `null` while this relay does not hold the route. */
+  readonly claim: ClaimStatus | null;
+  /**
+   * Age of the oldest event that is not settled; 0 when caught up. Without a poll for a second the time since the last
+   * one counts. `null` on standby: another relay knows. Compares this machine's clock with the database's.
+   */
+  readonly lagSeconds: number | null;
+  readonly oldestSendMs: number;
+  /** Events confirmed per second over the last ten seconds. */
+  readonly ratePerSecond: number;
+}
+
+/** What only the relay that holds a route knows. */
+export interface ClaimStatus {
+  readonly epoch: Epoch;
+  readonly low: Position;
+  readonly high: Position;
+  /** The highest position that the source's sequence has given out, as last read. */
+  readonly lastPosition: Position;
+  readonly gapRanges: number;
+  readonly gapsDied: number;
+  /** Set while reading waits because there are too many gaps: who holds them open. */
+  readonly gapHolder: string | null;
+  /** Events not settled: exact when caught up, an upper bound (numbers given out) while behind or blind. */
+  readonly lagEvents: number;
+  readonly pagesInFlight: number;
+  readonly bytesInFlight: number;
+}
+
+/** What a status is computed from. */
+export interface StatusParts {
+  readonly route: Route;
+  readonly owner: string;
+  readonly state: RouteState;
+  readonly wallMs: ReturnType<RelayClock['wallMs']>;
+  readonly meter: RouteMeter;
+  readonly pump: PumpSnapshot | null;
+  readonly oldestSendMs: number;
+}
+
+/** Pure: the status of a route. */
+export function routeStatusOf(parts: StatusParts): RouteStatus {
+  const { route, owner, state, meter, pump, oldestSendMs } = parts;
+  return {
+    ...meter.counts,
+    route: route.name,
+    source: route.source,
+    sink: route.sink,
+    owner,
+    state,
+    claim: pump === null ? null : claimStatusOf(pump, meter),
+    lagSeconds: lagSecondsOf(parts),
+    oldestSendMs,
+    ratePerSecond: meter.ratePerSecond,
+  };
+}
+
+function claimStatusOf(pump: PumpSnapshot, meter: RouteMeter): ClaimStatus {
+  const { epoch, capture, pagesInFlight, bytesInFlight } = pump;
+  const { low, high, lastPosition, gapRanges, gapsDied, gapHolder } = capture;
+  const lagEvents = lagEventsOf(pump, meter);
+  return { epoch, low, high, lastPosition, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight };
+}
+
+function lagEventsOf({ capture, unsettledEvents }: PumpSnapshot, meter: RouteMeter): number {
+  const isCaughtUp = !meter.isBehind && meter.blindMs < BLIND_AFTER_MS;
+  const numbers = Number(capture.lastPosition - capture.high);
+  return isCaughtUp ? unsettledEvents : Math.max(unsettledEvents, numbers, 0);
+}
+
+function lagSecondsOf({ state, meter, pump, wallMs }: StatusParts): number | null {
+  if (state.kind === 'standby') {
+    return null;
+  }
+  const oldestEventMs = pump?.oldestEventMs ?? null;
+  const age = oldestEventMs === null ? 0 : Math.max(0, wallMs - oldestEventMs);
+  const blindMs = meter.blindMs < BLIND_AFTER_MS ? 0 : meter.blindMs;
+  return Math.max(age, blindMs) / 1_000;
+}
