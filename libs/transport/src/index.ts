@@ -1,3 +1,17 @@
 export type { SinkFeatures, SinkHeader, SinkLane, SinkPort, SinkReceipt, SinkRecord, SinkTopic } from './sink-port.js';
 export { SinkError } from './transport.errors.js';
 export type { SinkErrorCode, SinkOutcome } from './transport.errors.js';
+export { partitionOfKey } from './murmur2.js';
+export { recordBytes } from './kafka/batch-limits.js';
+export { createKafkaSink } from './kafka/create-kafka-sink.js';
+export { KAFKA_CLIENTS, KAFKA_SASL_MECHANISMS, parseKafkaEnv } from './kafka/kafka-config.js';
+export type {
+  KafkaClientName,
+  KafkaConnection,
+  KafkaEnvironment,
+  KafkaSasl,
+  KafkaSaslMechanism,
+  KafkaSinkOptions,
+  KafkaTls,
+  KafkaTopicPolicy,
+} from './kafka/kafka-config.js';

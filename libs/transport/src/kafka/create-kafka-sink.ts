@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { type SinkPort } from '../sink-port.js';
+import { SinkError } from '../transport.errors.js';
+import { recordBytesMaxOf } from './batch-limits.js';
+import { type KafkaClientName, type KafkaSinkOptions, type KafkaTls } from './kafka-config.js';
+import { type KafkaClientSettings, type KafkaProducerPort, type KafkaTlsMaterial } from './kafka-producer-port.js';
+import { KafkaSink } from './kafka-sink.js';
+import { createKafkajsProducer } from './kafkajs-producer.js';
+import { createPlatformaticProducer } from './platformatic-producer.js';
+
+const CONNECT_TIMEOUT_MS = 3_000;
+/** Connections, handshakes and a first request, over several brokers, in the worst case. */
+const LINK_TIMEOUT_MS = 30_000;
+const CLOSE_TIMEOUT_MS = 5_000;
+const METADATA_MAX_AGE_MS = 300_000;
+
+const CREATE: Readonly<Record<KafkaClientName, (settings: KafkaClientSettings) => Promise<KafkaProducerPort>>> = {
+  platformatic: createPlatformaticProducer,
+  kafkajs: createKafkajsProducer,
+};
+
+/**
+ * A sink for Kafka on the client of your choice; nothing is opened before `start`. The client's package is an optional
+ * peer dependency, loaded at `start`: when it is missing or of an unknown major, `start` rejects with `SinkError`
+ * `configuration`. Guarantees and errors: `SinkPort`, and the README of this lib.
+ */
+export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
+  const { messageBytesMax = 1_000_000, batchRecordsMax = 1_000, requestTimeoutMs = 9_000 } = options;
+  const bytesMax = recordBytesMaxOf(messageBytesMax);
+  return new KafkaSink({
+    create: async () => CREATE[options.client](await settingsOf(options, requestTimeoutMs)),
+    link: { connectMs: LINK_TIMEOUT_MS, closeMs: CLOSE_TIMEOUT_MS },
+    topics: {
+      policy: options.topics,
+      refreshMs: 2 * requestTimeoutMs,
+      recheckMs: METADATA_MAX_AGE_MS,
+      now: () => performance.now(),
+    },
+    features: { isOrdered: true, recordBytesMax: bytesMax, batchRecordsMax, batchBytesMax: bytesMax },
+    sendDeadlineMs: options.sendDeadlineMs ?? 60_000,
+    drainMs: options.drainMs ?? 10_000,
+  });
+}
+
+/** Made anew for each client, so that a certificate that was replaced is taken up with the next connection. */
+async function settingsOf(options: KafkaSinkOptions, requestTimeoutMs: number): Promise<KafkaClientSettings> {
+  const { brokers, tls, sasl } = options.connection;
+  return {
+    clientId: options.clientId ?? 'millrace',
+    brokers: rotated(brokers),
+    ...(tls && { tls: await readTls(tls) }),
+    ...(sasl && { sasl }),
+    compression: options.compression ?? 'none',
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    brokerTimeoutMs: Math.max(requestTimeoutMs - 2_000, 1_000),
+    requestTimeoutMs,
+    metadataMaxAgeMs: METADATA_MAX_AGE_MS,
+  };
+}
+
+/** Instances begin at different brokers, and a new client after a failure probably at another one. */
+function rotated(brokers: readonly string[]): readonly string[] {
+  const first = Math.floor(Math.random() * brokers.length);
+  return [...brokers.slice(first), ...brokers.slice(0, first)];
+}
+
+async function readTls({ caPath, certPath, keyPath, rejectUnauthorized }: KafkaTls): Promise<KafkaTlsMaterial> {
+  const [ca, cert, key] = await Promise.all([
+    readPem(caPath, 'certificate authority'),
+    readPem(certPath, 'client certificate'),
+    readPem(keyPath, 'client key'),
+  ]);
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    rejectUnauthorized: rejectUnauthorized ?? true,
+  };
+}
+
+async function readPem(path: string | undefined, what: string): Promise<string | undefined> {
+  if (path === undefined) {
+    return undefined;
+  }
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new SinkError('configuration', `The ${what} for Kafka cannot be read from ${path}: give a PEM file.`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,172 @@
+/** The Kafka clients that a sink can be built on. */
+export const KAFKA_CLIENTS = ['platformatic', 'kafkajs'] as const;
+export type KafkaClientName = (typeof KAFKA_CLIENTS)[number];
+
+/** TLS to the brokers. Paths of PEM files; without `caPath` the certificate authorities of Node are trusted. */
+export interface KafkaTls {
+  readonly caPath?: string;
+  readonly certPath?: string;
+  readonly keyPath?: string;
+  /** False accepts any certificate: for a try on one's own machine only. Default true. */
+  readonly rejectUnauthorized?: boolean;
+}
+
+export const KAFKA_SASL_MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const;
+export type KafkaSaslMechanism = (typeof KAFKA_SASL_MECHANISMS)[number];
+
+/** Who we are to the brokers. A token may be a function: it is asked again at each connection. */
+export type KafkaSasl =
+  | {
+      readonly mechanism: Exclude<KafkaSaslMechanism, 'OAUTHBEARER'>;
+      readonly username: string;
+      readonly password: string;
+    }
+  | { readonly mechanism: 'OAUTHBEARER'; readonly token: string | (() => Promise<string>) };
+
+/** How to reach a cluster. */
+export interface KafkaConnection {
+  /** `host:port` of every broker, or of some; the order is turned at random per instance. */
+  readonly brokers: readonly string[];
+  readonly tls?: KafkaTls;
+  readonly sasl?: KafkaSasl;
+}
+
+/** Makes a topic that is missing, or demands that somebody made it. */
+export type KafkaTopicPolicy =
+  { readonly create: true; readonly partitions: number; readonly replication: number } | { readonly create: false };
+
+/** What `createKafkaSink` takes. Times in milliseconds. */
+export interface KafkaSinkOptions {
+  readonly client: KafkaClientName;
+  readonly connection: KafkaConnection;
+  readonly topics: KafkaTopicPolicy;
+  /** Shown in the brokers' logs and quotas. Default `millrace`. */
+  readonly clientId?: string;
+  /** Largest record and largest batch, by `recordBytes`; at most the brokers' `message.max.bytes`. Default 1,000,000. */
+  readonly messageBytesMax?: number;
+  /** Default 1,000; kafkajs groups a batch in quadratic time, so stay below 2,000 there. */
+  readonly batchRecordsMax?: number;
+  readonly compression?: 'none' | 'gzip';
+  /** One request's answer. The broker's own limit for the replicas is 2 s less. Default 9,000. */
+  readonly requestTimeoutMs?: number;
+  /** One send, whatever the client does: then the client is thrown away and built again. Default 60,000. */
+  readonly sendDeadlineMs?: number;
+  /** How long `stop` waits for sends in flight. Default 10,000. */
+  readonly drainMs?: number;
+}
+
+/** What an environment says about Kafka: the connection, or every problem at once. */
+export type KafkaEnvironment =
+  | { readonly kind: 'valid'; readonly connection: KafkaConnection }
+  | { readonly kind: 'invalid'; readonly problems: readonly string[] };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads `KAFKA_BROKERS`, `KAFKA_SSL*` and `KAFKA_SASL_*` from a set of variables; pure, nothing is opened.
+ * An empty variable counts as not set. Each problem is a sentence that names the variable and what to do; values of
+ * secrets never appear in one.
+ */
+export function parseKafkaEnv(env: Environment): KafkaEnvironment {
+  const problems: string[] = [];
+  const brokers = parseBrokers(env, problems);
+  const tls = parseTls(env, problems);
+  const sasl = parseSasl(env, problems);
+  if (problems.length > 0) {
+    return { kind: 'invalid', problems };
+  }
+  return { kind: 'valid', connection: { brokers, ...(tls && { tls }), ...(sasl && { sasl }) } };
+}
+
+function parseBrokers(env: Environment, problems: string[]): readonly string[] {
+  const text = env['KAFKA_BROKERS'];
+  if (!text) {
+    problems.push('KAFKA_BROKERS is not set: give the brokers as host:port, separated by commas.');
+    return [];
+  }
+  const brokers = text
+    .split(',')
+    .map((broker) => broker.trim())
+    .filter((broker) => broker !== '');
+  const isWrong = brokers.length === 0 || !brokers.every((broker) => isHostAndPort(broker));
+  if (isWrong) {
+    problems.push(`KAFKA_BROKERS is "${text}": give host:port, separated by commas, without a scheme.`);
+  }
+  return brokers;
+}
+
+function isHostAndPort(broker: string): boolean {
+  const port = Number(/^[^\s:/@]+:(\d{1,5})$/.exec(broker)?.[1]);
+  return port >= 1 && port <= 65535;
+}
+
+function parseTls(env: Environment, problems: string[]): KafkaTls | undefined {
+  const isOn = parseSwitch(env, 'KAFKA_SSL', problems) ?? false;
+  const rejectUnauthorized = parseSwitch(env, 'KAFKA_SSL_REJECT_UNAUTHORIZED', problems);
+  const { KAFKA_SSL_CA: caPath, KAFKA_SSL_CERT: certPath, KAFKA_SSL_KEY: keyPath } = env;
+  if (!isOn) {
+    const extra = ['KAFKA_SSL_CA', 'KAFKA_SSL_CERT', 'KAFKA_SSL_KEY', 'KAFKA_SSL_REJECT_UNAUTHORIZED'].filter(
+      (name) => env[name],
+    );
+    if (extra.length > 0) {
+      problems.push(`${extra.join(', ')} set without TLS: set KAFKA_SSL=true, or remove it.`);
+    }
+    return undefined;
+  }
+  if (Boolean(certPath) !== Boolean(keyPath)) {
+    problems.push('KAFKA_SSL_CERT and KAFKA_SSL_KEY belong together: set both to the paths of PEM files, or neither.');
+  }
+  return {
+    ...(caPath && { caPath }),
+    ...(certPath && { certPath }),
+    ...(keyPath && { keyPath }),
+    ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+  };
+}
+
+function parseSwitch(env: Environment, name: string, problems: string[]): boolean | undefined {
+  const text = env[name];
+  if (!text) {
+    return undefined;
+  }
+  if (text !== 'true' && text !== 'false') {
+    problems.push(`${name} is "${text}": set it to true or false.`);
+  }
+  return text === 'true';
+}
+
+function parseSasl(env: Environment, problems: string[]): KafkaSasl | undefined {
+  const mechanism = env['KAFKA_SASL_MECHANISM'];
+  if (!mechanism) {
+    const extra = ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD', 'KAFKA_SASL_TOKEN'].filter((name) => env[name]);
+    if (extra.length > 0) {
+      problems.push(`${extra.join(', ')} set without KAFKA_SASL_MECHANISM: set it to one of ${mechanisms()}.`);
+    }
+    return undefined;
+  }
+  const known = KAFKA_SASL_MECHANISMS.find((name) => name === mechanism.toUpperCase());
+  if (known === undefined) {
+    problems.push(`KAFKA_SASL_MECHANISM is "${mechanism}": set it to one of ${mechanisms()}.`);
+    return undefined;
+  }
+  if (known === 'OAUTHBEARER') {
+    return { mechanism: known, token: demand(env, 'KAFKA_SASL_TOKEN', known, problems) };
+  }
+  return {
+    mechanism: known,
+    username: demand(env, 'KAFKA_SASL_USERNAME', known, problems),
+    password: demand(env, 'KAFKA_SASL_PASSWORD', known, problems),
+  };
+}
+
+function demand(env: Environment, name: string, mechanism: KafkaSaslMechanism, problems: string[]): string {
+  const value = env[name];
+  if (!value) {
+    problems.push(`${name} is not set: KAFKA_SASL_MECHANISM=${mechanism} needs it.`);
+  }
+  return value ?? '';
+}
+
+function mechanisms(): string {
+  return KAFKA_SASL_MECHANISMS.join(', ');
+}

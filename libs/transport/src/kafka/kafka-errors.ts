@@ -1,0 +1,164 @@
+import { SinkError, type SinkErrorCode } from '../transport.errors.js';
+
+/** A send that was not answered in time, whatever the client says later. */
+export class SendDeadlineError extends Error {
+  override readonly name = 'SendDeadlineError';
+}
+
+/** What a client's error means. */
+export interface KafkaFailure {
+  readonly code: SinkErrorCode;
+  /** Kafka's name of the error, the system's, or the client's class; never the client's text. */
+  readonly reason: string;
+  /** What an operator does; empty when it passes by itself. */
+  readonly advice: string;
+  /** The connection may never answer again: the client must be thrown away before anything is sent again. */
+  readonly isClientSuspect: boolean;
+}
+
+interface Verdict {
+  readonly code: SinkErrorCode;
+  readonly advice: string;
+}
+
+const TOO_LARGE: Verdict = {
+  code: 'record_too_large',
+  advice: "Raise the topic's max.message.bytes, or lower messageBytesMax to it.",
+};
+const NOT_AUTHORISED: Verdict = {
+  code: 'not_authorised',
+  advice: 'Check the SASL user, and its rights to write to, describe and (if topics are to be made) create the topic.',
+};
+const CONFIGURATION: Verdict = { code: 'configuration', advice: 'Check the settings of the topic and of the sink.' };
+const TLS: Verdict = {
+  code: 'configuration',
+  advice: "Check KAFKA_SSL, KAFKA_SSL_CA and the broker's certificate and listener.",
+};
+const PASSING: Verdict = { code: 'unavailable', advice: '' };
+
+/** By number of the Kafka protocol. What is not here passes by itself, and the outcome of the send is unknown. */
+const BY_PROTOCOL: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
+  [3, { code: 'topic_missing', advice: 'Create the topic, or let the sink create it.' }],
+  [7, { code: 'timeout', advice: '' }],
+  [10, TOO_LARGE],
+  [17, CONFIGURATION],
+  [18, TOO_LARGE],
+  [21, CONFIGURATION],
+  [29, NOT_AUTHORISED],
+  [31, NOT_AUTHORISED],
+  [
+    32,
+    {
+      code: 'unavailable',
+      advice: 'Compare the clocks of this machine and of the brokers: the time of the send was refused.',
+    },
+  ],
+  [33, { code: 'configuration', advice: 'The brokers do not offer this KAFKA_SASL_MECHANISM.' }],
+  [34, { code: 'configuration', advice: 'The brokers want SASL: set KAFKA_SASL_MECHANISM.' }],
+  [35, { code: 'configuration', advice: 'The brokers are too old: Kafka 2.8 or later is needed.' }],
+  [37, CONFIGURATION],
+  [
+    38,
+    { code: 'unavailable', advice: 'Fewer brokers are up than the replication asked for: start them, or lower it.' },
+  ],
+  [39, CONFIGURATION],
+  [40, CONFIGURATION],
+  [42, CONFIGURATION],
+  [43, CONFIGURATION],
+  [44, CONFIGURATION],
+  [58, NOT_AUTHORISED],
+  [76, { code: 'configuration', advice: 'The brokers do not take this compression.' }],
+  [87, { code: 'record_invalid', advice: 'The brokers refused a record of the batch.' }],
+]);
+
+/** By class of the client: `code` of @platformatic/kafka, `name` of kafkajs. */
+const BY_CLASS: ReadonlyMap<string, Verdict> = new Map<string, Verdict>([
+  ['PLT_KFK_AUTHENTICATION', NOT_AUTHORISED],
+  ['PLT_KFK_NETWORK', PASSING],
+  [
+    'PLT_KFK_UNSUPPORTED_API',
+    { code: 'configuration', advice: 'The brokers are too old: Kafka 2.8 or later is needed.' },
+  ],
+  ['PLT_KFK_USER', TLS],
+  ['KafkaJSSASLAuthenticationError', NOT_AUTHORISED],
+  ['KafkaJSRequestTimeoutError', { code: 'timeout', advice: '' }],
+  ['SendDeadlineError', { code: 'timeout', advice: '' }],
+  ['KafkaJSConnectionError', PASSING],
+  ['KafkaJSConnectionClosedError', PASSING],
+]);
+
+/** After these a client may go on using a connection that is dead: kafkajs never closes one on a timeout. */
+const SUSPECT: ReadonlySet<string> = new Set(['KafkaJSRequestTimeoutError', 'SendDeadlineError']);
+
+const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|EPROTO$)/;
+const DEPTH_MAX = 12;
+
+/** Reads a client's error by protocol code and class, the innermost cause first; total: what it does not know passes by itself. */
+export function classifyKafkaError(error: unknown): KafkaFailure {
+  return (
+    innermost(error, DEPTH_MAX) ?? {
+      ...PASSING,
+      reason: isErrorLike(error) ? error.name : typeof error,
+      isClientSuspect: false,
+    }
+  );
+}
+
+function innermost(error: unknown, depth: number): KafkaFailure | undefined {
+  if (!isErrorLike(error) || depth === 0) {
+    return undefined;
+  }
+  const inner = property(error, 'errors');
+  const causes: readonly unknown[] = Array.isArray(inner) ? inner : [];
+  for (const cause of [...causes, error.cause]) {
+    const failure = innermost(cause, depth - 1);
+    if (failure !== undefined) {
+      return failure;
+    }
+  }
+  return ofError(error);
+}
+
+function ofError(error: Error): KafkaFailure | undefined {
+  if (error instanceof SinkError) {
+    return { code: error.code, reason: error.message, advice: '', isClientSuspect: false };
+  }
+  return ofProtocol(error) ?? ofSystem(error) ?? ofClass(error);
+}
+
+function ofProtocol(error: Error): KafkaFailure | undefined {
+  const number = property(error, 'apiCode') ?? property(error, 'code');
+  if (typeof number !== 'number' || number <= 0) {
+    return undefined;
+  }
+  const name = property(error, 'apiId') ?? property(error, 'type');
+  const reason = typeof name === 'string' ? name : `Kafka error ${number}`;
+  return { ...(BY_PROTOCOL.get(number) ?? PASSING), reason, isClientSuspect: false };
+}
+
+function ofSystem(error: Error): KafkaFailure | undefined {
+  const code = property(error, 'code');
+  if (typeof code !== 'string' || code.startsWith('PLT_')) {
+    return undefined;
+  }
+  return { ...(TLS_CODE.test(code) ? TLS : PASSING), reason: code, isClientSuspect: false };
+}
+
+function ofClass(error: Error): KafkaFailure | undefined {
+  const code = property(error, 'code');
+  const name = typeof code === 'string' ? code : error.name;
+  const verdict = BY_CLASS.get(name);
+  if (verdict === undefined) {
+    return undefined;
+  }
+  return { ...verdict, reason: name, isClientSuspect: SUSPECT.has(name) };
+}
+
+/** Not instanceof: an error of the system may come from another realm. */
+function isErrorLike(value: unknown): value is Error {
+  return typeof value === 'object' && value !== null && 'name' in value && 'message' in value;
+}
+
+function property(error: Error, name: string): unknown {
+  return Reflect.get(error, name);
+}

@@ -1,0 +1,67 @@
+import { type SinkRecord } from '../sink-port.js';
+import { type KafkaSasl, type KafkaSinkOptions } from './kafka-config.js';
+
+/** Every in-sync replica has the batch before it is acknowledged. There is no other setting. */
+export const ACKS_ALL = -1;
+
+/** One send: one topic, one partition, in this order. */
+export interface KafkaBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly SinkRecord[];
+  readonly acks: typeof ACKS_ALL;
+}
+
+/** One partition that the cluster says it has stored a batch in. */
+export interface KafkaAck {
+  readonly topic: string;
+  readonly partition: number;
+  /** -1 when the client was not told. */
+  readonly baseOffset: bigint;
+}
+
+/**
+ * What `KafkaSink` needs of a Kafka client, and all that an adapter may do.
+ *
+ * An adapter never retries a batch, never prints, keeps no queue and decides nothing: it rejects with what the client
+ * gave it, and `kafka-errors.ts` says what that means.
+ */
+export interface KafkaProducerPort {
+  /** Reaches a broker and authenticates; called once. */
+  connect(): Promise<void>;
+  /** Asks the cluster, never a cache, and takes the leaders of the answer over. Undefined: there is no such topic. */
+  refreshTopic(topic: string): Promise<number | undefined>;
+  /** Resolves too when the topic is there already. */
+  createTopic(topic: string, shape: KafkaTopicShape): Promise<void>;
+  /** Resolves with what the cluster acknowledged; the caller verifies it. */
+  produce(batch: KafkaBatch): Promise<readonly KafkaAck[]>;
+  /** Ends every socket at once; what is in flight rejects. Never rejects itself. */
+  close(): Promise<void>;
+}
+
+export interface KafkaTopicShape {
+  readonly partitions: number;
+  readonly replication: number;
+}
+
+/** What an adapter is made from: options with their defaults, certificates read, brokers in the order to try. */
+export interface KafkaClientSettings {
+  readonly clientId: string;
+  readonly brokers: readonly string[];
+  readonly tls?: KafkaTlsMaterial;
+  readonly sasl?: KafkaSasl;
+  readonly compression: NonNullable<KafkaSinkOptions['compression']>;
+  readonly connectTimeoutMs: number;
+  /** How long the broker waits for the replicas; below `requestTimeoutMs`. */
+  readonly brokerTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly metadataMaxAgeMs: number;
+}
+
+/** PEM texts. */
+export interface KafkaTlsMaterial {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly rejectUnauthorized: boolean;
+}

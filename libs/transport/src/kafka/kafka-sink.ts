@@ -1,0 +1,142 @@
+import {
+  type SinkFeatures,
+  type SinkLane,
+  type SinkPort,
+  type SinkReceipt,
+  type SinkRecord,
+  type SinkTopic,
+} from '../sink-port.js';
+import { SinkError } from '../transport.errors.js';
+import { assertBatch } from './batch-limits.js';
+import { within } from './deadline.js';
+import { classifyKafkaError, type KafkaFailure, SendDeadlineError } from './kafka-errors.js';
+import { ACKS_ALL, type KafkaAck, type KafkaProducerPort } from './kafka-producer-port.js';
+import { KafkaTopics, type KafkaTopicsOptions } from './kafka-topics.js';
+import { LaneReceipts } from './lane-receipts.js';
+import { type CreateProducer, ProducerLink, type ProducerLinkLimits } from './producer-link.js';
+
+/** What `KafkaSink` is made of; `createKafkaSink` fills it from `KafkaSinkOptions`. Times in milliseconds. */
+export interface KafkaSinkParts {
+  readonly create: CreateProducer;
+  readonly link: ProducerLinkLimits;
+  readonly topics: KafkaTopicsOptions;
+  readonly features: SinkFeatures;
+  readonly sendDeadlineMs: number;
+  readonly drainMs: number;
+}
+
+/**
+ * `SinkPort` over Kafka: every rule that keeps a Node client from losing, reordering or hanging, once, above the small
+ * port that one client implements.
+ *
+ * Order: one send is one topic and one partition, and a lane has at most one in flight. Delivery: acks of all in-sync
+ * replicas, at least once; a receipt is believed only when it names our partition with a growing offset. Failure:
+ * nothing is sent again here. Before a send rejects, the leaders are refreshed, or the client is thrown away when it
+ * may be the reason; every send has a deadline of its own.
+ */
+export class KafkaSink implements SinkPort {
+  readonly kind = 'kafka';
+  readonly features: SinkFeatures;
+  readonly #link: ProducerLink;
+  readonly #topics: KafkaTopics;
+  readonly #receipts = new LaneReceipts();
+  readonly #inFlight = new Map<string, Promise<unknown>>();
+  #isStopped = false;
+  #stopping: Promise<void> | undefined;
+
+  constructor(private readonly parts: KafkaSinkParts) {
+    this.features = parts.features;
+    this.#link = new ProducerLink(parts.create, parts.link);
+    this.#topics = new KafkaTopics(parts.topics);
+  }
+
+  async start(): Promise<void> {
+    await this.#stopping;
+    this.#isStopped = false;
+    await this.#connected();
+  }
+
+  async openTopic(topic: string): Promise<SinkTopic> {
+    const producer = await this.#connected();
+    try {
+      return await this.#topics.open(topic, producer);
+    } catch (error) {
+      throw this.#sinkError(`Kafka did not open topic ${topic}`, classifyKafkaError(error), error);
+    }
+  }
+
+  /** Besides `SinkError`, a plain `Error` for a caller's mistake: a lane in flight already, an unknown lane, no records. */
+  async send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
+    if (this.#inFlight.has(lane.id)) {
+      throw new Error(`Lane ${lane.id} has a send in flight: wait for it before the next one.`);
+    }
+    if (records.length === 0) {
+      throw new Error(`A send on lane ${lane.id} needs at least one record.`);
+    }
+    const sending = this.#send(lane, records);
+    this.#inFlight.set(lane.id, sending);
+    try {
+      return await sending;
+    } finally {
+      this.#inFlight.delete(lane.id);
+    }
+  }
+
+  stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#stopping ??= this.#drainAndClose().finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
+  async #send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
+    assertBatch(lane.id, records, this.features);
+    const producer = await this.#connected();
+    this.#topics.assertLane(lane, producer);
+    try {
+      const acks = await this.#produce(producer, lane, records);
+      return this.#receipts.accept(lane, acks, records.length);
+    } catch (error) {
+      const failure = classifyKafkaError(error);
+      await (failure.isClientSuspect ? this.#link.discard(producer) : this.#topics.refresh(lane.topic, producer));
+      throw this.#sinkError(`Kafka did not take ${records.length} records for ${lane.id}`, failure, error);
+    }
+  }
+
+  #produce(
+    producer: KafkaProducerPort,
+    { topic, partition }: SinkLane,
+    records: readonly SinkRecord[],
+  ): Promise<readonly KafkaAck[]> {
+    const ms = this.parts.sendDeadlineMs;
+    return within(ms, producer.produce({ topic, partition, records, acks: ACKS_ALL }), () => {
+      throw new SendDeadlineError(`no answer within ${ms} ms`);
+    });
+  }
+
+  async #connected(): Promise<KafkaProducerPort> {
+    if (this.#isStopped) {
+      throw new SinkError('unavailable', 'The Kafka sink is stopped: start it before sending.');
+    }
+    try {
+      return await this.#link.get();
+    } catch (error) {
+      throw this.#sinkError('Kafka could not be reached', classifyKafkaError(error), error);
+    }
+  }
+
+  async #drainAndClose(): Promise<void> {
+    await within(this.parts.drainMs, Promise.allSettled(this.#inFlight.values()), () => undefined);
+    await this.#link.close();
+    this.#topics.clear();
+    this.#receipts.clear();
+  }
+
+  #sinkError(what: string, { code, reason, advice }: KafkaFailure, cause: unknown): SinkError {
+    if (cause instanceof SinkError) {
+      return cause;
+    }
+    return new SinkError(code, `${what}: ${reason}.${advice && ` ${advice}`}`, { cause });
+  }
+}

@@ -1,0 +1,159 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { partitionOfKey } from '../murmur2.js';
+import { type SinkLane, type SinkTopic } from '../sink-port.js';
+import { SinkError } from '../transport.errors.js';
+import { within } from './deadline.js';
+import { type KafkaTopicPolicy } from './kafka-config.js';
+import { type KafkaProducerPort } from './kafka-producer-port.js';
+
+export interface KafkaTopicsOptions {
+  readonly policy: KafkaTopicPolicy;
+  /** Bound of one refresh; a refresh that fails or takes longer is given up silently. */
+  readonly refreshMs: number;
+  /** How old a partition count may be before it is looked at again. */
+  readonly recheckMs: number;
+  /** Monotonic, milliseconds. */
+  readonly now: () => number;
+}
+
+interface PinnedTopic {
+  readonly topic: KafkaTopic;
+  checkedAt: number;
+  seen: number;
+}
+
+/** A new topic is known to all brokers within this time. */
+const CREATED_VISIBLE_MS = 10_000;
+const CREATED_POLL_MS = 50;
+const LEGAL_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
+
+/**
+ * The topics of a sink, each with the partition count that it had when it was opened. Keys are placed by that count
+ * until the sink is started again, so a count that changes moves no key by itself: it is an error that names both.
+ */
+export class KafkaTopics {
+  readonly #pinned = new Map<string, PinnedTopic>();
+  readonly #refreshing = new Map<string, Promise<void>>();
+
+  constructor(private readonly options: KafkaTopicsOptions) {}
+
+  /** Throws `SinkError` `topic_missing`, `partition_count_changed` or `configuration`; other errors are the client's. */
+  async open(name: string, producer: KafkaProducerPort): Promise<SinkTopic> {
+    if (!LEGAL_NAME.test(name) || name === '.' || name === '..') {
+      throw new SinkError(
+        'configuration',
+        `"${name.slice(0, 260)}" is no legal topic name: use 1 to 249 letters, digits, dots, underscores and hyphens.`,
+      );
+    }
+    const pinned = this.#pinned.get(name);
+    if (pinned !== undefined) {
+      this.#assertUnchanged(pinned);
+      return pinned.topic;
+    }
+    const count = (await producer.refreshTopic(name)) ?? (await this.#make(name, producer));
+    return this.#pin(name, count).topic;
+  }
+
+  /** For each send: the lane is one of ours and its topic has not changed. Looks again, in the background, now and then. */
+  assertLane(lane: SinkLane, producer: KafkaProducerPort): void {
+    const pinned = this.#pinned.get(lane.topic);
+    if (pinned?.topic.lanes[lane.partition] === undefined) {
+      throw new Error(`Lane ${lane.id} belongs to no topic that was opened: call openTopic("${lane.topic}") first.`);
+    }
+    this.#assertUnchanged(pinned);
+    if (this.options.now() - pinned.checkedAt > this.options.recheckMs) {
+      pinned.checkedAt = this.options.now();
+      void this.refresh(lane.topic, producer);
+    }
+  }
+
+  /** Takes the leaders of now over, once for all lanes that ask at the same time. Never rejects. */
+  refresh(name: string, producer: KafkaProducerPort): Promise<void> {
+    const running = this.#refreshing.get(name);
+    if (running !== undefined) {
+      return running;
+    }
+    const refreshing = this.#look(name, producer).finally(() => this.#refreshing.delete(name));
+    this.#refreshing.set(name, refreshing);
+    return refreshing;
+  }
+
+  clear(): void {
+    this.#pinned.clear();
+  }
+
+  async #look(name: string, producer: KafkaProducerPort): Promise<void> {
+    const unknown = () => undefined;
+    const count = await within(this.options.refreshMs, producer.refreshTopic(name).catch(unknown), unknown);
+    const pinned = this.#pinned.get(name);
+    if (pinned !== undefined && count !== undefined) {
+      pinned.seen = count;
+      pinned.checkedAt = this.options.now();
+    }
+  }
+
+  async #make(name: string, producer: KafkaProducerPort): Promise<number> {
+    const { policy } = this.options;
+    if (!policy.create) {
+      throw new SinkError(
+        'topic_missing',
+        `Kafka has no topic ${name}: create it (kafka-topics.sh --create --topic ${name} --partitions 6), or set topics.create to true and let Millrace create it.`,
+      );
+    }
+    await producer.createTopic(name, { partitions: policy.partitions, replication: policy.replication });
+    const until = this.options.now() + CREATED_VISIBLE_MS;
+    while (this.options.now() < until) {
+      const count = await producer.refreshTopic(name).catch(() => undefined);
+      if (count !== undefined) {
+        return count;
+      }
+      await sleep(CREATED_POLL_MS);
+    }
+    throw new SinkError(
+      'topic_missing',
+      `Topic ${name} was created, and is not known to the brokers ${CREATED_VISIBLE_MS} ms later.`,
+    );
+  }
+
+  #pin(name: string, count: number): PinnedTopic {
+    const existing = this.#pinned.get(name);
+    if (existing !== undefined) {
+      return existing;
+    }
+    const pinned = { topic: new KafkaTopic(name, count), checkedAt: this.options.now(), seen: count };
+    this.#pinned.set(name, pinned);
+    return pinned;
+  }
+
+  #assertUnchanged({ topic, seen }: PinnedTopic): void {
+    if (seen !== topic.lanes.length) {
+      throw new SinkError(
+        'partition_count_changed',
+        `Topic ${topic.name} had ${topic.lanes.length} partitions when it was opened and has ${seen} now: keys would move between partitions and lose their order. Let consumers catch up, then restart the route to go on with ${seen}.`,
+      );
+    }
+  }
+}
+
+class KafkaTopic implements SinkTopic {
+  readonly lanes: readonly SinkLane[];
+
+  constructor(
+    readonly name: string,
+    count: number,
+  ) {
+    this.lanes = Array.from({ length: count }, (_, partition) => ({
+      id: `${name}/${partition}`,
+      topic: name,
+      partition,
+    }));
+  }
+
+  laneOf(key: Buffer): SinkLane {
+    const lane = this.lanes[partitionOfKey(key, this.lanes.length)];
+    if (lane === undefined) {
+      throw new Error(`Topic ${this.name} has no partitions.`);
+    }
+    return lane;
+  }
+}

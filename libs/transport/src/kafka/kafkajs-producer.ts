@@ -1,0 +1,181 @@
+import { createRequire } from 'node:module';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type * as kafkajs from 'kafkajs';
+import { assertClientVersion, loadKafkaClient } from './kafka-client-loader.js';
+import { type KafkaSasl } from './kafka-config.js';
+import {
+  type KafkaAck,
+  type KafkaBatch,
+  type KafkaClientSettings,
+  type KafkaProducerPort,
+  type KafkaTopicShape,
+} from './kafka-producer-port.js';
+import { stopIdleTimers } from './kafkajs-idle-timers.js';
+
+type Client = typeof kafkajs;
+type Message = kafkajs.Message;
+
+const PACKAGE = { name: 'kafkajs', version: '2.2.4' };
+const UNKNOWN_TOPIC = 3;
+const NO_PARTITION = -1;
+const NO_BASE_OFFSET = '-1';
+
+/** `KafkaProducerPort` on kafkajs 2. Throws `SinkError` `configuration` when it cannot be loaded. */
+export async function createKafkajsProducer(settings: KafkaClientSettings): Promise<KafkaProducerPort> {
+  const client = await loadKafkaClient(PACKAGE, () => import('kafkajs'));
+  const require = createRequire(import.meta.url);
+  const manifest: unknown = require('kafkajs/package.json');
+  assertClientVersion(PACKAGE, Reflect.get(Object(manifest), 'version'));
+  stopIdleTimers(require);
+  return new KafkajsProducer(client, settings);
+}
+
+/**
+ * `retries: 0`: the client's own retry loses batches when a leader moves, so a batch is sent once and the sink decides.
+ * The sockets are made here, because the client never ends one that has stopped answering.
+ */
+class KafkajsProducer implements KafkaProducerPort {
+  readonly #sockets = new Set<Socket>();
+  #isClosed = false;
+  readonly #kafka: kafkajs.Kafka;
+  readonly #producer: kafkajs.Producer;
+
+  constructor(
+    private readonly client: Client,
+    private readonly settings: KafkaClientSettings,
+  ) {
+    this.#kafka = new client.Kafka({
+      clientId: settings.clientId,
+      brokers: [...settings.brokers],
+      connectionTimeout: settings.connectTimeoutMs,
+      authenticationTimeout: settings.requestTimeoutMs,
+      requestTimeout: settings.requestTimeoutMs,
+      enforceRequestTimeout: true,
+      retry: { retries: Math.min(settings.brokers.length - 1, 2), initialRetryTime: 100 },
+      // the client's own log repeats our errors, and one of its texts quotes a record
+      logLevel: client.logLevel.NOTHING,
+      logCreator: () => () => undefined,
+      socketFactory: ({ host, port, onConnect }) => this.#openSocket(host, port, onConnect),
+      ...(settings.tls && { ssl: settings.tls }),
+      ...(settings.sasl && { sasl: saslOf(settings.sasl) }),
+    });
+    this.#producer = this.#kafka.producer({
+      retry: { retries: 0 },
+      metadataMaxAge: settings.metadataMaxAgeMs,
+      allowAutoTopicCreation: false,
+      idempotent: false,
+      // a partitioner is asked even when the record names its partition
+      createPartitioner:
+        () =>
+        ({ message }) =>
+          message.partition ?? NO_PARTITION,
+    });
+  }
+
+  async connect(): Promise<void> {
+    await this.#producer.connect();
+  }
+
+  /** Only tells: the client refreshes its own leaders on stale metadata and lost connections, and is rebuilt on timeouts. */
+  async refreshTopic(topic: string): Promise<number | undefined> {
+    return this.#withAdmin(async (admin) => {
+      try {
+        const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+        return topics[0]?.partitions.length;
+      } catch (error) {
+        if (error instanceof this.client.KafkaJSProtocolError && error.code === UNKNOWN_TOPIC) {
+          return undefined;
+        }
+        throw error;
+      }
+    });
+  }
+
+  async createTopic(topic: string, { partitions, replication }: KafkaTopicShape): Promise<void> {
+    await this.#withAdmin((admin) =>
+      // resolves with false when the topic is there
+      admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: replication }] }),
+    );
+  }
+
+  async produce({ topic, partition, records, acks }: KafkaBatch): Promise<readonly KafkaAck[]> {
+    const { None, GZIP } = this.client.CompressionTypes;
+    const answer = await this.#producer.send({
+      topic,
+      acks,
+      timeout: this.settings.brokerTimeoutMs,
+      compression: this.settings.compression === 'gzip' ? GZIP : None,
+      messages: records.map(({ key, value, headers }): Message => ({ partition, key, value, headers: named(headers) })),
+    });
+    return answer.map((ack) => ({
+      topic: ack.topicName,
+      partition: ack.partition,
+      baseOffset: BigInt(ack.baseOffset ?? NO_BASE_OFFSET),
+    }));
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const disconnected = this.#producer.disconnect();
+    // disconnect waits for every answer, also from a broker that gives none
+    for (const socket of this.#sockets) {
+      socket.destroy(new Error('The sink closed the connection.'));
+    }
+    await disconnected.catch(() => undefined);
+  }
+
+  async #withAdmin<Result>(work: (admin: kafkajs.Admin) => Promise<Result>): Promise<Result> {
+    const admin = this.#kafka.admin({ retry: { retries: 2, initialRetryTime: 250 } });
+    try {
+      await admin.connect();
+      return await work(admin);
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  #openSocket(host: string, port: number, onConnect: () => void): Socket {
+    if (this.#isClosed) {
+      throw new Error('The sink closed the connection.');
+    }
+    const { tls } = this.settings;
+    const socket = tls
+      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...tls }, onConnect)
+      : connectTcp({ host, port }, onConnect);
+    socket.setNoDelay(true);
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    return socket;
+  }
+}
+
+function saslOf(sasl: KafkaSasl): kafkajs.SASLOptions {
+  if (sasl.mechanism === 'OAUTHBEARER') {
+    const { token } = sasl;
+    return {
+      mechanism: 'oauthbearer',
+      oauthBearerProvider: async () => ({ value: typeof token === 'string' ? token : await token() }),
+    };
+  }
+  const { username, password } = sasl;
+  switch (sasl.mechanism) {
+    case 'PLAIN':
+      return { mechanism: 'plain', username, password };
+    case 'SCRAM-SHA-256':
+      return { mechanism: 'scram-sha-256', username, password };
+    case 'SCRAM-SHA-512':
+      return { mechanism: 'scram-sha-512', username, password };
+  }
+}
+
+/** The client takes headers by name; a name that comes twice becomes a list. */
+function named(headers: KafkaBatch['records'][number]['headers']): NonNullable<Message['headers']> {
+  const byName = new Map<string, Buffer | Buffer[]>();
+  for (const [name, value] of headers) {
+    const text = name.toString();
+    const before = byName.get(text);
+    byName.set(text, before === undefined ? value : [before, value].flat());
+  }
+  return Object.fromEntries(byName);
+}

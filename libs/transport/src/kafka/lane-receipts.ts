@@ -1,0 +1,36 @@
+import { type SinkLane, type SinkReceipt } from '../sink-port.js';
+import { SinkError } from '../transport.errors.js';
+import { type KafkaAck } from './kafka-producer-port.js';
+
+/**
+ * Believes an acknowledgement only when it names our partition, and no other, with an offset that has grown: the end
+ * of the last batch that the lane had acknowledged, or more (a batch whose outcome was unknown may lie between).
+ */
+export class LaneReceipts {
+  readonly #nextOffset = new Map<string, bigint>();
+
+  /** Throws `SinkError` `receipt_invalid`. */
+  accept(lane: SinkLane, acks: readonly KafkaAck[], count: number): SinkReceipt {
+    const [ack] = acks;
+    const isOurs = acks.length === 1 && ack?.topic === lane.topic && ack.partition === lane.partition;
+    if (!isOurs || ack.baseOffset < 0n) {
+      throw new SinkError(
+        'receipt_invalid',
+        `Kafka's answer does not name ${lane.id} with an offset: the outcome of the batch is not known.`,
+      );
+    }
+    const expected = this.#nextOffset.get(lane.id) ?? 0n;
+    if (ack.baseOffset < expected) {
+      throw new SinkError(
+        'receipt_invalid',
+        `Kafka stored a batch of ${lane.id} at offset ${ack.baseOffset}, and had acknowledged all below ${expected}: the log was cut (unclean leader election) or the topic was made again, so acknowledged events are gone. Stop the route, find out, and replay.`,
+      );
+    }
+    this.#nextOffset.set(lane.id, ack.baseOffset + BigInt(count));
+    return { baseOffset: ack.baseOffset };
+  }
+
+  clear(): void {
+    this.#nextOffset.clear();
+  }
+}
