@@ -1,1 +1,11 @@
-export {};
+export type { CurrentTransaction } from './current-transaction.js';
+export { EventQueue } from './event-queue.js';
+export type { EventRow, PublishOptions } from './event-row.js';
+export { Outbox } from './outbox.js';
+export type { OutboxConfig, QueuedEvent } from './outbox.js';
+export { OutboxError } from './outbox.errors.js';
+export type { OutboxErrorCode } from './outbox.errors.js';
+export { OutboxModule } from './outbox.module.js';
+export type { OutboxModuleOptions } from './outbox.module.js';
+export type { PublishedEvent } from './outbox-writer.js';
+export type { PgClient, Transaction, TypeOrmManager, TypeOrmQueryRunner } from './transaction.js';
