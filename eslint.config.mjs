@@ -74,12 +74,19 @@ export default tseslint.config(
         fetch: 'readonly',
         URL: 'readonly',
         Buffer: 'readonly',
+        AbortController: 'readonly',
         AbortSignal: 'readonly',
+        performance: 'readonly',
       },
     },
   },
   { files: ['**/*.config.ts', '**/main.ts'], rules: { 'n/no-process-env': 'off' } },
   { files: ['scripts/**', 'apps/cli/**'], rules: { 'n/no-process-env': 'off', 'no-console': 'off' } },
+  {
+    // the tools of the workspace: what they use of the packages is what libs/testing declares
+    files: ['scripts/**'],
+    rules: { 'import-x/no-extraneous-dependencies': ['error', { packageDir: ['.', './libs/testing'] }] },
+  },
   { files: ['test/**'], rules: { 'n/no-process-env': 'off' } },
   { files: ['*.config.{js,mjs,cjs,ts}', 'test/setup/*.mjs'], rules: { 'import-x/no-default-export': 'off' } },
   {

@@ -12,6 +12,7 @@ export {
 } from './kafka-admin.js';
 export { kafkaClassPath } from './kafka-libraries.js';
 export type { KafkaVoter } from './kafka-properties.js';
+export { leash, type Leash, type LeashOptions } from './leash.js';
 export { LocalKafka, type LocalKafkaOptions } from './local-kafka.js';
 export {
   FAST_UNSAFE_SETTINGS,
@@ -22,5 +23,6 @@ export {
 export { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './test-database.js';
 export { testKafkaBrokers, testPostgresUrl } from './test-environment.config.js';
 export { type GivenServers, startTestServers, type TestServers } from './test-servers.js';
+export { isProcessAlive } from './process-tree.js';
 export { LocalServerError, type LocalServerErrorCode } from './testing.errors.js';
 export { uniqueName } from './unique-name.js';

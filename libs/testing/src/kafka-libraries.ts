@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { leash } from './leash.js';
 import { isProcessAlive } from './process-tree.js';
 import { LocalServerError } from './testing.errors.js';
 
@@ -60,6 +61,10 @@ async function runMaven(outputDirectory: string): Promise<void> {
         'Maven (mvn) is not installed or not on the PATH: install Maven 3.6 or later, ' +
         'or name a Kafka of your own in KAFKA_BROKERS.';
       reject(new LocalServerError('maven_missing', message, { cause }));
+    });
+    maven.once('spawn', () => {
+      const held = leash({ pid: maven.pid ?? 0, signal: 'SIGTERM', removeAfter: outputDirectory });
+      maven.once('exit', held.release);
     });
     maven.once('close', resolve);
   });

@@ -1,0 +1,22 @@
+import { CommandError } from '../setup/command-error.mjs';
+
+export const HELP = `npm start [-- --fresh]
+
+Starts PostgreSQL, Apache Kafka, the relay and the services on this machine, and stops them at Ctrl-C.
+
+  --fresh               first removes the data of the local PostgreSQL and Kafka (.local)
+
+  POSTGRES_ADMIN_URL    uses this server (its user must be allowed to create databases) instead of the local one
+  KAFKA_BROKERS         uses these brokers (host:port, comma separated) instead of the local one
+  ORDER_DATABASE_URL    uses this database, which must exist, for the order service
+  RELAY_PORT (3000), ORDER_PORT (3001), POSTGRES_PORT (54320), KAFKA_PORT (9092), KAFKA_CONTROLLER_PORT (9093)
+  LOG_LEVEL             of the relay and the services: info (default), debug, warn ...`;
+
+/** What `npm start -- ...` was told. */
+export function parseArguments(given) {
+  const unknown = given.find((argument) => !['--fresh', '--help', '-h'].includes(argument));
+  if (unknown !== undefined) {
+    throw new CommandError(`npm start does not know ${unknown}: give --fresh or nothing (npm start -- --help).`);
+  }
+  return { isFresh: given.includes('--fresh'), isHelp: given.includes('--help') || given.includes('-h') };
+}

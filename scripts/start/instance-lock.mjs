@@ -1,0 +1,51 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CommandError } from '../setup/command-error.mjs';
+import { LOCAL } from '../setup/paths.mjs';
+
+const FILE = join(LOCAL, 'start.pid');
+
+/**
+ * Allows one `npm start` per clone. Resolves to whether an earlier one ended without stopping in order: its servers,
+ * which end by themselves when it is gone, may still be on their way out.
+ */
+export function takeInstance() {
+  mkdirSync(LOCAL, { recursive: true });
+  const earlier = readPid();
+  if (earlier !== undefined && earlier !== process.pid && isStart(earlier)) {
+    throw new CommandError(`npm start is already running in this clone (process ${earlier}): stop that one first.`);
+  }
+  writeFileSync(FILE, String(process.pid));
+  return {
+    hasPredecessor: earlier !== undefined,
+    release: () => rmSync(FILE, { force: true }),
+  };
+}
+
+function readPid() {
+  try {
+    return Number(readFileSync(FILE, 'utf8')) || undefined;
+  } catch (error) {
+    if (error.code === 'ENOENT') {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** The process exists and, where the system tells, is not another that was given the same number since. */
+function isStart(pid) {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+  if (process.platform !== 'linux') {
+    return true;
+  }
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('start.mjs');
+  } catch {
+    return false; // it ended in this moment
+  }
+}

@@ -1,0 +1,79 @@
+import { join } from 'node:path';
+import { CommandError } from '../setup/command-error.mjs';
+import { LOCAL, ROOT } from '../setup/paths.mjs';
+
+/** The services: each has a database of its own, its tables' migrations, and is a source of the relay. */
+const SERVICES = [{ name: 'order', port: 3001 }];
+
+const RELAY_PORT = 3000;
+
+/** All that `npm start` is told by the environment. Throws, with one sentence, on what is not valid. */
+export function readSettings(environment) {
+  const port = (variable, byDefault) => ({ variable, port: readPort(environment, variable, byDefault) });
+  const services = SERVICES.map(({ name, port: byDefault }) => ({
+    name,
+    ...port(`${name.toUpperCase()}_PORT`, byDefault),
+    databaseVariable: `${name.toUpperCase()}_DATABASE_URL`,
+    databaseUrl: optional(environment, `${name.toUpperCase()}_DATABASE_URL`),
+  }));
+  return {
+    services,
+    relay: { name: 'relay', ...port('RELAY_PORT', RELAY_PORT) },
+    postgres: { adminUrl: adminUrl(environment), ...port('POSTGRES_PORT', 54320), dataDir: join(LOCAL, 'postgres') },
+    kafka: {
+      brokers: optional(environment, 'KAFKA_BROKERS'),
+      ...port('KAFKA_PORT', 9092),
+      controller: port('KAFKA_CONTROLLER_PORT', 9093),
+      dataDir: join(LOCAL, 'kafka', 'data'),
+    },
+    relayConfig: optional(environment, 'MILLRACE_CONFIG') ?? join(ROOT, 'millrace.yaml'),
+  };
+}
+
+/** Whether a local PostgreSQL is needed: not when one is named, or every service has its database. */
+export function needsPostgres({ postgres, services }) {
+  return postgres.adminUrl === undefined && services.some((service) => service.databaseUrl === undefined);
+}
+
+/** Every port that will be listened on, by whom, and the variable that changes it. */
+export function wantedPorts(settings) {
+  const { services, relay, postgres, kafka } = settings;
+  return [
+    ...(needsPostgres(settings) ? [{ who: 'PostgreSQL', ...portOf(postgres) }] : []),
+    ...(kafka.brokers === undefined
+      ? [
+          { who: 'Kafka', ...portOf(kafka) },
+          { who: "Kafka's controller", ...portOf(kafka.controller) },
+        ]
+      : []),
+    ...[relay, ...services].map((app) => ({ who: `the ${app.name} app`, ...portOf(app) })),
+  ];
+}
+
+function portOf({ port, variable }) {
+  return { port, variable };
+}
+
+function readPort(environment, variable, byDefault) {
+  const text = optional(environment, variable);
+  const port = text === undefined ? byDefault : Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new CommandError(`${variable} is not a port: give a whole number from 1 to 65535.`);
+  }
+  return port;
+}
+
+function adminUrl(environment) {
+  const text = optional(environment, 'POSTGRES_ADMIN_URL');
+  if (text !== undefined && !(URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol))) {
+    throw new CommandError(
+      'POSTGRES_ADMIN_URL is not a PostgreSQL URL: give postgres://user:password@host:port/postgres.',
+    );
+  }
+  return text;
+}
+
+/** An empty variable counts as not set, as compose files write it. */
+function optional(environment, variable) {
+  return environment[variable] === '' ? undefined : environment[variable];
+}

@@ -1,0 +1,71 @@
+import { AppProcess } from './app-process.mjs';
+import { createDatabases, migrateDatabase } from './databases.mjs';
+import { say } from './say.mjs';
+import { localServers, removeData, requirePorts, startServers } from './servers.mjs';
+import { needsPostgres } from './settings.mjs';
+import { Supervised } from './supervised.mjs';
+
+/** The stages stop in the reverse order of this. */
+const STAGE = { postgres: 'postgres', kafka: 'kafka', apps: 'apps' };
+
+/** Servers, databases, migrations, apps; returns where they are. Everything started is told to `shutdown` first. */
+export async function startAll(settings, { isFresh, shutdown, hasPredecessor }) {
+  await requirePorts(settings, hasPredecessor);
+  const servers = localServers(settings);
+  if (isFresh) {
+    removeData(servers, settings);
+  }
+  shutdown.check();
+  await startServers(servers, (title, supervised) => {
+    shutdown.add(title === 'Kafka' ? STAGE.kafka : STAGE.postgres, title, supervised);
+  });
+  shutdown.check();
+  const adminUrl = needsPostgres(settings) ? servers.postgres.adminUrl : settings.postgres.adminUrl;
+  const services = await createDatabases(settings.services, adminUrl);
+  await Promise.all(services.map(migrateDatabase));
+  shutdown.check();
+  const brokers = settings.kafka.brokers ?? servers.kafka.brokers.join(',');
+  const apps = appProcesses(settings, services, brokers);
+  say(`Starting ${apps.map(({ name }) => name).join(', ')} ...`);
+  await Promise.all(
+    apps.map(async (app) => {
+      const supervised = new Supervised(`The ${app.name} app`, app);
+      shutdown.add(STAGE.apps, app.name, supervised);
+      await supervised.start();
+      say(`The ${app.name} app is ready on ${app.url}`);
+    }),
+  );
+  shutdown.check();
+  const urlOf = (wanted) => apps.find(({ name }) => name === wanted).url;
+  return {
+    relayUrl: urlOf('relay'),
+    orderUrl: urlOf('order'),
+    postgresUrl: services.map(({ databaseUrl }) => withoutPassword(databaseUrl)).join('  '),
+    brokers,
+  };
+}
+
+function appProcesses(settings, services, brokers) {
+  const databaseUrls = Object.fromEntries(
+    services.map(({ databaseVariable, databaseUrl }) => [databaseVariable, databaseUrl]),
+  );
+  const inherited = { ...process.env, KAFKA_BROKERS: brokers };
+  const relay = {
+    ...settings.relay,
+    environment: { ...databaseUrls, MILLRACE_CONFIG: settings.relayConfig, PORT: String(settings.relay.port) },
+  };
+  const others = services.map((service) => ({
+    ...service,
+    environment: { DATABASE_URL: service.databaseUrl, PORT: String(service.port) },
+  }));
+  return [relay, ...others].map(
+    ({ name, port, environment }) =>
+      new AppProcess({ name, port, environment: { ...inherited, ...environment }, print: (line) => console.log(line) }),
+  );
+}
+
+function withoutPassword(text) {
+  const url = new URL(text);
+  url.password = '';
+  return url.toString();
+}

@@ -1,0 +1,25 @@
+/** What is printed when all is up: where, and what to try first. */
+export function welcome({ relayUrl, orderUrl, postgresUrl, brokers, seconds }) {
+  return `
+Millrace is up after ${seconds} s.
+
+  order service   ${orderUrl}/openapi.json
+  relay           ${relayUrl}/health/ready   ${relayUrl}/metrics   ${relayUrl}/openapi.json
+  PostgreSQL      ${postgresUrl}
+  Kafka           ${brokers}
+
+Place an order, and read it back:
+
+  curl -i ${orderUrl}/orders -H 'content-type: application/json' -H "idempotency-key: $(date +%s%N)" \\
+    -d '{"customerId":"ada","lines":[{"sku":"book","quantity":2,"unitPriceCents":1250}]}'
+  curl '${orderUrl}/orders?customerId=ada'
+
+See its event in Kafka, with Kafka's own consumer (Ctrl-C ends it):
+
+  java -cp '.local/kafka/lib/*' org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server ${brokers} \\
+    --topic outbox.event.order --from-beginning --formatter-property print.key=true \\
+    --formatter-property print.headers=true
+
+Ctrl-C stops everything.
+`;
+}
