@@ -1,5 +1,7 @@
 export { flag, HTTP_RULES, httpVariables, postgresUrl, readEnvironment, wholeNumber } from './environment.js';
 export type { Environment, EnvironmentRule, HttpEnvironment, HttpVariables } from './environment.js';
+export { encodeConsistencyToken } from './consistency-token.js';
+export type { ConsistencyMark } from './consistency-token.js';
 export { HealthModule, ReadinessPort } from './health.module.js';
 export type { HealthOptions, Readiness } from './health.module.js';
 export { BODY_BYTES_MAX, createHttpApp } from './http-app.js';
@@ -17,4 +19,4 @@ export type { Problem } from './problem.js';
 export type { ProblemTranslation } from './problem.filter.js';
 export { IS_PUBLIC, Public } from './public.js';
 export type { LogLevelName } from './request-log.js';
-export { listen, portOf, readTls, runApp } from './run-app.js';
+export { listen, portOf, readTls, runApp, runOnce } from './run-app.js';

@@ -73,10 +73,26 @@ export async function runApp(start: () => Promise<INestApplicationContext>): Pro
   try {
     await starting;
   } catch (error) {
-    const lines = error instanceof StartError ? error.problems : [describeFault(error)];
-    process.stderr.write(`${lines.join('\n')}\n`);
-    process.exit(1);
+    fail(error);
   }
+}
+
+/**
+ * Runs a program that ends by itself: prints the line that `work` resolves with and exits with 0; fails as `runApp`
+ * does.
+ */
+export async function runOnce(work: () => Promise<string>): Promise<void> {
+  try {
+    process.stdout.write(`${await work()}\n`);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function fail(error: unknown): never {
+  const lines = error instanceof StartError ? error.problems : [describeFault(error)];
+  process.stderr.write(`${lines.join('\n')}\n`);
+  process.exit(1);
 }
 
 async function stop(starting: Promise<INestApplicationContext>): Promise<never> {
