@@ -1,0 +1,28 @@
+import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { AdminGuard } from './auth/admin.guard.js';
+import { AdminTokens } from './auth/admin-tokens.js';
+import { FailedAttempts } from './auth/failed-attempts.js';
+import { RoutesController } from './routes/routes.controller.js';
+import { UnknownAdminRouteController } from './unknown-admin-route.controller.js';
+
+/** Who may use the admin API, and where its controllers find what they show. */
+export interface AdminParts {
+  readonly imports: NonNullable<ModuleMetadata['imports']>;
+  readonly tokens: AdminTokens;
+}
+
+/** The admin API, and the guard of the whole application: what is not `@Public()` needs a token. */
+@Module({
+  // the last one answers what no other takes
+  controllers: [RoutesController, UnknownAdminRouteController],
+  providers: [
+    { provide: FailedAttempts, useFactory: () => new FailedAttempts() },
+    { provide: APP_GUARD, useClass: AdminGuard },
+  ],
+})
+export class AdminModule {
+  static forRoot({ imports, tokens }: AdminParts): DynamicModule {
+    return { module: AdminModule, imports, providers: [{ provide: AdminTokens, useValue: tokens }] };
+  }
+}

@@ -1,0 +1,105 @@
+import { Body, Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
+import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, ProblemError } from '@millrace/http';
+import { RelayEngine, type RouteStatus } from '@millrace/relay';
+import { z } from 'zod';
+import { Caller, RequireRole } from '../auth/access.decorators.js';
+import { type Principal } from '../auth/principal.js';
+import { routeListSchema, type RouteView, routeViewOf, routeViewSchema } from './route-view.js';
+
+const commandSchema = z
+  .strictObject({ reason: z.string().trim().min(1).max(500).describe('kept in the audit row').optional() })
+  .default({});
+
+type Command = z.infer<typeof commandSchema>;
+
+const AUTH_PROBLEMS = {
+  401: 'no valid token',
+  403: 'the role of the token does not allow this',
+  429: 'too many wrong tokens came from this address; see Retry-After',
+};
+const COMMAND_PROBLEMS = {
+  400: 'the body is not valid',
+  404: 'no such route',
+  409: 'the route has no ledger yet: it has never run',
+  503: 'the source of the route can not be changed now',
+};
+
+/** What the routes do, and pausing and resuming them. The answer is the view of the relay that is asked. */
+@ApiTags('routes')
+@ApiBearerAuth()
+@ApiProblems(AUTH_PROBLEMS)
+@Controller('admin/v1/routes')
+export class RoutesController {
+  constructor(private readonly engine: RelayEngine) {}
+
+  @Get()
+  @RequireRole('viewer')
+  @ApiOperation({ summary: 'All routes of this relay' })
+  @ApiResponse({ status: 200, standardSchema: routeListSchema })
+  list(): { routes: RouteView[] } {
+    return { routes: this.engine.status().map(routeViewOf) };
+  }
+
+  @Get(':route')
+  @RequireRole('viewer')
+  @ApiOperation({ summary: 'One route' })
+  @ApiParam({ name: 'route', description: 'name of the route' })
+  @ApiResponse({ status: 200, standardSchema: routeViewSchema })
+  @ApiProblems({ 404: 'no such route' })
+  get(@Param('route') route: string): RouteView {
+    return routeViewOf(this.find(route));
+  }
+
+  @Post(':route/pause')
+  @HttpCode(200)
+  @RequireRole('operator')
+  @ApiOperation({
+    summary: 'Pause a route',
+    description:
+      'Sets the pause mark in the source, with an audit row; it outlives restarts. The relay that runs the route ' +
+      'finishes what is in flight and sends nothing more. Pausing a paused route changes nothing.',
+  })
+  @ApiParam({ name: 'route', description: 'name of the route' })
+  @ApiResponse({ status: 200, standardSchema: routeViewSchema })
+  @ApiProblems(COMMAND_PROBLEMS)
+  async pause(
+    @Param('route') route: string,
+    @Body({ schema: commandSchema }) command: Command,
+    @Caller() caller: Principal,
+  ): Promise<RouteView> {
+    this.find(route);
+    await this.engine.pause({ route, actor: caller.name, reason: command.reason ?? null });
+    return routeViewOf(this.find(route));
+  }
+
+  @Post(':route/resume')
+  @HttpCode(200)
+  @RequireRole('operator')
+  @ApiOperation({
+    summary: 'Resume a route',
+    description:
+      'Clears the pause mark in the source, with an audit row, and starts a stopped route anew. Resuming a running ' +
+      'route changes nothing.',
+  })
+  @ApiParam({ name: 'route', description: 'name of the route' })
+  @ApiResponse({ status: 200, standardSchema: routeViewSchema })
+  @ApiProblems(COMMAND_PROBLEMS)
+  async resume(
+    @Param('route') route: string,
+    @Body({ schema: commandSchema }) command: Command,
+    @Caller() caller: Principal,
+  ): Promise<RouteView> {
+    this.find(route);
+    await this.engine.resume({ route, actor: caller.name, reason: command.reason ?? null });
+    return routeViewOf(this.find(route));
+  }
+
+  private find(route: string): RouteStatus {
+    const status = this.engine.status().find((one) => one.route === route);
+    if (status === undefined) {
+      throw new ProblemError('not-found', 'This relay has no route of this name; GET /admin/v1/routes lists all.');
+    }
+    return status;
+  }
+}

@@ -1,0 +1,12 @@
+import { CaptureError } from '@millrace/capture';
+import { ProblemError } from '@millrace/http';
+
+/** The problem that a failed command stands for. The sentences of a `CaptureError` are written for operators. */
+export function translateProblem(error: unknown): ProblemError | undefined {
+  if (!(error instanceof CaptureError)) {
+    return undefined;
+  }
+  return error.code === 'route_unknown'
+    ? new ProblemError('conflict', error.message, { cause: error })
+    : new ProblemError('unavailable', error.message, { cause: error, headers: { 'Retry-After': '5' } });
+}

@@ -1,0 +1,113 @@
+import { type StartFrom } from '@millrace/capture';
+import { toPosition } from '@millrace/events';
+import { postgresUrl } from '@millrace/http';
+import { z } from 'zod';
+import { KAFKA_CLIENTS, KAFKA_SASL_MECHANISMS } from '@millrace/transport';
+import { flag, later, mapping, named, oneOf, text, texts, whole } from './config-values.js';
+
+/*
+ * Each leaf carries, as its error, what should stand there; config-check.ts puts the path and the kind of the value
+ * before it. A setting of a later release is refused, never ignored: a route would not do what its file says.
+ */
+
+const TOPIC =
+  'give letters, digits, ".", "_", "-" and {aggregatetype}, {type}, {source} or {route}, at most 249 characters';
+const FROM = 'give earliest, now or the number of a position (in quotes above 9007199254740991)';
+const POSITION = /^\d{1,18}$/;
+
+const source = mapping({
+  databaseUrl: postgresUrl(),
+  capture: oneOf(['polling'], ['wal', 'auto']).optional(),
+  retention: later('retention is not available in this release, rows stay in the outbox: remove this'),
+});
+
+const tls = mapping({
+  ca: text('give the path of a PEM file').optional(),
+  cert: text('give the path of a PEM file').optional(),
+  key: text('give the path of a PEM file').optional(),
+  rejectUnauthorized: flag().optional(),
+}).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+  error: 'cert and key belong together: give both or neither',
+});
+
+const sasl = z.discriminatedUnion(
+  'mechanism',
+  [
+    mapping({
+      mechanism: z.literal(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']),
+      username: text('give the user name'),
+      password: text('give ${NAME} of the variable that holds the password'),
+    }),
+    mapping({
+      mechanism: z.literal('OAUTHBEARER'),
+      token: text('give ${NAME} of the variable that holds the token'),
+    }),
+  ],
+  { error: `give a mapping whose mechanism is one of: ${KAFKA_SASL_MECHANISMS.join(', ')}` },
+);
+
+const topics = mapping({
+  create: flag(),
+  partitions: whole(1, 10_000).optional(),
+  replication: whole(1, 100).optional(),
+}).check(({ value, issues }) => {
+  for (const key of ['partitions', 'replication'] as const) {
+    if (value.create && value[key] === undefined) {
+      issues.push({ code: 'custom', input: value, path: [key], message: 'give it for topics that are to be created' });
+    }
+  }
+});
+
+const sink = mapping({
+  kind: oneOf(['kafka'], ['sqs', 'rabbitmq', 'redis', 'postgres']),
+  brokers: texts(/^[^\s:/@]+:\d{1,5}$/, 'give host:port, several separated by commas or as a list'),
+  client: oneOf(KAFKA_CLIENTS).optional(),
+  topics,
+  tls: tls.optional(),
+  sasl: sasl.optional(),
+  compression: oneOf(['none', 'gzip']).optional(),
+});
+
+const filter = mapping({ aggregatetypes: texts(/^.{1,200}$/su, 'give a list of aggregate types, at least one') });
+
+const route = mapping({
+  source: z.string({ error: 'give the name of one of the sources' }),
+  sink: z.string({ error: 'give the name of one of the sinks' }),
+  filter: filter.optional(),
+  topic: z.string({ error: TOPIC }).refine(isTopicTemplate, { error: TOPIC }).optional(),
+  from: z
+    .preprocess(
+      toStartFrom,
+      z.custom<StartFrom>((value) => value !== undefined, { error: FROM }),
+    )
+    .optional(),
+  onPoison: oneOf(['block'], ['park', 'skip']).optional(),
+  batch: mapping({ records: whole(1, 10_000).optional(), bytes: whole(1_024, 16_777_216).optional() }).optional(),
+});
+
+/** The YAML file, strict: unknown keys are refused with their path. */
+export const configSchema = mapping({
+  version: z.literal(1, { error: 'give 1' }),
+  sources: named(source, 'source'),
+  sinks: named(sink, 'sink'),
+  routes: named(route, 'route'),
+  consumers: later('consumers are not available in this release: remove this'),
+  admin: mapping({ port: whole(0, 65_535).optional() }).optional(),
+});
+
+/** The file after the check, before the defaults. */
+export type ConfigFile = z.infer<typeof configSchema>;
+
+function isTopicTemplate(text: string): boolean {
+  return /^[a-zA-Z0-9._-]{1,249}$/.test(text.replace(/\{(aggregatetype|type|source|route)\}/g, 'x'));
+}
+
+function toStartFrom(value: unknown): StartFrom | undefined {
+  if (value === 'earliest' || value === 'now') {
+    return { kind: value };
+  }
+  const isNumber = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  return isNumber || (typeof value === 'string' && POSITION.test(value))
+    ? { kind: 'position', position: toPosition(value) }
+    : undefined;
+}

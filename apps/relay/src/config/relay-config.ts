@@ -1,0 +1,21 @@
+import { type RouteConfig } from '@millrace/relay';
+import { type KafkaSinkOptions } from '@millrace/transport';
+
+/** Everything that the engine is built from, checked. Holds secrets: never to be logged as a whole. */
+export interface RelayConfig {
+  readonly sources: readonly SourceConfig[];
+  readonly sinks: readonly SinkConfig[];
+  readonly routes: readonly RouteConfig[];
+}
+
+/** One database with an outbox, captured by polling. */
+export interface SourceConfig {
+  readonly name: string;
+  readonly databaseUrl: string;
+}
+
+/** One Kafka cluster. */
+export interface SinkConfig {
+  readonly name: string;
+  readonly kafka: KafkaSinkOptions;
+}

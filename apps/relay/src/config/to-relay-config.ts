@@ -1,0 +1,74 @@
+import { type RouteConfig } from '@millrace/relay';
+import { type KafkaClientName, type KafkaConnection, type KafkaSinkOptions } from '@millrace/transport';
+import { type ConfigFile } from './config-schema.js';
+import { type RelayConfig } from './relay-config.js';
+
+/** With the route's own drain (5 s) below the 10 s after which a stopping process is cut off. */
+const SINK_DRAIN_MS = 3_000;
+
+/** The configuration that a checked file stands for; `client` is for the sinks that name none. */
+export function relayConfigOfFile(file: ConfigFile, client: KafkaClientName): RelayConfig {
+  return {
+    sources: Object.entries(file.sources).map(([name, { databaseUrl }]) => ({ name, databaseUrl })),
+    sinks: Object.entries(file.sinks).map(([name, sink]) => ({ name, kafka: kafkaOf(sink, client) })),
+    routes: Object.entries(file.routes).map(([name, route]) => routeOf(name, route)),
+  };
+}
+
+/** One source, one sink and one route, each named `default`: what the environment alone can say. */
+export function relayConfigOfEnvironment(given: {
+  readonly databaseUrl: string;
+  readonly connection: KafkaConnection;
+  readonly client: KafkaClientName;
+}): RelayConfig {
+  const { databaseUrl, connection, client } = given;
+  const topics = { create: true, partitions: 6, replication: 1 } as const;
+  return {
+    sources: [{ name: 'default', databaseUrl }],
+    sinks: [{ name: 'default', kafka: { client, connection, topics, drainMs: SINK_DRAIN_MS } }],
+    routes: [{ name: 'default', source: 'default', sink: 'default' }],
+  };
+}
+
+function kafkaOf(sink: ConfigFile['sinks'][string], client: KafkaClientName): KafkaSinkOptions {
+  const { create, partitions = 1, replication = 1 } = sink.topics;
+  return {
+    client: sink.client ?? client,
+    connection: {
+      brokers: sink.brokers,
+      ...(sink.tls && { tls: tlsOf(sink.tls) }),
+      ...(sink.sasl && { sasl: sink.sasl }),
+    },
+    topics: create ? { create, partitions, replication } : { create },
+    drainMs: SINK_DRAIN_MS,
+    ...(sink.compression && { compression: sink.compression }),
+  };
+}
+
+function tlsOf(tls: NonNullable<ConfigFile['sinks'][string]['tls']>): NonNullable<KafkaConnection['tls']> {
+  const { ca, cert, key, rejectUnauthorized } = tls;
+  return {
+    ...(ca && { caPath: ca }),
+    ...(cert && { certPath: cert }),
+    ...(key && { keyPath: key }),
+    ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+  };
+}
+
+function routeOf(name: string, route: ConfigFile['routes'][string]): RouteConfig {
+  const { source, sink, topic, from, filter, batch } = route;
+  return {
+    name,
+    source,
+    sink,
+    aggregateTypes: filter?.aggregatetypes ?? null,
+    ...(topic && { topic }),
+    ...(from && { from }),
+    ...(batch && {
+      tuning: {
+        ...(batch.records !== undefined && { batchRecordsMax: batch.records }),
+        ...(batch.bytes !== undefined && { batchBytesMax: batch.bytes }),
+      },
+    }),
+  };
+}

@@ -1,0 +1,43 @@
+import { Logger } from '@nestjs/common';
+import { type RouteState, type StateChange } from '@millrace/relay';
+
+type Line = Readonly<Record<string, string>>;
+
+/** One line for each change of a route's state; nothing per message. */
+export class RouteLog {
+  private readonly logger = new Logger(RouteLog.name);
+
+  stateChanged({ route, from, to }: StateChange): void {
+    const line = { route, from: from.kind, to: to.kind, ...detailsOf(to) };
+    switch (to.kind) {
+      case 'stopped':
+        this.logger.error(line, 'route stopped');
+        return;
+      case 'stalled':
+        this.logger.warn(line, 'route stalled');
+        return;
+      case 'starting':
+      case 'standby':
+      case 'running':
+      case 'paused':
+      case 'ended':
+        this.logger.log(line, 'route changed');
+    }
+  }
+}
+
+function detailsOf(state: RouteState): Line {
+  switch (state.kind) {
+    case 'stalled':
+    case 'stopped':
+      return { side: state.problem.side, code: state.problem.code, problem: state.problem.message };
+    case 'running':
+    case 'paused':
+      return { epoch: String(state.epoch) };
+    case 'standby':
+      return { heldBy: state.heldBy };
+    case 'starting':
+    case 'ended':
+      return {};
+  }
+}

@@ -1,0 +1,52 @@
+import { Logger } from '@nestjs/common';
+import { type NestExpressApplication } from '@nestjs/platform-express';
+import { createHttpApp, type HttpAppOptions, listen, readTls } from '@millrace/http';
+import { translateProblem } from './admin/translate-problem.js';
+import { type AdminTokens, generateTokenFile, SingleAdminToken } from './admin/auth/admin-tokens.js';
+import { EngineLife } from './engine/engine-life.js';
+import { enginePartsOf } from './engine/engine-parts.js';
+import { type RelaySettings } from './relay.config.js';
+import { RelayModule, type RelayParts } from './relay.module.js';
+
+const API: Pick<HttpAppOptions, 'name' | 'title' | 'version' | 'description' | 'hasBearerAuth' | 'translateProblem'> = {
+  name: 'relay',
+  title: 'Millrace relay',
+  version: '0.1.0',
+  description: 'What the relay does, and what an operator may do to it. Everything below /admin needs a bearer token.',
+  hasBearerAuth: true,
+  translateProblem,
+};
+
+/** How the HTTP side of a relay is set up. */
+export type RelayHttpOptions = Pick<HttpAppOptions, 'logLevel' | 'logDestination' | 'isBehindProxy' | 'tls'>;
+
+/** The application, initialised; neither listening nor publishing yet. */
+export async function createRelayApp(parts: RelayParts, options: RelayHttpOptions): Promise<NestExpressApplication> {
+  return await createHttpApp(RelayModule.forRoot(parts), { ...API, ...options });
+}
+
+/** Builds the relay, listens, and only then starts to publish. Rejects with `StartError` for what a person can mend. */
+export async function startRelay(
+  settings: RelaySettings,
+  options: Pick<RelayHttpOptions, 'logDestination'> = {},
+): Promise<NestExpressApplication> {
+  const { http, relay, adminToken } = settings;
+  const tls = readTls(http);
+  const tokens = await adminTokensOf(adminToken);
+  const app = await createRelayApp(
+    { engine: enginePartsOf(relay), tokens },
+    { logLevel: http.LOG_LEVEL, isBehindProxy: http.MILLRACE_TRUST_PROXY, ...(tls && { tls }), ...options },
+  );
+  await listen(app, http);
+  app.get(EngineLife, { strict: false }).start();
+  return app;
+}
+
+async function adminTokensOf(configured: string | undefined): Promise<AdminTokens> {
+  if (configured !== undefined) {
+    return new SingleAdminToken(configured, { name: 'first-admin', role: 'admin' });
+  }
+  const { token, path } = await generateTokenFile();
+  new Logger('admin').log({ path }, 'admin token made; set MILLRACE_ADMIN_TOKEN to choose one');
+  return new SingleAdminToken(token, { name: 'generated-admin', role: 'admin' });
+}
