@@ -64,7 +64,9 @@ async function runMaven(outputDirectory: string): Promise<void> {
     });
     maven.once('spawn', () => {
       const held = leash({ pid: maven.pid ?? 0, signal: 'SIGTERM', removeAfter: outputDirectory });
-      maven.once('exit', held.release);
+      maven.once('exit', () => {
+        held.release();
+      });
     });
     maven.once('close', resolve);
   });

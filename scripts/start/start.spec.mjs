@@ -1,0 +1,81 @@
+import { describe, expect, it } from '@jest/globals';
+import { formatLine } from './app-output.mjs';
+import { parseArguments } from './arguments.mjs';
+import { restartDelay } from './restart-delay.mjs';
+import { needsPostgres, readSettings, wantedPorts } from './settings.mjs';
+
+describe('a line of an app', () => {
+  it('is printed with name, level, phrase and fields', () => {
+    const line = JSON.stringify({ level: 30, time: 1, app: 'order', context: 'listen', port: 3001, msg: 'listening' });
+    expect(formatLine('order', line)).toBe('order     info  listen: listening port=3001');
+  });
+
+  it('tells the causes of an error, without its stack', () => {
+    const err = { type: 'Error', message: 'no answer', stack: 'at x', cause: { message: 'ECONNREFUSED' } };
+    const line = JSON.stringify({ level: 50, msg: 'capture failed', err });
+    expect(formatLine('relay', line)).toBe('relay     error capture failed (no answer; because: ECONNREFUSED)');
+  });
+
+  it.each(['DATABASE_URL is not set', '{ not json', '{"level":"info"}'])('is printed as it is: %s', (line) => {
+    expect(formatLine('order', line)).toBe(`order     ${line}`);
+  });
+
+  it('is coloured by its level on a terminal', () => {
+    expect(formatLine('order', '{"level":40,"msg":"slow"}', true)).toBe('\u001b[33morder     warn  slow\u001b[0m');
+  });
+});
+
+describe('the arguments of npm start', () => {
+  it('are --fresh or nothing', () => {
+    expect(parseArguments([])).toEqual({ isFresh: false, isHelp: false });
+    expect(parseArguments(['--fresh'])).toEqual({ isFresh: true, isHelp: false });
+    expect(() => parseArguments(['--clean'])).toThrow('npm start does not know --clean');
+  });
+});
+
+describe('the settings of npm start', () => {
+  it('have the well-known ports, each with the variable that changes it', () => {
+    expect(wantedPorts(readSettings({ ORDER_PORT: '4001' }))).toEqual([
+      { who: 'PostgreSQL', port: 54320, variable: 'POSTGRES_PORT' },
+      { who: 'Kafka', port: 9092, variable: 'KAFKA_PORT' },
+      { who: "Kafka's controller", port: 9093, variable: 'KAFKA_CONTROLLER_PORT' },
+      { who: 'the relay app', port: 3000, variable: 'RELAY_PORT' },
+      { who: 'the order app', port: 4001, variable: 'ORDER_PORT' },
+    ]);
+  });
+
+  it('leave out the servers that are given', () => {
+    const settings = readSettings({ POSTGRES_ADMIN_URL: 'postgres://a@b/postgres', KAFKA_BROKERS: 'kafka:9092' });
+    expect(needsPostgres(settings)).toBe(false);
+    expect(wantedPorts(settings).map(({ port }) => port)).toEqual([3000, 3001]);
+  });
+
+  it('need no PostgreSQL when every service names its database', () => {
+    expect(needsPostgres(readSettings({ ORDER_DATABASE_URL: 'postgres://a@b/order' }))).toBe(false);
+  });
+
+  it('take an empty variable for one that is not set', () => {
+    expect(readSettings({ KAFKA_BROKERS: '', ORDER_PORT: '' })).toEqual(readSettings({}));
+  });
+
+  it.each([
+    [{ KAFKA_PORT: '70000' }, 'KAFKA_PORT is not a port: give a whole number from 1 to 65535.'],
+    [{ ORDER_PORT: 'x' }, 'ORDER_PORT is not a port: give a whole number from 1 to 65535.'],
+    [{ POSTGRES_ADMIN_URL: 'mysql://a@b' }, 'POSTGRES_ADMIN_URL is not a PostgreSQL URL'],
+  ])('refuse %j', (environment, message) => {
+    expect(() => readSettings(environment)).toThrow(message);
+  });
+});
+
+describe('the delay before a restart', () => {
+  it('doubles from 1 s to 30 s and starts anew after a minute of running', () => {
+    const delays = [];
+    let previousMs;
+    for (let crash = 0; crash < 7; crash++) {
+      previousMs = restartDelay({ ranForMs: 100, previousMs });
+      delays.push(previousMs);
+    }
+    expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    expect(restartDelay({ ranForMs: 60_000, previousMs: 30_000 })).toBe(1_000);
+  });
+});
