@@ -62,7 +62,7 @@ from (
   from (
     select position, ${wanted('id::text')}, aggregatetype, aggregateid, type, aggregateversion, schemaversion,
       ${wanted('payload::text')}, ${wanted('headers::text')}, occurred_at
-    from (${branches.join('\n union all ')} order by position limit $1) cut_by_rows
+    from (select * from (${branches.join('\n union all ')}) candidates order by position limit $1) cut_by_rows
     offset 0
   ) printed
 ) measured

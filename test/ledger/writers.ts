@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { type Random } from './random.js';
+
+/** What the writers of a run do. */
+export interface WriterOptions {
+  readonly databaseUrl: string;
+  readonly random: Random;
+  readonly writers: number;
+  readonly keys: number;
+  readonly untilMs: number;
+}
+
+export const TRUTH_SQL = `create table truth (id uuid primary key, key text not null, version integer not null);
+create table aggregate (key text primary key, version integer not null);
+insert into aggregate select 'k' || n, 0 from generate_series(0, 199) n;
+insert into aggregate values ('unused', 0)`;
+
+const WRITE_SQL = `with event as (
+  insert into millrace.outbox (id, aggregatetype, aggregateid, type, aggregateversion, payload)
+  values (gen_random_uuid(), $3::text, $1::text, 'changed', $2::int, jsonb_build_object('version', $2::int)) returning id
+) insert into truth select id, $1::text, $2::int from event where $3::text = 'account'`;
+
+/**
+ * Concurrent transactions on locked aggregates: one to three events each with growing versions, 15 % rolled back,
+ * savepoints rolled back, some prepared and committed later, pauses everywhere so that they overlap. What was committed
+ * stands in table `truth`, written in the same transaction.
+ */
+export async function runWriters(options: WriterOptions): Promise<void> {
+  await Promise.all(Array.from({ length: options.writers }, (_, index) => runWriter(options, index)));
+}
+
+async function runWriter({ databaseUrl, random, keys, untilMs }: WriterOptions, index: number): Promise<void> {
+  const client = new pg.Client(databaseUrl);
+  await client.connect();
+  for (let round = 0; performance.now() < untilMs; round += 1) {
+    const key = `k${random.below(keys)}`;
+    await client.query('begin');
+    const locked = await client.query<{ version: number }>('select version from aggregate where key = $1 for update', [
+      key,
+    ]);
+    let version = locked.rows[0]?.version ?? 0;
+    for (let events = 1 + random.below(3); events > 0; events -= 1) {
+      version += 1;
+      await client.query(WRITE_SQL, [key, version, 'account']);
+      await pause(random, 15);
+      if (random.isOneIn(6)) {
+        await rolledBackSavepoint(client, key, version + 1);
+      }
+      if (random.isOneIn(5)) {
+        await client.query(WRITE_SQL, [key, 0, 'noise']);
+      }
+    }
+    await client.query('update aggregate set version = $2 where key = $1', [key, version]);
+    await pause(random, 40);
+    await end(client, random, `writer ${index} round ${round}`);
+  }
+  await client.end();
+}
+
+async function rolledBackSavepoint(client: pg.Client, key: string, version: number): Promise<void> {
+  await client.query('savepoint attempt');
+  await client.query(WRITE_SQL, [key, version, 'account']);
+  await client.query('rollback to savepoint attempt');
+}
+
+async function end(client: pg.Client, random: Random, name: string): Promise<void> {
+  const dice = random.below(100);
+  if (dice < 15) {
+    await client.query('rollback');
+  } else if (dice < 20) {
+    const gid = client.escapeLiteral(name);
+    await client.query(`prepare transaction ${gid}`);
+    await pause(random, 60);
+    await client.query(random.isOneIn(4) ? `rollback prepared ${gid}` : `commit prepared ${gid}`);
+  } else {
+    await client.query('commit');
+  }
+}
+
+async function pause(random: Random, maxMs: number): Promise<void> {
+  const ms = random.below(maxMs);
+  if (ms > 0) {
+    await sleep(ms);
+  }
+}
+
+/** Opens a transaction that writes one event and stays open until it is ended. */
+export async function openTransaction(databaseUrl: string, sql: string): Promise<{ commit(): Promise<void> }> {
+  const client = new pg.Client(databaseUrl);
+  await client.connect();
+  await client.query('begin');
+  await client.query(sql);
+  return {
+    commit: async () => {
+      await client.query('commit');
+      await client.end();
+    },
+  };
+}
