@@ -85,7 +85,10 @@ async function difference(url: string, seen: Reading): Promise<{ lost: number; i
   const truth = await run(url, 'select id from truth');
   const ids = new Set(seen.ids);
   const written = new Set(truth.rows.map((row) => String(row['id'])));
-  return { lost: written.difference(ids).size, invented: ids.difference(written).size };
+  return {
+    lost: [...written].filter((id) => !ids.has(id)).length,
+    invented: [...ids].filter((id) => !written.has(id)).length,
+  };
 }
 
 async function within<Result>(work: Promise<Result>, ms: number, what: string): Promise<Result> {
