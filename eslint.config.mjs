@@ -96,6 +96,8 @@ export default tseslint.config(
   },
   {
     files: ['**/*.spec.ts', '**/*.int-spec.ts', 'test/**'],
+    // every spec may use it; as a dependency it would close a circle between the packages
+    settings: { 'import-x/core-modules': ['@millrace/testing'] },
     rules: {
       'max-lines-per-function': 'off',
       'max-lines': 'off',

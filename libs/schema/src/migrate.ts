@@ -16,10 +16,14 @@ export interface MigrationClient {
 /** Where to migrate: an URL (a connection is opened and closed) or an open connection of the caller's. */
 export type MigrationTarget = { readonly databaseUrl: string } | { readonly client: MigrationClient };
 
-/** How many leaves to make ahead (default 10), and of how many positions each (default 1,000,000; small in tests). */
+/** How a migration is run. */
 export interface MigrateOptions {
+  /** How many leaves to make ahead of the sequence; default 10. */
   readonly leavesAhead?: number;
+  /** Positions per new leaf; default 1,000,000. */
   readonly leafWidth?: number;
+  /** How long to wait for another migration, or for a lock in one statement; default 10,000. */
+  readonly lockTimeoutMs?: number;
 }
 
 /** What a run did. `notices` are sentences for the operator about what could not be done and is not fatal. */
@@ -31,6 +35,7 @@ export interface MigrateResult {
 }
 
 const DEFAULT_LEAVES_AHEAD = 10;
+const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
 const LEAF_ATTEMPTS = 10;
 const LEAF_RETRY_MS = 100;
 const OLDEST_SERVER = 150_000;
@@ -43,10 +48,11 @@ const OLDEST_SERVER = 150_000;
  */
 export async function migrate(target: MigrationTarget, options: MigrateOptions = {}): Promise<MigrateResult> {
   return await withClient(target, async (client) => {
+    const lockTimeoutMs = options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS;
     await requireServer(client);
-    const applied = (await applySteps(client)).map(({ version, name }) => ({ version, name }));
+    const applied = (await applySteps(client, lockTimeoutMs)).map(({ version, name }) => ({ version, name }));
     await client.query(CREATE_ROLES);
-    await inTransaction(client, async () => {
+    await inTransaction(client, lockTimeoutMs, async () => {
       await client.query(GRANTS);
     });
     const wanted = options.leavesAhead ?? DEFAULT_LEAVES_AHEAD;
@@ -126,10 +132,10 @@ async function requireServer(client: MigrationClient): Promise<void> {
 }
 
 /** One transaction per step; what another run applied meanwhile is seen under the lock and not done again. */
-async function applySteps(client: MigrationClient): Promise<readonly Migration[]> {
+async function applySteps(client: MigrationClient, lockTimeoutMs: number): Promise<readonly Migration[]> {
   const applied: Migration[] = [];
   for (let turn = 0; turn < SCHEMA_VERSION; turn++) {
-    const step = await inTransaction(client, async () => {
+    const step = await inTransaction(client, lockTimeoutMs, async () => {
       const [next] = await readPending(client);
       if (next !== undefined) {
         await client.query(stepSql(next));
@@ -153,10 +159,10 @@ async function readPending(client: MigrationClient): Promise<readonly Migration[
   return pendingSteps(rows.map(toAppliedStep));
 }
 
-async function inTransaction<T>(client: MigrationClient, run: () => Promise<T>): Promise<T> {
+async function inTransaction<T>(client: MigrationClient, lockTimeoutMs: number, run: () => Promise<T>): Promise<T> {
   await client.query('begin');
   try {
-    await client.query(`set local lock_timeout = '10s'`);
+    await client.query(`set local lock_timeout = ${lockTimeoutMs}`);
     await client.query(MIGRATION_LOCK);
     const result = await run();
     await client.query('commit');

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { CREATE_HISTORY, MIGRATION_LOCK } from './history.sql.js';
 import { type Migration } from './migration.js';
-import { MIGRATIONS } from './migrations.js';
+import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js';
 import { refuseNewer } from './require-schema.js';
 import { CREATE_ROLES, GRANTS } from './roles.sql.js';
 import { SchemaError } from './schema.errors.js';
@@ -23,7 +23,7 @@ export function checksumOf(step: Migration): string {
  * ahead of this release and `step_changed` when a step was applied with another text.
  */
 export function pendingSteps(history: readonly AppliedStep[]): readonly Migration[] {
-  refuseNewer(Math.max(0, ...history.map(({ version }) => version)));
+  refuseNewer(Math.max(0, ...history.map(({ version }) => version)), SCHEMA_VERSION);
   const applied = new Map(history.map((step) => [step.version, step]));
   for (const step of MIGRATIONS) {
     refuseChanged(step, applied.get(step.version));

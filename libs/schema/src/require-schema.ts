@@ -27,29 +27,33 @@ export async function readSchemaVersion(query: SchemaQuery): Promise<number> {
  * Errors of the query itself (connection, grants) pass through unchanged.
  */
 export async function requireSchema(query: SchemaQuery): Promise<void> {
-  const version = await readSchemaVersion(query);
-  if (version === 0) {
+  refuseOther(await readSchemaVersion(query), SCHEMA_VERSION);
+}
+
+/** Throws unless a database of version `found` serves a program that needs version `needed`. */
+export function refuseOther(found: number, needed: number): void {
+  if (found === 0) {
     throw new SchemaError(
       'schema_missing',
       'This database has no schema millrace. Run: millrace migrate --database-url <URL of this database>',
     );
   }
-  if (version < SCHEMA_VERSION) {
+  if (found < needed) {
     throw new SchemaError(
       'schema_too_old',
-      `Schema millrace has version ${version}, this release needs ${SCHEMA_VERSION}. ` +
+      `Schema millrace has version ${found}, this release needs ${needed}. ` +
         'Run: millrace migrate --database-url <URL of this database>',
     );
   }
-  refuseNewer(version);
+  refuseNewer(found, needed);
 }
 
 /** Throws `schema_too_new` when the database is ahead of this release. */
-export function refuseNewer(version: number): void {
-  if (version > SCHEMA_VERSION) {
+export function refuseNewer(found: number, known: number): void {
+  if (found > known) {
     throw new SchemaError(
       'schema_too_new',
-      `Schema millrace has version ${version}, this release knows ${SCHEMA_VERSION}. ` +
+      `Schema millrace has version ${found}, this release knows ${known}. ` +
         'Upgrade this program to the release that migrated the database; the schema is never taken back.',
     );
   }

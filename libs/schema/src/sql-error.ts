@@ -39,8 +39,7 @@ const TRANSLATIONS: Readonly<Record<string, Translation>> = {
   },
   '55P03': {
     code: 'lock_not_available',
-    message:
-      'Another migration or transaction held a lock for more than 10 seconds. Nothing was changed; run this again.',
+    message: 'Another migration or transaction holds a lock for too long. The step was not applied; run this again.',
   },
   '25006': {
     code: 'not_primary',
