@@ -54,7 +54,7 @@ class HealthController {
   @ApiResponse({ status: 503, description: 'not ready, with the reasons', standardSchema: healthSchema })
   async ready(@Res({ passthrough: true }) response: Response): Promise<Health> {
     const { isReady, reasons } = await this.checkInTime();
-    response.status(isReady ? 200 : 503).set('Cache-Control', 'no-store');
+    response.status(isReady ? 200 : 503);
     return isReady ? { status: 'ok' } : { status: 'not-ready', reasons: [...reasons] };
   }
 

@@ -1,17 +1,20 @@
+import { type Server } from 'node:http';
+
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { type NestExpressApplication } from '@nestjs/platform-express';
-import helmet from 'helmet';
 import { Logger, LoggerModule } from 'nestjs-pino';
 import { type DestinationStream } from 'pino';
 import { Registry } from 'prom-client';
 
+import { FrameworkLog } from './framework-log.js';
 import { refuseOtherMedia } from './media-type.js';
 import { MetricsModule } from './metrics.module.js';
 import { type ApiDescription, serveOpenApi } from './openapi.js';
 import { ProblemFilter, type ProblemTranslation } from './problem.filter.js';
 import { createRequestLog, createRootLogger, type LogLevelName } from './request-log.js';
 import { createRequestMetrics } from './request-metrics.js';
+import { createSecurityHeaders } from './security-headers.js';
 import { createValidationPipe } from './validation.js';
 
 /** The largest request body that is read, after decompression. */
@@ -59,20 +62,33 @@ export async function createHttpApp(
   };
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest's options class is only a shape
   const app = await NestFactory.create<NestExpressApplication>(root, nestOptions);
-  app.useLogger(app.get(Logger));
+  app.useLogger(new FrameworkLog(app.get(Logger)));
   app.use(createRequestLog(logger), createRequestMetrics(app.get(Registry)));
-  readRequests(app, options.isBehindProxy === true);
+  readRequests(app, options);
   app.useGlobalPipes(createValidationPipe());
   app.useGlobalFilters(new ProblemFilter(options.translateProblem));
   serveOpenApi(app, options);
   return await app.init();
 }
 
-function readRequests(app: NestExpressApplication, isBehindProxy: boolean): void {
+function readRequests(app: NestExpressApplication, { isBehindProxy = false, tls }: HttpAppOptions): void {
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('trust proxy', isBehindProxy ? 1 : false);
-  app.use(helmet(), refuseOtherMedia);
+  app.use(...createSecurityHeaders(isBehindProxy || tls !== undefined), refuseOtherMedia);
   app.useBodyParser('json', { limit: BODY_BYTES_MAX });
-  app.getHttpServer().requestTimeout = REQUEST_TIMEOUT_MS;
+  const server = app.getHttpServer();
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.on('request', (_request, response) => {
+    response.once('close', () => {
+      setImmediate(closeIdleWhenStopping, server);
+    });
+  });
+}
+
+/** A kept-alive connection whose last answer went out while the app was stopping would hold it up for seconds. */
+function closeIdleWhenStopping(server: Server): void {
+  if (!server.listening) {
+    server.closeIdleConnections();
+  }
 }

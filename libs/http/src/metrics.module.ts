@@ -13,7 +13,6 @@ class MetricsController {
 
   @Get()
   @Header('Content-Type', Registry.PROMETHEUS_CONTENT_TYPE)
-  @Header('Cache-Control', 'no-store')
   async metrics(): Promise<string> {
     return await this.registry.metrics();
   }

@@ -30,7 +30,7 @@ export class ProblemFilter implements ExceptionFilter {
     }
     response
       .status(error.status)
-      .set({ ...error.headers, 'Cache-Control': 'no-store' })
+      .set(error.headers)
       .type(PROBLEM_MEDIA_TYPE)
       .send(JSON.stringify(toProblem(error, requestId)));
   }
