@@ -10,8 +10,9 @@ const NAME = {
   position: Buffer.from(HEADER.position),
 };
 
-const RECORD_OVERHEAD_BYTES = 24;
-const HEADER_OVERHEAD_BYTES = 4;
+/** Framing at its largest, as the Kafka sink counts it. */
+const RECORD_OVERHEAD_BYTES = 36;
+const HEADER_OVERHEAD_BYTES = 10;
 const CACHE_ENTRIES_MAX = 1_000;
 
 /** An event in the form in which it leaves. */

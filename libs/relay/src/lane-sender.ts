@@ -107,7 +107,7 @@ export class LaneSender {
     const { gate, lease } = this.parts;
     const free = gate.whenFree(lane.sinkLane.id);
     if (free !== null) {
-      this.waitForEarlierClaim(lane, free);
+      this.waitForLane(lane, free);
       return;
     }
     if (!lease.isValid()) {
@@ -120,8 +120,8 @@ export class LaneSender {
     }
   }
 
-  /** A send of a claim that was lost is still under way on this lane. */
-  private waitForEarlierClaim(lane: Lane, free: Promise<void>): void {
+  /** Another route, or a claim that was lost, has a send under way on this lane. */
+  private waitForLane(lane: Lane, free: Promise<void>): void {
     lane.hold();
     void free.then(() => {
       lane.retry();
@@ -130,11 +130,11 @@ export class LaneSender {
   }
 
   private async send(lane: Lane, batch: LaneBatch): Promise<void> {
-    const { gate, clock } = this.parts;
+    const { gate, clock, route } = this.parts;
     const startedMs = clock.monotonicMs();
     const call = this.callSink(lane, batch);
     this.inFlight += 1;
-    gate.enter(lane.sinkLane.id, call);
+    gate.enter(lane.sinkLane.id, { route: route.name, call });
     let failure: { readonly error: unknown } | null = null;
     try {
       await call;
@@ -179,7 +179,8 @@ export class LaneSender {
       return;
     }
     const { tuning } = this.parts.route;
-    switch (sendPolicyFor(code).action) {
+    const { action, attemptsMax = Number.POSITIVE_INFINITY } = sendPolicyFor(code);
+    switch (attempt < attemptsMax ? action : 'stop') {
       case 'resend': {
         const limits = { minMs: tuning.sendRetryMinMs, maxMs: tuning.sendRetryMaxMs };
         this.retryLater(lane, failure.error, backoffMs(attempt, limits, this.parts.random));

@@ -1,4 +1,4 @@
-import { type SourcePort } from '@millrace/capture';
+import { CaptureError, type SourcePort } from '@millrace/capture';
 import { type SinkPort } from '@millrace/transport';
 import { type RelayClock, type RelayRandom, systemRelayClock, systemRelayRandom } from './relay-clock.js';
 import { type RelayObserver } from './relay-observer.js';
@@ -7,6 +7,7 @@ import { parseRoute, type Route, type RouteConfig } from './route-config.js';
 import { RouteMeter } from './route-meter.js';
 import { RouteRunner } from './route-runner.js';
 import { type RouteStatus } from './route-status.js';
+import { SendGate } from './send-gate.js';
 
 /** What an engine is made of. Sources and sinks are known by the names that the routes use. */
 export interface RelayEngineOptions {
@@ -42,7 +43,7 @@ interface RunningRoute {
  */
 export class RelayEngine {
   private readonly routes = new Map<string, RunningRoute>();
-  private readonly sinks: ReadonlySet<SinkPort>;
+  private readonly gates = new Map<SinkPort, SendGate>();
 
   /** Throws `RelayError` `configuration` with all problems at once. Touches no server. */
   constructor(options: RelayEngineOptions) {
@@ -60,7 +61,6 @@ export class RelayEngine {
     if (problems.length > 0) {
       throw new RelayError('configuration', `The relay cannot start: ${problems.join('. ')}`);
     }
-    this.sinks = new Set(options.sinks.values());
   }
 
   /** Starts all routes. Returns at once; idempotent. */
@@ -73,7 +73,7 @@ export class RelayEngine {
   /** Stops all routes (each drains, bounded by its `drainMs`), then the sinks. Idempotent, safe before `start`. */
   async stop(): Promise<void> {
     await Promise.all([...this.routes.values()].map(({ runner }) => runner.stop()));
-    await Promise.all([...this.sinks].map((sink) => sink.stop()));
+    await Promise.all([...this.gates.keys()].map((sink) => sink.stop()));
   }
 
   /** The status of every route, in the order of the configuration. Touches no server. */
@@ -98,11 +98,18 @@ export class RelayEngine {
 
   /**
    * Clears the route's pause mark, and starts the route anew where this relay has stopped it. Throws `RelayError`
-   * `route_unknown`, `CaptureError`.
+   * `route_unknown`, and `CaptureError` when the source does not take the command: then nothing has changed.
    */
   async resume({ route, actor, reason }: RouteCommand): Promise<void> {
     const { source, runner } = this.find(route);
-    await source.setPaused({ route, isPaused: false, actor, reason });
+    try {
+      await source.setPaused({ route, isPaused: false, actor, reason });
+    } catch (error) {
+      // a route that was stopped before it ever ran has no pause mark yet
+      if (!(runner.isStopped && error instanceof CaptureError && error.code === 'route_unknown')) {
+        throw error;
+      }
+    }
     runner.resume();
   }
 
@@ -129,7 +136,9 @@ export class RelayEngine {
     const clock = options.clock ?? systemRelayClock;
     const meter = new RouteMeter(route.name, clock, options.observer ?? {});
     const random = options.random ?? systemRelayRandom;
-    const runner = new RouteRunner({ route, owner: options.owner, source, sink, clock, random, meter });
+    const gate = this.gates.get(sink) ?? new SendGate(clock);
+    this.gates.set(sink, gate);
+    const runner = new RouteRunner({ route, owner: options.owner, source, sink, clock, random, meter, gate });
     this.routes.set(route.name, { route, source, runner });
   }
 

@@ -15,6 +15,8 @@ export interface PageRead {
   readonly rows: number;
   readonly events: number;
   readonly bytes: number;
+  /** Cut by a limit: there is more to read at once. */
+  readonly isFull: boolean;
   readonly durationMs: number;
 }
 

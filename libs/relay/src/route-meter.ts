@@ -72,12 +72,11 @@ export class RouteMeter {
     this.observer.stateChanged?.({ route: this.route, ...change });
   }
 
-  pageRead(read: Told<PageRead> & { readonly isFull: boolean }): void {
+  pageRead(read: Told<PageRead>): void {
     this.pages += 1;
     this.lastPollMs = this.clock.monotonicMs();
     this.lastPageFull = read.isFull;
-    const { rows, events, bytes, durationMs } = read;
-    this.observer.pageRead?.({ route: this.route, rows, events, bytes, durationMs });
+    this.observer.pageRead?.({ route: this.route, ...read });
   }
 
   batchSent(sent: Told<BatchSent>): void {

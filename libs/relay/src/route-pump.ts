@@ -291,7 +291,7 @@ export class RoutePump {
     if (Math.max(writeMs, this.reader.pollMs) > stalledAfterMs) {
       return sourceProblemOf(sourceSilent());
     }
-    if (this.parts.gate.oldestMs() > stalledAfterMs) {
+    if (this.parts.gate.oldestMs(this.parts.route.name) > stalledAfterMs) {
       return sinkProblemOf(sinkSilent());
     }
     return this.isPaused ? null : (this.sender.problem ?? this.reader.problem);

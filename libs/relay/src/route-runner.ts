@@ -2,20 +2,17 @@ import { CaptureError, type ClaimResult, type SourcePort } from '@millrace/captu
 import { backoffMs } from './backoff.js';
 import { LeaseValidity } from './lease-validity.js';
 import { sinkProblemOf, sinkSilent, sourceProblemOf, sourceSilent } from './problem.js';
-import { type RouteMeter } from './route-meter.js';
 import { type PumpEnd, type PumpHealth, type PumpParts, RoutePump } from './route-pump.js';
 import { nextRouteState, type RouteEvent, type RouteProblem, type RouteState } from './route-state.js';
 import { routeStatusOf, type RouteStatus } from './route-status.js';
-import { SendGate } from './send-gate.js';
 import { sendErrorCodeOf, sendPolicyFor } from './send-policy.js';
 import { sleep, withDeadline } from './waiting.js';
 
 /** What a route is run with. */
-export interface RunnerParts extends Omit<PumpParts, 'gate'> {
+export interface RunnerParts extends PumpParts {
   /** Unique among all relays that may run the route. */
   readonly owner: string;
   readonly source: SourcePort;
-  readonly meter: RouteMeter;
 }
 
 type Claimed = Extract<ClaimResult, { kind: 'claimed' }>;
@@ -37,10 +34,8 @@ export class RouteRunner {
   private pump: RoutePump | null = null;
   private failures = 0;
   private resumed: () => void = () => undefined;
-  private readonly gate: SendGate;
 
   constructor(private readonly parts: RunnerParts) {
-    this.gate = new SendGate(parts.clock);
     this.state = { kind: 'ended', sinceMs: parts.clock.wallMs() };
   }
 
@@ -65,6 +60,11 @@ export class RouteRunner {
     this.life = null;
   }
 
+  /** The route waits for `resume`. */
+  get isStopped(): boolean {
+    return this.state.kind === 'stopped';
+  }
+
   /** Starts a `stopped` route anew, and makes a running one look at its pause mark now. */
   resume(): void {
     this.resumed();
@@ -82,7 +82,7 @@ export class RouteRunner {
   }
 
   status(): RouteStatus {
-    const { route, owner, clock, meter } = this.parts;
+    const { route, owner, clock, meter, gate } = this.parts;
     return routeStatusOf({
       route,
       owner,
@@ -90,7 +90,8 @@ export class RouteRunner {
       wallMs: clock.wallMs(),
       meter,
       pump: this.pump?.snapshot() ?? null,
-      oldestSendMs: this.gate.oldestMs(),
+      sendsInFlight: gate.countOf(route.name),
+      oldestSendMs: gate.oldestMs(route.name),
     });
   }
 
@@ -170,13 +171,9 @@ export class RouteRunner {
 
   private async runClaim(claim: Claimed, claimedAt: ReturnType<typeof LeaseValidity.stamp>): Promise<NextStep> {
     const { epoch, capture, isPaused } = claim;
-    const pump = new RoutePump(
-      { ...this.parts, gate: this.gate },
-      { epoch, capture, isPaused, claimedAt },
-      (health) => {
-        this.tellHealth(health, claim);
-      },
-    );
+    const pump = new RoutePump(this.parts, { epoch, capture, isPaused, claimedAt }, (health) => {
+      this.tellHealth(health, claim);
+    });
     this.pump = pump;
     try {
       const running = pump.run();

@@ -23,6 +23,8 @@ export interface RouteStatus extends RouteCounts {
    * one counts. `null` on standby: another relay knows. Compares this machine's clock with the database's.
    */
   readonly lagSeconds: number | null;
+  /** Sends that the sink has not answered. */
+  readonly sendsInFlight: number;
   readonly oldestSendMs: number;
   /** Events confirmed per second over the last ten seconds. */
   readonly ratePerSecond: number;
@@ -53,12 +55,13 @@ export interface StatusParts {
   readonly wallMs: ReturnType<RelayClock['wallMs']>;
   readonly meter: RouteMeter;
   readonly pump: PumpSnapshot | null;
+  readonly sendsInFlight: number;
   readonly oldestSendMs: number;
 }
 
 /** Pure: the status of a route. */
 export function routeStatusOf(parts: StatusParts): RouteStatus {
-  const { route, owner, state, meter, pump, oldestSendMs } = parts;
+  const { route, owner, state, meter, pump, sendsInFlight, oldestSendMs } = parts;
   return {
     ...meter.counts,
     route: route.name,
@@ -68,6 +71,7 @@ export function routeStatusOf(parts: StatusParts): RouteStatus {
     state,
     claim: pump === null ? null : claimStatusOf(pump, meter),
     lagSeconds: lagSecondsOf(parts),
+    sendsInFlight,
     oldestSendMs,
     ratePerSecond: meter.ratePerSecond,
   };

@@ -1,13 +1,20 @@
 import { type RelayClock } from './relay-clock.js';
 
 interface OpenSend {
+  readonly route: string;
   readonly sinceMs: number;
   readonly done: Promise<void>;
 }
 
+/** A send that has just been made, and for which route. */
+export interface SendUnderWay {
+  readonly route: string;
+  readonly call: Promise<unknown>;
+}
+
 /**
- * The sends of one route that have had no answer yet, at most one per lane. Outlives a claim: a send whose claim was
- * lost may still be under way when the route is claimed again, and its lane must wait for it.
+ * The sends to one sink that have had no answer yet, at most one per lane: routes that share a lane take turns, and a
+ * send whose claim was lost keeps its lane until it has ended.
  */
 export class SendGate {
   private readonly open = new Map<string, OpenSend>();
@@ -19,18 +26,27 @@ export class SendGate {
     return this.open.get(laneId)?.done ?? null;
   }
 
-  /** Holds the lane until `send` has ended, one way or the other. */
-  enter(laneId: string, send: Promise<unknown>): void {
+  /** Holds the lane until the send has ended, one way or the other. */
+  enter(laneId: string, { route, call }: SendUnderWay): void {
     const leave = (): void => {
       this.open.delete(laneId);
     };
-    this.open.set(laneId, { sinceMs: this.clock.monotonicMs(), done: send.then(leave, leave) });
+    this.open.set(laneId, { route, sinceMs: this.clock.monotonicMs(), done: call.then(leave, leave) });
   }
 
-  /** Milliseconds for which the oldest send has been waiting; 0 when there is none. */
-  oldestMs(): number {
-    // a Map keeps the order of insertion, so the first send is the oldest
-    const [first] = this.open.values();
-    return first === undefined ? 0 : this.clock.monotonicMs() - first.sinceMs;
+  /** How many sends of `route` have had no answer yet. */
+  countOf(route: string): number {
+    return [...this.open.values()].filter((send) => send.route === route).length;
+  }
+
+  /** Milliseconds for which the oldest send of `route` has been waiting; 0 when it has none. */
+  oldestMs(route: string): number {
+    // a Map keeps the order of insertion, so the first one found is the oldest
+    for (const send of this.open.values()) {
+      if (send.route === route) {
+        return this.clock.monotonicMs() - send.sinceMs;
+      }
+    }
+    return 0;
   }
 }

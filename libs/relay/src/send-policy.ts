@@ -10,6 +10,8 @@ export type SendAction = 'resend' | 'wait' | 'bisect' | 'stop';
 /** The engine's answer to one kind of failure. */
 export interface SendPolicy {
   readonly action: SendAction;
+  /** After so many failures of one batch in a row the route stops; without it never. */
+  readonly attemptsMax?: number;
   /** What the operator is told beside the sink's own message. */
   readonly advice: string;
 }
@@ -25,7 +27,9 @@ const POLICY: Readonly<Record<SinkErrorCode, SendPolicy>> = {
   },
   receipt_invalid: {
     action: 'resend',
-    advice: 'The sink did not confirm what was sent, so the relay sends the same records again.',
+    // each resend of a log that was cut is a repeat: it must not go on for ever
+    attemptsMax: 5,
+    advice: 'The sink did not confirm what was sent. The relay sends the same records again a few times, then stops.',
   },
   topic_missing: {
     action: 'wait',

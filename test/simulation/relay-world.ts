@@ -1,0 +1,249 @@
+import { RelayEngine } from '@millrace/relay';
+import { type SinkLane, type SinkRecord } from '@millrace/transport';
+import { History } from './history.js';
+import { Network } from './network.js';
+import { endOfTrouble, type Fault, type Scenario, UNWANTED_KEY } from './scenario.js';
+import { type DatabaseFaults, SimDatabase } from './sim-database.js';
+import { SimKafka } from './sim-kafka.js';
+import { SimProcess } from './sim-process.js';
+import { type SendWatch, SimSink } from './sim-sink.js';
+import { SimSource } from './sim-source.js';
+import { seededRandom, VirtualTime } from './virtual-time.js';
+
+const ROUTE = 'orders';
+/** From the end of all trouble until everything is published: lease, back-off and the last late message. */
+const RECOVERY_MS = 45_000;
+const STOP_MS = 30_000;
+const PAGE_EVENT_BYTES_MAX = 300;
+
+interface RunningRelay {
+  readonly process: SimProcess;
+  readonly network: Network;
+  readonly engine: RelayEngine;
+}
+
+/** What a run came to. */
+export interface RunSummary {
+  readonly events: number;
+  readonly records: number;
+  readonly sends: number;
+}
+
+/** Some relays, one database, one Kafka, and a scenario that happens to them. */
+export class RelayWorld {
+  private readonly time = new VirtualTime();
+  private readonly random: () => number;
+  private readonly database: SimDatabase;
+  private readonly kafka: SimKafka;
+  private readonly history: History;
+  private readonly relays: RunningRelay[] = [];
+  private started = 0;
+
+  constructor(
+    private readonly scenario: Scenario,
+    databaseFaults: DatabaseFaults = {},
+  ) {
+    this.random = seededRandom(scenario.seed);
+    this.database = new SimDatabase(this.time, (key) => key !== UNWANTED_KEY, databaseFaults);
+    this.kafka = new SimKafka(scenario.partitions, scenario.brokerBatchMax);
+    this.history = new History(ROUTE, this.database, this.kafka);
+  }
+
+  /** Throws `InvariantBroken` when a rule was broken. */
+  async run(): Promise<RunSummary> {
+    const { relays, transactions, faults } = this.scenario;
+    for (let slot = 0; slot < relays; slot += 1) {
+      this.startRelay(slot);
+    }
+    transactions.forEach((plan) => {
+      this.database.plan(plan);
+    });
+    faults.forEach((fault) => {
+      this.planFault(fault);
+    });
+    const troubleMs = endOfTrouble(this.scenario);
+    await this.time.runUntil(() => this.history.broken !== null, troubleMs);
+    await this.time.runUntil(() => this.history.broken !== null || this.isDone(), troubleMs + RECOVERY_MS);
+    this.history.rule('liveness', this.isDone(), `${this.unfinished()} after ${RECOVERY_MS} ms without faults`);
+    await this.stopAll();
+    this.history.checkLogs();
+    if (this.history.broken !== null) {
+      throw this.history.broken;
+    }
+    return {
+      events: this.database.truth.length,
+      records: this.kafka.logs.reduce((sum, log) => sum + log.length, 0),
+      sends: this.history.sends,
+    };
+  }
+
+  private startRelay(slot: number): void {
+    this.started += 1;
+    const { random } = this;
+    const process = new SimProcess(`relay-${slot}-${this.started}`, this.time, {
+      clockSpeed: 0.97 + 0.06 * random(),
+      random,
+    });
+    const network = new Network(this.time, random);
+    const { pageRowsMax, gapRangesMax, pagesInFlightMax, bytesInFlightMax, batchRecordsMax } = this.scenario;
+    const engine: RelayEngine = new RelayEngine({
+      owner: process.name,
+      sources: new Map([
+        ['db', new SimSource({ process, network, database: this.database, pageRowsMax, gapRangesMax })],
+      ]),
+      sinks: new Map([
+        ['kafka', new SimSink({ process, network, kafka: this.kafka, watch: this.watchOf(() => engine) })],
+      ]),
+      routes: [
+        {
+          name: ROUTE,
+          source: 'db',
+          sink: 'kafka',
+          tuning: { pagesInFlightMax, bytesInFlightMax, batchRecordsMax },
+        },
+      ],
+      clock: process.clock,
+      random: { next: random },
+    });
+    engine.start();
+    this.relays[slot] = { process, network, engine };
+  }
+
+  /** Beside the history, looks at the memory of the engine at each send. */
+  private watchOf(engine: () => RelayEngine): SendWatch {
+    const { history, scenario } = this;
+    return {
+      sending: (process: string, lane: SinkLane, records: readonly SinkRecord[]): void => {
+        history.sending(process, lane, records);
+        const claim = engine().routeStatus(ROUTE).claim;
+        const bytesMax = scenario.bytesInFlightMax + scenario.pageRowsMax * PAGE_EVENT_BYTES_MAX;
+        const isBounded =
+          claim !== null && claim.pagesInFlight <= scenario.pagesInFlightMax && claim.bytesInFlight <= bytesMax;
+        history.rule(
+          'bounded memory',
+          isBounded,
+          `${claim?.pagesInFlight ?? 0} pages, ${claim?.bytesInFlight ?? 0} bytes`,
+        );
+      },
+      ended: (process, lane, outcome): void => {
+        history.ended(process, lane, outcome);
+      },
+    };
+  }
+
+  private planFault(fault: Fault): void {
+    this.time.in(fault.atMs, () => {
+      this.begin(fault);
+    });
+  }
+
+  private begin(fault: Fault): void {
+    if ('relay' in fault) {
+      this.beginAtRelay(fault);
+    } else {
+      this.beginAtServer(fault);
+    }
+  }
+
+  private beginAtServer(fault: Exclude<Fault, { relay: number }>): void {
+    switch (fault.kind) {
+      case 'kafka-down':
+        this.kafka.isUp = false;
+        this.time.in(fault.forMs, () => {
+          this.kafka.isUp = true;
+        });
+        return;
+      case 'topic-missing':
+        this.kafka.isTopicThere = false;
+        this.time.in(fault.forMs, () => {
+          this.kafka.isTopicThere = true;
+        });
+        return;
+      case 'database-crash':
+        this.database.crash(fault.forMs);
+        return;
+      case 'paused':
+        this.pauseFor(fault.forMs);
+        return;
+      case 'long-transaction':
+        this.database.planForeign(0, fault.forMs);
+    }
+  }
+
+  private beginAtRelay(fault: Extract<Fault, { relay: number }>): void {
+    const slot = fault.relay % this.scenario.relays;
+    const relay = this.relays[slot];
+    if (relay === undefined) {
+      return;
+    }
+    switch (fault.kind) {
+      case 'relay-crash':
+        relay.process.kill();
+        this.restartLater(slot, relay, fault.forMs);
+        return;
+      case 'relay-freeze':
+        relay.process.freeze(fault.forMs);
+        return;
+      case 'relay-restart':
+        void relay.engine.stop();
+        this.restartLater(slot, relay, fault.forMs);
+        return;
+      case 'wall-clock-set':
+        relay.process.jumpWall(fault.forMs);
+        return;
+      case 'network':
+        relay.network.disturb(fault.server, fault.weather, fault.forMs);
+    }
+  }
+
+  private restartLater(slot: number, relay: RunningRelay, delayMs: number): void {
+    this.time.in(delayMs, () => {
+      if (this.relays[slot] === relay) {
+        relay.process.kill();
+        this.startRelay(slot);
+      }
+    });
+  }
+
+  /** The mark is set and cleared in the database, as an operator's other tool would. */
+  private pauseFor(durationMs: number): void {
+    if (this.database.epochOf(ROUTE) > 0n) {
+      this.database.setPaused(ROUTE, true);
+      this.time.in(durationMs, () => {
+        this.database.setPaused(ROUTE, false);
+      });
+    }
+  }
+
+  private isDone(): boolean {
+    return this.unfinished() === null;
+  }
+
+  private unfinished(): string | null {
+    const missing = this.database.truth.filter(({ id }) => !this.kafka.published.has(id));
+    if (missing.length > 0) {
+      return `${missing.length} events are not published, ${missing[0]?.id ?? ''} first`;
+    }
+    if (!this.database.isQuiet || !this.database.isSettled(ROUTE)) {
+      return 'the ledger is not settled';
+    }
+    const statuses = this.relays.map(({ engine }) => engine.routeStatus(ROUTE));
+    const running = statuses.filter(({ state }) => state.kind === 'running');
+    if (running.length !== 1) {
+      return `the route is ${statuses.map(({ state }) => JSON.stringify(state, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).join(' and ')}`;
+    }
+    const lag = running[0]?.lagSeconds ?? 0;
+    return lag === 0 ? null : `the lag is ${lag} s`;
+  }
+
+  private async stopAll(): Promise<void> {
+    let stopped = 0;
+    for (const { engine } of this.relays) {
+      void engine.stop().then(() => {
+        stopped += 1;
+      });
+    }
+    await this.time.runUntil(() => stopped === this.relays.length, this.time.nowMs + STOP_MS);
+    this.history.rule('stops in time', stopped === this.relays.length, `${stopped} of ${this.relays.length} stopped`);
+  }
+}

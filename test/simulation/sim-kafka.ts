@@ -1,0 +1,58 @@
+import { type SinkLane, type SinkRecord } from '@millrace/transport';
+
+/** A record as the log has it, with its headers read. */
+export interface LoggedRecord {
+  readonly position: bigint;
+  readonly id: string;
+  readonly key: string;
+  readonly version: number;
+  readonly epoch: bigint;
+  readonly low: bigint;
+}
+
+/** One topic with a number of partitions, each a log. */
+export class SimKafka {
+  isUp = true;
+  isTopicThere = true;
+  readonly logs: LoggedRecord[][];
+  readonly published = new Set<string>();
+
+  constructor(
+    readonly partitions: number,
+    /** Batches above it are refused as too large. */
+    readonly batchRecordsMax: number,
+  ) {
+    this.logs = Array.from({ length: partitions }, () => []);
+  }
+
+  append(lane: SinkLane, records: readonly SinkRecord[]): bigint {
+    const log = this.logs[lane.partition] ?? [];
+    const base = BigInt(log.length);
+    for (const record of records) {
+      const logged = readRecord(record);
+      log.push(logged);
+      this.published.add(logged.id);
+    }
+    return base;
+  }
+}
+
+/** Reads what a consumer would read. */
+export function readRecord(record: SinkRecord): LoggedRecord {
+  const headers = new Map(record.headers.map(([name, value]) => [name.toString(), value.toString()]));
+  const text = (name: string): string => {
+    const value = headers.get(name);
+    if (value === undefined) {
+      throw new Error(`a record was sent without the header ${name}`);
+    }
+    return value;
+  };
+  return {
+    position: BigInt(text('millrace-position')),
+    id: text('id'),
+    key: record.key.toString(),
+    version: Number(text('aggregateversion')),
+    epoch: BigInt(text('millrace-epoch')),
+    low: BigInt(text('millrace-low')),
+  };
+}

@@ -1,0 +1,187 @@
+import {
+  CaptureError,
+  type ClaimRequest,
+  type ClaimResult,
+  type LedgerClaim,
+  type LedgerClaimRequest,
+  type LedgerSaved,
+  type LedgerState,
+  type LedgerStorePort,
+  type OutboxReaderPort,
+  type OutboxWriters,
+  type PauseRequest,
+  PollingCapture,
+  type PollRequest,
+  type PollResult,
+  type SequenceReading,
+  type SourcePort,
+} from '@millrace/capture';
+import { type Epoch, toPosition } from '@millrace/events';
+import { type Network } from './network.js';
+import { type SimDatabase } from './sim-database.js';
+import { type SimProcess } from './sim-process.js';
+
+const CALL_TIMEOUT_MS = 4_000;
+
+/** What a process reads its database with. */
+export interface SimSourceParts {
+  readonly process: SimProcess;
+  readonly network: Network;
+  readonly database: SimDatabase;
+  readonly pageRowsMax: number;
+  readonly gapRangesMax: number;
+}
+
+/** One connection: requests arrive in the order in which they were made, and none after it has broken. */
+class SimConnection {
+  private readonly generation: number;
+  private lastArrivalMs = 0;
+  private isBroken = false;
+
+  constructor(private readonly parts: SimSourceParts) {
+    this.generation = parts.database.generation;
+  }
+
+  async ask<T>(serve: () => T): Promise<T> {
+    const { process, network, database } = this.parts;
+    if (this.isBroken) {
+      throw unavailable();
+    }
+    const there = network.travel('database', this.lastArrivalMs);
+    this.lastArrivalMs = there === 'lost' ? this.lastArrivalMs : network.nowMs + there;
+    const back = network.travel('database', 0);
+    try {
+      return await process.call({
+        there,
+        back,
+        timeoutMs: CALL_TIMEOUT_MS,
+        timeoutError: unavailable,
+        serve: () => {
+          if (!database.isUp || database.generation !== this.generation) {
+            throw unavailable();
+          }
+          return serve();
+        },
+      });
+    } catch (error) {
+      this.isBroken ||= error instanceof CaptureError && error.code === 'database_unavailable';
+      throw error;
+    }
+  }
+}
+
+function unavailable(): CaptureError {
+  return new CaptureError('database_unavailable', 'The simulated database cannot be reached.');
+}
+
+class SimReader implements OutboxReaderPort {
+  private readonly connection: SimConnection;
+
+  constructor(private readonly parts: SimSourceParts) {
+    this.connection = new SimConnection(parts);
+  }
+
+  poll(request: PollRequest): Promise<PollResult> {
+    return this.connection.ask(() => this.parts.database.poll(request));
+  }
+
+  flushedLsn(): Promise<bigint> {
+    return this.connection.ask(() => this.parts.database.flushedLsn());
+  }
+
+  forceFlush(): Promise<void> {
+    return this.connection.ask(() => {
+      this.parts.database.forceFlush();
+    });
+  }
+
+  writers(): Promise<OutboxWriters> {
+    return this.connection.ask(() => this.parts.database.writers());
+  }
+
+  sequence(): Promise<SequenceReading> {
+    return this.connection.ask(() => {
+      const lastPosition = toPosition(this.parts.database.lastPosition);
+      return { cache: 1n, increment: 1n, isCycling: false, lastPosition };
+    });
+  }
+
+  ensureLeaves(): Promise<void> {
+    return this.connection.ask(() => undefined);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+class SimLedgerStore implements LedgerStorePort {
+  private readonly connection: SimConnection;
+  private held: { readonly route: string; readonly epoch: Epoch; readonly ttlMs: number } | null = null;
+  private stored: LedgerState | null = null;
+
+  constructor(private readonly parts: SimSourceParts) {
+    this.connection = new SimConnection(parts);
+  }
+
+  async claim(request: LedgerClaimRequest): Promise<LedgerClaim> {
+    const claim = await this.connection.ask(() => this.parts.database.claim(request));
+    if (claim.kind === 'claimed') {
+      this.held = { route: request.route, epoch: claim.epoch, ttlMs: request.ttlMs };
+      this.stored = claim.state;
+    }
+    return claim;
+  }
+
+  async save(next: LedgerState): Promise<LedgerSaved> {
+    const { held, stored } = this;
+    if (held === null || stored === null) {
+      throw new CaptureError('fenced', 'Not held.');
+    }
+    const saved = await this.connection.ask(() => this.parts.database.save(held, { stored, next }));
+    this.stored = next;
+    return saved;
+  }
+
+  async release(): Promise<void> {
+    const { held } = this;
+    this.held = null;
+    if (held !== null) {
+      await this.connection
+        .ask(() => {
+          this.parts.database.release(held.route, held.epoch);
+        })
+        .catch(() => undefined);
+    }
+  }
+}
+
+/** The real polling capture over the simulated database, as one process sees it. */
+export class SimSource implements SourcePort {
+  readonly name = 'db';
+
+  constructor(private readonly parts: SimSourceParts) {}
+
+  async claim(request: ClaimRequest): Promise<ClaimResult> {
+    const store = new SimLedgerStore(this.parts);
+    const claim = await store.claim(request);
+    if (claim.kind === 'held') {
+      return claim;
+    }
+    const { process, pageRowsMax, gapRangesMax } = this.parts;
+    const capture = new PollingCapture({
+      reader: new SimReader(this.parts),
+      store,
+      clock: { nowMs: () => process.clock.monotonicMs(), sleep: (ms) => process.sleep(ms) },
+      claimed: claim.state,
+      options: { pageRowsMax, pageBytesMax: 1_000_000, gapRangesMax },
+    });
+    return { kind: 'claimed', epoch: claim.epoch, isPaused: claim.isPaused, capture };
+  }
+
+  setPaused({ route, isPaused }: PauseRequest): Promise<void> {
+    return new SimConnection(this.parts).ask(() => {
+      this.parts.database.setPaused(route, isPaused);
+    });
+  }
+}
