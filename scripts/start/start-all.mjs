@@ -1,3 +1,4 @@
+import { adminToken } from './admin-token.mjs';
 import { AppProcess } from './app-process.mjs';
 import { createDatabases, migrateDatabase } from './databases.mjs';
 import { say } from './say.mjs';
@@ -25,7 +26,8 @@ export async function startAll(settings, { isFresh, shutdown, hasPredecessor }) 
   await Promise.all(services.map(migrateDatabase));
   shutdown.check();
   const brokers = settings.kafka.brokers ?? servers.kafka.brokers.join(',');
-  const apps = appProcesses(settings, services, brokers);
+  const admin = adminToken(process.env.MILLRACE_ADMIN_TOKEN);
+  const apps = appProcesses(settings, services, { KAFKA_BROKERS: brokers, MILLRACE_ADMIN_TOKEN: admin.token });
   say(`Starting ${apps.map(({ name }) => name).join(', ')} ...`);
   await Promise.all(
     apps.map(async (app) => {
@@ -42,25 +44,30 @@ export async function startAll(settings, { isFresh, shutdown, hasPredecessor }) 
     orderUrl: urlOf('order'),
     postgresUrl: services.map(({ databaseUrl }) => withoutPassword(databaseUrl)).join('  '),
     brokers,
+    adminToken: admin.shown,
   };
 }
 
-function appProcesses(settings, services, brokers) {
+function appProcesses(settings, services, relayOnly) {
   const databaseUrls = Object.fromEntries(
     services.map(({ databaseVariable, databaseUrl }) => [databaseVariable, databaseUrl]),
   );
-  const inherited = { ...process.env, KAFKA_BROKERS: brokers };
   const relay = {
     ...settings.relay,
-    environment: { ...databaseUrls, MILLRACE_CONFIG: settings.relayConfig, PORT: String(settings.relay.port) },
+    environment: { ...relayOnly, ...databaseUrls, MILLRACE_CONFIG: settings.relayConfig },
   };
   const others = services.map((service) => ({
     ...service,
-    environment: { DATABASE_URL: service.databaseUrl, PORT: String(service.port) },
+    environment: { KAFKA_BROKERS: relayOnly.KAFKA_BROKERS, DATABASE_URL: service.databaseUrl },
   }));
   return [relay, ...others].map(
     ({ name, port, environment }) =>
-      new AppProcess({ name, port, environment: { ...inherited, ...environment }, print: (line) => console.log(line) }),
+      new AppProcess({
+        name,
+        port,
+        environment: { ...process.env, ...environment, PORT: String(port) },
+        print: (line) => console.log(line),
+      }),
   );
 }
 

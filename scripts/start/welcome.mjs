@@ -1,5 +1,5 @@
 /** What is printed when all is up: where, and what to try first. */
-export function welcome({ relayUrl, orderUrl, postgresUrl, brokers, seconds }) {
+export function welcome({ relayUrl, orderUrl, postgresUrl, brokers, adminToken, seconds }) {
   return `
 Millrace is up after ${seconds} s.
 
@@ -16,9 +16,14 @@ Place an order, and read it back:
 
 See its event in Kafka, with Kafka's own consumer (Ctrl-C ends it):
 
-  java -cp '.local/kafka/lib/*' org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server ${brokers} \\
+  java -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp '.local/kafka/lib/*' \\
+    org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server ${brokers} \\
     --topic outbox.event.order --from-beginning --formatter-property print.key=true \\
     --formatter-property print.headers=true
+
+Ask the relay about its routes:
+
+  curl -H "authorization: Bearer ${adminToken}" ${relayUrl}/admin/v1/routes
 
 Ctrl-C stops everything.
 `;

@@ -19,7 +19,7 @@ export interface Leash {
  * whatever way. Then it stops the server, with SIGKILL if it is still there after 15 seconds.
  */
 const SCRIPT = `
-cat >/dev/null
+read -r _
 kill -s "$2" "$1" 2>/dev/null
 left=150
 while kill -0 "$1" 2>/dev/null && [ "$left" -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
