@@ -71,8 +71,9 @@ const BY_PROTOCOL: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
   [87, { code: 'record_invalid', advice: 'The brokers refused a record of the batch.' }],
 ]);
 
-/** By class of the client: `code` of @platformatic/kafka, `name` of kafkajs. */
+/** By class of the client, by `code` of @platformatic/kafka, by `name` of kafkajs, in this order. */
 const BY_CLASS: ReadonlyMap<string, Verdict> = new Map<string, Verdict>([
+  ['TimeoutError', { code: 'timeout', advice: '' }],
   ['PLT_KFK_AUTHENTICATION', NOT_AUTHORISED],
   ['PLT_KFK_NETWORK', PASSING],
   [
@@ -145,13 +146,14 @@ function ofSystem(error: Error): KafkaFailure | undefined {
 }
 
 function ofClass(error: Error): KafkaFailure | undefined {
-  const code = property(error, 'code');
-  const name = typeof code === 'string' ? code : error.name;
-  const verdict = BY_CLASS.get(name);
-  if (verdict === undefined) {
-    return undefined;
+  const names = [error.constructor.name, property(error, 'code'), error.name];
+  for (const name of names) {
+    const verdict = typeof name === 'string' ? BY_CLASS.get(name) : undefined;
+    if (verdict !== undefined) {
+      return { ...verdict, reason: String(name), isClientSuspect: SUSPECT.has(String(name)) };
+    }
   }
-  return { ...verdict, reason: name, isClientSuspect: SUSPECT.has(name) };
+  return undefined;
 }
 
 /** Not instanceof: an error of the system may come from another realm. */

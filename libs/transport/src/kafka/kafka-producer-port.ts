@@ -33,6 +33,8 @@ export interface KafkaProducerPort {
   refreshTopic(topic: string): Promise<number | undefined>;
   /** Resolves too when the topic is there already. */
   createTopic(topic: string, shape: KafkaTopicShape): Promise<void>;
+  /** Whether each leader serves its partition; in a new topic it refuses for some milliseconds. May reject instead. */
+  isTopicServed(topic: string, partitions: number): Promise<boolean>;
   /** Resolves with what the cluster acknowledged; the caller verifies it. */
   produce(batch: KafkaBatch): Promise<readonly KafkaAck[]>;
   /** Ends every socket at once; what is in flight rejects. Never rejects itself. */

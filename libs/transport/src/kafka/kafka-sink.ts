@@ -59,7 +59,9 @@ export class KafkaSink implements SinkPort {
   async openTopic(topic: string): Promise<SinkTopic> {
     const producer = await this.#connected();
     try {
-      return await this.#topics.open(topic, producer);
+      const opened = await this.#topics.open(topic, producer);
+      this.#receipts.forgive(opened);
+      return opened;
     } catch (error) {
       throw this.#sinkError(`Kafka did not open topic ${topic}`, classifyKafkaError(error), error);
     }
@@ -100,7 +102,7 @@ export class KafkaSink implements SinkPort {
     } catch (error) {
       const failure = classifyKafkaError(error);
       await (failure.isClientSuspect ? this.#link.discard(producer) : this.#topics.refresh(lane.topic, producer));
-      throw this.#sinkError(`Kafka did not take ${records.length} records for ${lane.id}`, failure, error);
+      throw this.#sinkError(`Kafka did not take a batch of ${records.length} for ${lane.id}`, failure, error);
     }
   }
 

@@ -22,14 +22,14 @@ interface PinnedTopic {
   seen: number;
 }
 
-/** A new topic is known to all brokers within this time. */
+/** A new topic is served within this time. */
 const CREATED_VISIBLE_MS = 10_000;
 const CREATED_POLL_MS = 50;
 const LEGAL_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
 
 /**
  * The topics of a sink, each with the partition count that it had when it was opened. Keys are placed by that count
- * until the sink is started again, so a count that changes moves no key by itself: it is an error that names both.
+ * until somebody opens the topic again, so a count that changes moves no key by itself: it is an error that names both.
  */
 export class KafkaTopics {
   readonly #pinned = new Map<string, PinnedTopic>();
@@ -37,7 +37,10 @@ export class KafkaTopics {
 
   constructor(private readonly options: KafkaTopicsOptions) {}
 
-  /** Throws `SinkError` `topic_missing`, `partition_count_changed` or `configuration`; other errors are the client's. */
+  /**
+   * Pins the topic; a topic whose count has changed since is pinned anew, for somebody who begins again. Throws
+   * `SinkError` `topic_missing` or `configuration`; other errors are the client's.
+   */
   async open(name: string, producer: KafkaProducerPort): Promise<SinkTopic> {
     if (!LEGAL_NAME.test(name) || name === '.' || name === '..') {
       throw new SinkError(
@@ -47,8 +50,7 @@ export class KafkaTopics {
     }
     const pinned = this.#pinned.get(name);
     if (pinned !== undefined) {
-      this.#assertUnchanged(pinned);
-      return pinned.topic;
+      return this.#pin(name, pinned.seen).topic;
     }
     const count = (await producer.refreshTopic(name)) ?? (await this.#make(name, producer));
     return this.#pin(name, count).topic;
@@ -57,10 +59,10 @@ export class KafkaTopics {
   /** For each send: the lane is one of ours and its topic has not changed. Looks again, in the background, now and then. */
   assertLane(lane: SinkLane, producer: KafkaProducerPort): void {
     const pinned = this.#pinned.get(lane.topic);
-    if (pinned?.topic.lanes[lane.partition] === undefined) {
-      throw new Error(`Lane ${lane.id} belongs to no topic that was opened: call openTopic("${lane.topic}") first.`);
+    if (pinned === undefined) {
+      throw new Error(`Lane ${lane.id} belongs to no topic that was opened: take lanes from openTopic().`);
     }
-    this.#assertUnchanged(pinned);
+    assertUnchanged(pinned, lane);
     if (this.options.now() - pinned.checkedAt > this.options.recheckMs) {
       pinned.checkedAt = this.options.now();
       void this.refresh(lane.topic, producer);
@@ -103,7 +105,7 @@ export class KafkaTopics {
     await producer.createTopic(name, { partitions: policy.partitions, replication: policy.replication });
     const until = this.options.now() + CREATED_VISIBLE_MS;
     while (this.options.now() < until) {
-      const count = await producer.refreshTopic(name).catch(() => undefined);
+      const count = await servedPartitions(name, producer);
       if (count !== undefined) {
         return count;
       }
@@ -111,27 +113,40 @@ export class KafkaTopics {
     }
     throw new SinkError(
       'topic_missing',
-      `Topic ${name} was created, and is not known to the brokers ${CREATED_VISIBLE_MS} ms later.`,
+      `Topic ${name} was created, and is not served by the brokers ${CREATED_VISIBLE_MS} ms later.`,
     );
   }
 
   #pin(name: string, count: number): PinnedTopic {
     const existing = this.#pinned.get(name);
-    if (existing !== undefined) {
+    if (existing?.topic.lanes.length === count) {
       return existing;
     }
     const pinned = { topic: new KafkaTopic(name, count), checkedAt: this.options.now(), seen: count };
     this.#pinned.set(name, pinned);
     return pinned;
   }
+}
 
-  #assertUnchanged({ topic, seen }: PinnedTopic): void {
-    if (seen !== topic.lanes.length) {
-      throw new SinkError(
-        'partition_count_changed',
-        `Topic ${topic.name} had ${topic.lanes.length} partitions when it was opened and has ${seen} now: keys would move between partitions and lose their order. Let consumers catch up, then restart the route to go on with ${seen}.`,
-      );
-    }
+/** Undefined while a broker does not know the topic, or its own part in it, yet. */
+async function servedPartitions(name: string, producer: KafkaProducerPort): Promise<number | undefined> {
+  try {
+    const count = await producer.refreshTopic(name);
+    return count !== undefined && (await producer.isTopicServed(name, count)) ? count : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A lane of an earlier opening is as wrong as one of a topic that has changed: its keys were placed by the old count. */
+function assertUnchanged({ topic, seen }: PinnedTopic, lane: SinkLane): void {
+  const isStale = topic.lanes[lane.partition] !== lane;
+  if (isStale || seen !== topic.lanes.length) {
+    const before = isStale ? 'another number of' : String(topic.lanes.length);
+    throw new SinkError(
+      'partition_count_changed',
+      `Topic ${topic.name} had ${before} partitions when it was opened and has ${seen} now: keys would move between partitions and lose their order. Let consumers catch up, then resume the route to go on with ${seen}.`,
+    );
   }
 }
 

@@ -99,6 +99,11 @@ class KafkajsProducer implements KafkaProducerPort {
     );
   }
 
+  async isTopicServed(topic: string, partitions: number): Promise<boolean> {
+    const offsets = await this.#withAdmin((admin) => admin.fetchTopicOffsets(topic));
+    return offsets.length === partitions;
+  }
+
   async produce({ topic, partition, records, acks }: KafkaBatch): Promise<readonly KafkaAck[]> {
     const { None, GZIP } = this.client.CompressionTypes;
     const answer = await this.#producer.send({

@@ -1,4 +1,4 @@
-import { type SinkLane, type SinkReceipt } from '../sink-port.js';
+import { type SinkLane, type SinkReceipt, type SinkTopic } from '../sink-port.js';
 import { SinkError } from '../transport.errors.js';
 import { type KafkaAck } from './kafka-producer-port.js';
 
@@ -8,6 +8,7 @@ import { type KafkaAck } from './kafka-producer-port.js';
  */
 export class LaneReceipts {
   readonly #nextOffset = new Map<string, bigint>();
+  readonly #alarmed = new Set<string>();
 
   /** Throws `SinkError` `receipt_invalid`. */
   accept(lane: SinkLane, acks: readonly KafkaAck[], count: number): SinkReceipt {
@@ -21,16 +22,27 @@ export class LaneReceipts {
     }
     const expected = this.#nextOffset.get(lane.id) ?? 0n;
     if (ack.baseOffset < expected) {
+      this.#alarmed.add(lane.id);
       throw new SinkError(
         'receipt_invalid',
-        `Kafka stored a batch of ${lane.id} at offset ${ack.baseOffset}, and had acknowledged all below ${expected}: the log was cut (unclean leader election) or the topic was made again, so acknowledged events are gone. Stop the route, find out, and replay.`,
+        `Kafka stored a batch of ${lane.id} at offset ${ack.baseOffset}, and had acknowledged all below ${expected}: the log was cut (unclean leader election) or the topic was made again, so acknowledged events are gone. Find out which, replay them, then resume the route.`,
       );
     }
     this.#nextOffset.set(lane.id, ack.baseOffset + BigInt(count));
     return { baseOffset: ack.baseOffset };
   }
 
+  /** For a topic that is opened again: lanes whose log went back begin anew, because somebody has looked. */
+  forgive({ lanes }: SinkTopic): void {
+    for (const { id } of lanes) {
+      if (this.#alarmed.delete(id)) {
+        this.#nextOffset.delete(id);
+      }
+    }
+  }
+
   clear(): void {
     this.#nextOffset.clear();
+    this.#alarmed.clear();
   }
 }

@@ -19,6 +19,7 @@ const PRODUCE_KEY = 0;
 /** 9 (Kafka 2.8) to 11 have one request and one response; 12 needs nothing that we have, 13 wants topic ids. */
 const PRODUCE_VERSIONS = { min: 9, max: 11 };
 const TOPIC_ALREADY_EXISTS = 36;
+const LATEST = -1n;
 
 /** `KafkaProducerPort` on @platformatic/kafka 2. Throws `SinkError` `configuration` when it cannot be loaded. */
 export async function createPlatformaticProducer(settings: KafkaClientSettings): Promise<KafkaProducerPort> {
@@ -90,6 +91,12 @@ class PlatformaticProducer implements KafkaProducerPort {
         throw error;
       }
     }
+  }
+
+  async isTopicServed(topic: string, partitions: number): Promise<boolean> {
+    const asked = Array.from({ length: partitions }, (_, partitionIndex) => ({ partitionIndex, timestamp: LATEST }));
+    const [answer] = await this.#admin.listOffsets({ topics: [{ name: topic, partitions: asked }] });
+    return answer?.partitions.length === partitions;
   }
 
   async produce(batch: KafkaBatch): Promise<readonly KafkaAck[]> {

@@ -1,0 +1,403 @@
+import { execFileSync } from 'node:child_process';
+import { pbkdf2Sync, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { consoleConsume, freePort, javaProgram, LocalKafka, uniqueName } from '@millrace/testing';
+import { Admin, alterUserScramCredentialsV0, ScramMechanisms } from '@platformatic/kafka';
+import { type SinkLane, type SinkPort, type SinkRecord } from '../sink-port.js';
+import { SinkError } from '../transport.errors.js';
+import { createKafkaSink } from './create-kafka-sink.js';
+import { KAFKA_CLIENTS, type KafkaConnection, type KafkaSinkOptions } from './kafka-config.js';
+
+const PRODUCE = 0;
+
+/** Stands between clients and the broker: breaks off, swallows answers, and reads what is asked for. */
+class FaultProxy {
+  readonly acksSeen: number[] = [];
+  readonly #connections = new Set<{ client: Socket; broker: Socket; isMute: boolean }>();
+  #server: Server | undefined;
+
+  constructor(
+    readonly port: number,
+    private readonly brokerPort: number,
+  ) {}
+
+  async start(): Promise<void> {
+    const server = createServer((client) => {
+      this.#accept(client);
+    });
+    this.#server = server;
+    await new Promise<void>((resolve) => server.listen(this.port, '127.0.0.1', resolve));
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    for (const { client, broker } of this.#connections) {
+      client.destroy();
+      broker.destroy();
+    }
+    await new Promise<void>((resolve) => {
+      if (server === undefined) {
+        resolve();
+      } else {
+        server.close(() => {
+          resolve();
+        });
+      }
+    });
+  }
+
+  /** From now on nothing comes back on the connections that are open; new ones work. */
+  muteOpenConnections(): void {
+    for (const connection of this.#connections) {
+      connection.isMute = true;
+    }
+  }
+
+  #accept(client: Socket): void {
+    const broker = connect(this.brokerPort, '127.0.0.1');
+    const connection = { client, broker, isMute: false };
+    this.#connections.add(connection);
+    let asked: Buffer = Buffer.alloc(0);
+    client.on('data', (chunk: Buffer) => {
+      asked = this.#readRequests(Buffer.concat([asked, chunk]));
+      broker.write(chunk);
+    });
+    broker.on('data', (chunk) => {
+      if (!connection.isMute) {
+        client.write(chunk);
+      }
+    });
+    for (const socket of [client, broker]) {
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        client.destroy();
+        broker.destroy();
+        this.#connections.delete(connection);
+      });
+    }
+  }
+
+  #readRequests(bytes: Buffer): Buffer {
+    let rest = bytes;
+    while (rest.length >= 4 && rest.length >= 4 + rest.readInt32BE(0)) {
+      const end = 4 + rest.readInt32BE(0);
+      if (rest.readInt16BE(4) === PRODUCE) {
+        this.acksSeen.push(acksOf(rest));
+      }
+      rest = rest.subarray(end);
+    }
+    return rest;
+  }
+}
+
+/** Of a Produce request: behind the header (version 2 from 9 on) and a transactional id that is null. */
+function acksOf(request: Buffer): number {
+  const isFlexible = request.readInt16BE(6) >= 9;
+  const body = 14 + request.readInt16BE(12) + (isFlexible ? 1 : 0);
+  return request.readInt16BE(body + (isFlexible ? 1 : 2));
+}
+
+function record(value: string): SinkRecord {
+  return { key: Buffer.from('key'), value: Buffer.from(value), headers: [] };
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  const error: unknown = await promise.then(
+    () => 'resolved',
+    (reason: unknown) => reason,
+  );
+  return error instanceof SinkError ? error.code : String(error);
+}
+
+async function openSockets(): Promise<number> {
+  await new Promise(setImmediate);
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap' || name === 'TLSWrap').length;
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'millrace-sink-'));
+const password = 'correct horse';
+
+/** A broker behind a proxy, with a TLS listener and one that wants a user. */
+async function startBroker(): Promise<{ kafka: LocalKafka; proxy: FaultProxy; tlsPort: number; saslPort: number }> {
+  const [port, controllerPort, proxyPort, tlsPort, saslPort] = await Promise.all([1, 2, 3, 4, 5].map(() => freePort()));
+  if (!port || !controllerPort || !proxyPort || !tlsPort || !saslPort) {
+    throw new Error('no free ports');
+  }
+  makeCertificate();
+  const plain = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
+  const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule required;';
+  const bearer =
+    'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="x";';
+  const kafka = new LocalKafka({
+    dataDir: join(directory, 'data'),
+    port,
+    controllerPort,
+    isQuickStart: true,
+    temporaryDir: directory,
+    settings: {
+      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort},TLS://127.0.0.1:${tlsPort},USER://127.0.0.1:${saslPort}`,
+      'advertised.listeners': `PLAINTEXT://127.0.0.1:${proxyPort},TLS://127.0.0.1:${tlsPort},USER://127.0.0.1:${saslPort}`,
+      'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,TLS:SSL,USER:SASL_PLAINTEXT',
+      'listener.name.tls.ssl.keystore.location': join(directory, 'broker.p12'),
+      'listener.name.tls.ssl.keystore.password': 'changeit',
+      'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,OAUTHBEARER',
+      'listener.name.user.plain.sasl.jaas.config': `${plain} user_relay="${password}";`,
+      'listener.name.user.scram-sha-256.sasl.jaas.config': scram,
+      'listener.name.user.oauthbearer.sasl.jaas.config': bearer,
+    },
+  });
+  const proxy = new FaultProxy(proxyPort, port);
+  await proxy.start();
+  await kafka.start();
+  return { kafka, proxy, tlsPort, saslPort };
+}
+
+function makeCertificate(): void {
+  const store = ['-keystore', join(directory, 'broker.p12'), '-storepass', 'changeit', '-alias', 'broker'];
+  const keytool = join(dirname(javaProgram()), 'keytool');
+  const name = ['-dname', 'CN=broker', '-ext', 'SAN=ip:127.0.0.1', '-validity', '2'];
+  execFileSync(keytool, ['-genkeypair', '-storetype', 'PKCS12', '-keyalg', 'RSA', ...name, ...store], {
+    stdio: 'ignore',
+  });
+  execFileSync(keytool, ['-exportcert', '-rfc', '-file', join(directory, 'ca.pem'), ...store], { stdio: 'ignore' });
+}
+
+async function addScramUser(port: number): Promise<void> {
+  const admin = new Admin({ clientId: 'test', bootstrapBrokers: [`127.0.0.1:${port}`], retries: 3 });
+  try {
+    const connections = await admin.connectToBrokers();
+    const [connection] = connections.values();
+    if (connection === undefined) {
+      throw new Error('no broker');
+    }
+    const salt = randomBytes(16);
+    const saltedPassword = pbkdf2Sync(password, salt, 4_096, 32, 'sha256');
+    const mechanism = ScramMechanisms.SCRAM_SHA_256;
+    const user = { name: 'relay', mechanism, iterations: 4_096, salt, saltedPassword };
+    await alterUserScramCredentialsV0.api.async(connection, [], [user]);
+  } finally {
+    await admin.close();
+  }
+}
+
+describe('the Kafka sink under faults', () => {
+  let kafka: LocalKafka;
+  let proxy: FaultProxy;
+  let tlsPort: number;
+  let saslPort: number;
+  let sink: SinkPort;
+
+  beforeAll(async () => {
+    ({ kafka, proxy, tlsPort, saslPort } = await startBroker());
+    await addScramUser(kafka.port);
+  }, 120_000);
+
+  afterEach(async () => {
+    await sink.stop();
+  });
+
+  afterAll(async () => {
+    await proxy.stop();
+    await kafka.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }, 60_000);
+
+  describe.each(KAFKA_CLIENTS)('on %s', (client) => {
+    function sinkTo(connection: Partial<KafkaConnection> = {}, options: Partial<KafkaSinkOptions> = {}): SinkPort {
+      sink = createKafkaSink({
+        client,
+        connection: { brokers: [`127.0.0.1:${proxy.port}`], ...connection },
+        topics: { create: true, partitions: 1, replication: 1 },
+        requestTimeoutMs: 5_000,
+        ...options,
+      });
+      return sink;
+    }
+
+    async function openLane(name = uniqueName('faults')): Promise<SinkLane> {
+      const { lanes } = await sink.openTopic(name);
+      const [lane] = lanes;
+      if (lane === undefined) {
+        throw new Error('no lane');
+      }
+      return lane;
+    }
+
+    /** As the relay does it: the same records, in the same order, until they are taken. */
+    async function resend(lane: SinkLane, records: readonly SinkRecord[]): Promise<readonly string[]> {
+      const codes: string[] = [];
+      while (codes.at(-1) !== 'resolved' && codes.length < 200) {
+        codes.push(await codeOf(sink.send(lane, records)));
+      }
+      return codes;
+    }
+
+    async function valuesIn({ topic }: SinkLane): Promise<(string | null)[]> {
+      const records = await consoleConsume({ brokers: [`127.0.0.1:${kafka.port}`], topic });
+      return records.map(({ value }) => value);
+    }
+
+    it('asks for the acknowledgement of all replicas on the wire', async () => {
+      sinkTo();
+      const lane = await openLane();
+      proxy.acksSeen.length = 0;
+
+      await sink.send(lane, [record('a'), record('b')]);
+      await sink.send(lane, [record('c')]);
+
+      expect(proxy.acksSeen).toEqual([-1, -1]);
+    }, 60_000);
+
+    it('starts when Kafka is up, and says that it is not while it is not', async () => {
+      await proxy.stop();
+      sinkTo();
+      await expect(sink.start()).rejects.toMatchObject({
+        code: 'unavailable',
+        outcome: 'unknown',
+        message: 'Kafka could not be reached: ECONNREFUSED.',
+      });
+      expect(await codeOf(sink.openTopic('orders'))).toBe('unavailable');
+
+      await proxy.start();
+      await sink.start();
+      const lane = await openLane();
+      expect(await sink.send(lane, [record('a')])).toEqual({ baseOffset: 0n });
+    }, 60_000);
+
+    it('loses and repeats nothing when the broker is restarted between sends', async () => {
+      sinkTo();
+      const lane = await openLane();
+      await sink.send(lane, [record('a'), record('b')]);
+
+      await kafka.stop();
+      expect(await codeOf(sink.send(lane, [record('c')]))).toBe('unavailable');
+      await kafka.start();
+      const codes = await resend(lane, [record('c')]);
+
+      expect(codes.at(-1)).toBe('resolved');
+      expect(await valuesIn(lane)).toEqual(['a', 'b', 'c']);
+    }, 120_000);
+
+    it('rejects a send that is never answered at its own deadline, and goes on over a new client', async () => {
+      sinkTo({}, { requestTimeoutMs: 30_000, sendDeadlineMs: 300 });
+      const lane = await openLane();
+      await sink.send(lane, [record('a')]);
+
+      proxy.muteOpenConnections();
+      expect(await codeOf(sink.send(lane, [record('b')]))).toBe('timeout');
+      const { baseOffset } = await sink.send(lane, [record('b')]);
+
+      // the first one was stored, and its answer swallowed: the outcome was unknown indeed
+      expect(baseOffset).toBe(2n);
+      expect(await valuesIn(lane)).toEqual(['a', 'b', 'b']);
+    }, 60_000);
+
+    it('leaves a connection that stopped answering when the client itself times out', async () => {
+      sinkTo({}, { requestTimeoutMs: 400 });
+      const lane = await openLane();
+      await sink.send(lane, [record('a')]);
+
+      proxy.muteOpenConnections();
+      expect(await codeOf(sink.send(lane, [record('b')]))).toBe('timeout');
+
+      expect(await codeOf(sink.send(lane, [record('b')]))).toBe('resolved');
+    }, 60_000);
+
+    it('leaves no socket open, nor after a deadline or when it is stopped twice', async () => {
+      const before = await openSockets();
+      sinkTo({}, { requestTimeoutMs: 30_000, sendDeadlineMs: 100 });
+      const lane = await openLane();
+      await sink.send(lane, [record('a')]);
+      proxy.muteOpenConnections();
+      await codeOf(sink.send(lane, [record('b')]));
+      await sink.send(lane, [record('b')]);
+
+      await Promise.all([sink.stop(), sink.stop()]);
+      await proxy.stop();
+      await proxy.start();
+
+      while ((await openSockets()) > before);
+    }, 20_000);
+
+    it('speaks TLS with the given authority, and refuses a certificate that it does not know', async () => {
+      const brokers = [`127.0.0.1:${tlsPort}`];
+      sinkTo({ brokers, tls: { caPath: join(directory, 'ca.pem') } });
+      expect(await sink.send(await openLane(), [record('a')])).toEqual({ baseOffset: 0n });
+      await sink.stop();
+
+      sinkTo({ brokers, tls: {} });
+      await expect(sink.start()).rejects.toMatchObject({
+        code: 'configuration',
+        outcome: 'refused',
+        message: expect.stringMatching(/SELF_SIGNED.*KAFKA_SSL_CA/),
+      });
+      await sink.stop();
+
+      sinkTo({ brokers, tls: { caPath: join(directory, 'none.pem') } });
+      await expect(sink.start()).rejects.toMatchObject({
+        code: 'configuration',
+        message: expect.stringContaining('none.pem'),
+      });
+    }, 60_000);
+
+    it('says so when one side speaks TLS and the other does not', async () => {
+      sinkTo({ brokers: [`127.0.0.1:${tlsPort}`] }, { requestTimeoutMs: 1_000 });
+      expect(['unavailable', 'configuration', 'timeout']).toContain(await codeOf(sink.start()));
+      await sink.stop();
+
+      sinkTo({ tls: {} }, { requestTimeoutMs: 1_000 });
+      expect(['unavailable', 'configuration', 'timeout']).toContain(await codeOf(sink.start()));
+    }, 60_000);
+
+    it.each(['PLAIN', 'SCRAM-SHA-256'] as const)(
+      'logs in by %s, and tells a wrong password',
+      async (mechanism) => {
+        const brokers = [`127.0.0.1:${saslPort}`];
+        sinkTo({ brokers, sasl: { mechanism, username: 'relay', password } });
+        expect(await sink.send(await openLane(), [record('a')])).toEqual({ baseOffset: 0n });
+        await sink.stop();
+
+        sinkTo({ brokers, sasl: { mechanism, username: 'relay', password: 'wrong horse' } });
+        const error: unknown = await sink.start().catch((reason: unknown) => reason);
+        expect(error).toMatchObject({ code: 'not_authorised', outcome: 'refused' });
+        expect(String(error)).not.toContain('horse');
+      },
+      60_000,
+    );
+
+    it('logs in by a token, asked for at each connection', async () => {
+      const brokers = [`127.0.0.1:${saslPort}`];
+      let asked = 0;
+      const token = (): Promise<string> => {
+        asked += 1;
+        const [header, claims] = [{ alg: 'none' }, { sub: 'relay', iat: now() - 10, exp: now() + 600 }].map((part) =>
+          Buffer.from(JSON.stringify(part)).toString('base64url'),
+        );
+        return Promise.resolve(`${header ?? ''}.${claims ?? ''}.`);
+      };
+      sinkTo({ brokers, sasl: { mechanism: 'OAUTHBEARER', token } });
+
+      expect(await sink.send(await openLane(), [record('a')])).toEqual({ baseOffset: 0n });
+      expect(asked).toBeGreaterThan(0);
+    }, 60_000);
+
+    it('names a mechanism that the brokers do not offer, and brokers that want a user', async () => {
+      const brokers = [`127.0.0.1:${saslPort}`];
+      sinkTo({ brokers, sasl: { mechanism: 'SCRAM-SHA-512', username: 'relay', password } });
+      expect(['configuration', 'not_authorised']).toContain(await codeOf(sink.start()));
+      await sink.stop();
+
+      sinkTo({ brokers }, { requestTimeoutMs: 1_000 });
+      expect(await codeOf(sink.start().then(() => openLane()))).not.toBe('resolved');
+    }, 60_000);
+  });
+});
+
+function now(): number {
+  return Math.floor(Date.now() / 1_000);
+}

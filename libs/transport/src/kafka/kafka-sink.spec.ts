@@ -1,0 +1,529 @@
+import { describe, expect, it } from '@jest/globals';
+import { type SinkLane, type SinkRecord } from '../sink-port.js';
+import { SinkError } from '../transport.errors.js';
+import { recordBytes } from './batch-limits.js';
+import { type KafkaTopicPolicy } from './kafka-config.js';
+import { type KafkaAck, type KafkaBatch, type KafkaProducerPort, type KafkaTopicShape } from './kafka-producer-port.js';
+import { KafkaSink, type KafkaSinkParts } from './kafka-sink.js';
+
+type Answer = (batch: KafkaBatch) => Promise<readonly KafkaAck[]>;
+
+class ProtocolError extends Error {
+  constructor(
+    readonly apiCode: number,
+    readonly apiId: string,
+  ) {
+    super('what a broker said, maybe with a payload in it');
+  }
+}
+
+/** A cluster in memory with failures to order; each client of it is a `FakeProducer`. */
+class FakeCluster {
+  readonly partitions = new Map<string, number>([['orders', 3]]);
+  readonly ends = new Map<string, bigint>();
+  readonly log: string[] = [];
+  readonly batches: KafkaBatch[] = [];
+  readonly producers: FakeProducer[] = [];
+  readonly answers: Answer[] = [];
+  readonly created: KafkaTopicShape[] = [];
+  connectError: Error | undefined;
+  /** So many answers until a new topic is served. */
+  unserved = 0;
+
+  readonly store: Answer = ({ topic, partition, records }) => {
+    const lane = `${topic}/${partition}`;
+    const baseOffset = this.ends.get(lane) ?? 0n;
+    this.ends.set(lane, baseOffset + BigInt(records.length));
+    return Promise.resolve([{ topic, partition, baseOffset }]);
+  };
+}
+
+class FakeProducer implements KafkaProducerPort {
+  #close: (error: Error) => void = () => undefined;
+  readonly #closed: Promise<never>;
+  refreshes: string[] = [];
+  isClosed = false;
+
+  constructor(private readonly cluster: FakeCluster) {
+    this.#closed = new Promise((_, reject) => {
+      this.#close = reject;
+    });
+    this.#closed.catch(() => undefined);
+    cluster.producers.push(this);
+  }
+
+  connect(): Promise<void> {
+    return this.cluster.connectError ? Promise.reject(this.cluster.connectError) : Promise.resolve();
+  }
+
+  refreshTopic(topic: string): Promise<number | undefined> {
+    this.refreshes.push(topic);
+    this.cluster.log.push(`refresh ${topic}`);
+    return Promise.resolve(this.cluster.partitions.get(topic));
+  }
+
+  createTopic(topic: string, shape: KafkaTopicShape): Promise<void> {
+    this.cluster.created.push(shape);
+    this.cluster.partitions.set(topic, shape.partitions);
+    return Promise.resolve();
+  }
+
+  isTopicServed(): Promise<boolean> {
+    const { unserved } = this.cluster;
+    this.cluster.unserved = Math.max(unserved - 1, 0);
+    return unserved % 2 === 1
+      ? Promise.reject(new ProtocolError(6, 'NOT_LEADER_OR_FOLLOWER'))
+      : Promise.resolve(unserved === 0);
+  }
+
+  produce(batch: KafkaBatch): Promise<readonly KafkaAck[]> {
+    this.cluster.batches.push(batch);
+    const answer = this.cluster.answers.shift() ?? this.cluster.store;
+    return Promise.race([answer(batch), this.#closed]);
+  }
+
+  close(): Promise<void> {
+    this.cluster.log.push('close');
+    this.isClosed = true;
+    this.#close(new Error('closed'));
+    return Promise.resolve();
+  }
+}
+
+interface SinkSettings {
+  readonly policy?: KafkaTopicPolicy;
+  readonly sendDeadlineMs?: number;
+  readonly drainMs?: number;
+  readonly now?: () => number;
+}
+
+function sinkOn(cluster: FakeCluster, settings: SinkSettings = {}): KafkaSink {
+  const parts: KafkaSinkParts = {
+    create: () => Promise.resolve(new FakeProducer(cluster)),
+    link: { connectMs: 1_000, closeMs: 1_000 },
+    topics: {
+      policy: settings.policy ?? { create: false },
+      refreshMs: 1_000,
+      recheckMs: 300_000,
+      now: settings.now ?? (() => performance.now()),
+    },
+    features: { isOrdered: true, recordBytesMax: 1_000, batchRecordsMax: 10, batchBytesMax: 2_000 },
+    sendDeadlineMs: settings.sendDeadlineMs ?? 1_000,
+    drainMs: settings.drainMs ?? 1_000,
+  };
+  return new KafkaSink(parts);
+}
+
+function record(value = 'value', key = 'key'): SinkRecord {
+  return {
+    key: Buffer.from(key),
+    value: Buffer.from(value),
+    headers: [[Buffer.from('id'), Buffer.from('1')]],
+  };
+}
+
+async function laneOf(sink: KafkaSink, partition = 0, topic = 'orders'): Promise<SinkLane> {
+  const { lanes } = await sink.openTopic(topic);
+  const lane = lanes[partition];
+  if (lane === undefined) {
+    throw new Error(`no partition ${partition}`);
+  }
+  return lane;
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<SinkError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof SinkError)) {
+    throw new Error(`expected a SinkError, got ${String(error)}`);
+  }
+  return error;
+}
+
+const never: Answer = () => new Promise(() => undefined);
+const reject =
+  (error: Error): Answer =>
+  () =>
+    Promise.reject(error);
+
+describe('the Kafka sink', () => {
+  it('sends one topic and one partition with acks of all replicas, and returns the base offset', async () => {
+    const cluster = new FakeCluster();
+    const sink = sinkOn(cluster);
+    const lane = await laneOf(sink, 2);
+
+    expect(await sink.send(lane, [record(), record()])).toEqual({ baseOffset: 0n });
+    expect(await sink.send(lane, [record()])).toEqual({ baseOffset: 2n });
+
+    expect(cluster.batches.map(({ topic, partition, acks }) => ({ topic, partition, acks }))).toEqual([
+      { topic: 'orders', partition: 2, acks: -1 },
+      { topic: 'orders', partition: 2, acks: -1 },
+    ]);
+  });
+
+  it('refuses a second send on a lane that has one in flight, and takes other lanes meanwhile', async () => {
+    const cluster = new FakeCluster();
+    const sink = sinkOn(cluster);
+    const first = await laneOf(sink, 0);
+    const other = await laneOf(sink, 1);
+    let answer: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => (answer = resolve));
+    cluster.answers.push((batch) => asked.then(() => cluster.store(batch)));
+
+    const sending = sink.send(first, [record()]);
+    await expect(sink.send(first, [record()])).rejects.toThrow(/orders\/0 has a send in flight/);
+    await sink.send(other, [record()]);
+    answer();
+    await sending;
+
+    await sink.send(first, [record()]);
+    expect(cluster.batches).toHaveLength(3);
+  });
+
+  it('refuses a lane that it never opened, and a send without records', async () => {
+    const sink = sinkOn(new FakeCluster());
+    const lane = await laneOf(sink);
+
+    await expect(sink.send({ id: 'other/0', topic: 'other', partition: 0 }, [record()])).rejects.toThrow(/openTopic/);
+    await expect(sink.send(lane, [])).rejects.toThrow(/at least one record/);
+  });
+
+  describe('before anything is sent', () => {
+    const notBuffers: readonly (readonly [string, object])[] = [
+      ['key', { ...record(), key: 'text' }],
+      ['value', { ...record(), value: 12345 }],
+      ['value', { ...record(), value: null }],
+      ['header name', { ...record(), headers: [['id', Buffer.from('1')]] }],
+      ['header value', { ...record(), headers: [[Buffer.from('id'), new Uint8Array(1)]] }],
+    ];
+
+    it.each(notBuffers)('refuses a %s that is no Buffer', async (field, wrong) => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      const records: SinkRecord[] = [record()];
+      Reflect.set(records, 1, wrong);
+
+      const error = await failureOf(sink.send(lane, records));
+
+      expect(error).toMatchObject({ code: 'record_invalid', outcome: 'refused' });
+      expect(error.message).toContain(`The ${field} of record 1 for orders/0`);
+      expect(error.message).not.toContain('12345');
+      expect(cluster.batches).toHaveLength(0);
+    });
+
+    it('refuses a record over the limit, naming its size and not its content', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      const large = record('secret'.repeat(200));
+
+      const error = await failureOf(sink.send(lane, [record(), large]));
+
+      expect(error).toMatchObject({ code: 'record_too_large', outcome: 'refused' });
+      expect(error.message).toContain(`takes ${recordBytes(large)} bytes, and at most 1000 fit`);
+      expect(error.message).not.toContain('secret');
+      expect(cluster.batches).toHaveLength(0);
+    });
+
+    it('refuses a batch of too many records or bytes', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      const many = Array.from({ length: 11 }, () => record());
+      const heavy = Array.from({ length: 3 }, () => record('x'.repeat(800)));
+
+      expect(await failureOf(sink.send(lane, many))).toMatchObject({ code: 'record_too_large' });
+      expect(await failureOf(sink.send(lane, heavy))).toMatchObject({ code: 'record_too_large' });
+      expect(cluster.batches).toHaveLength(0);
+    });
+  });
+
+  describe('when a send fails', () => {
+    it('refreshes the leaders before it rejects, with an unknown outcome, and sends nothing again', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      cluster.log.length = 0;
+      cluster.answers.push(reject(new ProtocolError(6, 'NOT_LEADER_OR_FOLLOWER')));
+
+      const failing = failureOf(sink.send(lane, [record('payload')])).finally(() => cluster.log.push('rejected'));
+      const error = await failing;
+
+      expect(error).toMatchObject({ code: 'unavailable', outcome: 'unknown' });
+      expect(error.message).toBe('Kafka did not take a batch of 1 for orders/0: NOT_LEADER_OR_FOLLOWER.');
+      expect(cluster.log).toEqual(['refresh orders', 'rejected']);
+      expect(cluster.batches).toHaveLength(1);
+    });
+
+    it('refreshes once for all lanes of a topic that fail at the same time', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lanes = await Promise.all([0, 1, 2].map((partition) => laneOf(sink, partition)));
+      cluster.log.length = 0;
+      cluster.answers.push(...lanes.map(() => reject(new ProtocolError(6, 'NOT_LEADER_OR_FOLLOWER'))));
+
+      await Promise.all(lanes.map((lane) => failureOf(sink.send(lane, [record()]))));
+
+      expect(cluster.log).toEqual(['refresh orders']);
+    });
+
+    it('throws the client away on its own deadline, rejects with timeout, and goes on with a new one', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { sendDeadlineMs: 20 });
+      const lane = await laneOf(sink);
+      cluster.answers.push(never);
+
+      const error = await failureOf(sink.send(lane, [record()]));
+
+      expect(error).toMatchObject({ code: 'timeout', outcome: 'unknown' });
+      expect(cluster.producers.map(({ isClosed }) => isClosed)).toEqual([true]);
+      expect(await sink.send(lane, [record()])).toEqual({ baseOffset: 0n });
+      expect(cluster.producers).toHaveLength(2);
+    });
+
+    it('throws the client away when it timed out on a connection that it keeps', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      const error = new Error('text');
+      error.name = 'KafkaJSRequestTimeoutError';
+      cluster.answers.push(reject(error));
+
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'timeout' });
+      await sink.send(lane, [record()]);
+
+      expect(cluster.producers.map(({ isClosed }) => isClosed)).toEqual([true, false]);
+    });
+
+    it('makes one new client when several lanes lose the old one', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { sendDeadlineMs: 20 });
+      const lanes = await Promise.all([0, 1, 2].map((partition) => laneOf(sink, partition)));
+      cluster.answers.push(never, never, never);
+
+      await Promise.all(lanes.map((lane) => failureOf(sink.send(lane, [record()]))));
+      await Promise.all(lanes.map((lane) => sink.send(lane, [record()])));
+
+      expect(cluster.producers).toHaveLength(2);
+    });
+
+    it('says with a definite code that the cluster refused, and never repeats its text', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      cluster.answers.push(reject(new ProtocolError(10, 'MESSAGE_TOO_LARGE')));
+
+      const error = await failureOf(sink.send(lane, [record()]));
+
+      expect(error).toMatchObject({ code: 'record_too_large', outcome: 'refused' });
+      expect(error.message).not.toContain('payload');
+    });
+  });
+
+  describe('believes an answer only when', () => {
+    const wrongAnswers: readonly (readonly [string, readonly KafkaAck[]])[] = [
+      ['it names a partition', []],
+      ['it names our partition', [{ topic: 'orders', partition: 1, baseOffset: 0n }]],
+      ['it names our topic', [{ topic: 'payments', partition: 0, baseOffset: 0n }]],
+      ['it has an offset', [{ topic: 'orders', partition: 0, baseOffset: -1n }]],
+      [
+        'it names nothing else',
+        [
+          { topic: 'orders', partition: 0, baseOffset: 0n },
+          { topic: 'orders', partition: 1, baseOffset: 0n },
+        ],
+      ],
+    ];
+
+    it.each(wrongAnswers)('%s', async (_, acks) => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      cluster.answers.push(() => Promise.resolve(acks));
+
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({
+        code: 'receipt_invalid',
+        outcome: 'unknown',
+      });
+    });
+
+    it('its offset is beyond the last acknowledged batch; a gap, from a send of unknown outcome, is fine', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      const at = (baseOffset: bigint) => () => Promise.resolve([{ topic: 'orders', partition: 0, baseOffset }]);
+      cluster.answers.push(at(10n), at(13n), at(13n), at(14n));
+
+      await sink.send(lane, [record(), record()]);
+      await sink.send(lane, [record()]);
+      const error = await failureOf(sink.send(lane, [record()]));
+      expect(error).toMatchObject({ code: 'receipt_invalid' });
+      expect(error.message).toContain('at offset 13, and had acknowledged all below 14');
+      await sink.send(lane, [record()]);
+    });
+
+    it('a log that went back alarms at each send until the topic is opened again', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      cluster.ends.set('orders/0', 100n);
+      await sink.send(lane, [record()]);
+      cluster.ends.set('orders/0', 5n);
+
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'receipt_invalid' });
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'receipt_invalid' });
+      await sink.openTopic('orders');
+      expect(await sink.send(lane, [record()])).toEqual({ baseOffset: 7n });
+    });
+  });
+
+  describe('a topic', () => {
+    it('is created with the partitions and replicas asked for, once', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { policy: { create: true, partitions: 6, replication: 3 } });
+
+      const topic = await sink.openTopic('payments');
+      await sink.openTopic('payments');
+
+      expect(topic.lanes.map(({ id }) => id)).toEqual([0, 1, 2, 3, 4, 5].map((partition) => `payments/${partition}`));
+      expect(cluster.created).toEqual([{ partitions: 6, replication: 3 }]);
+    });
+
+    it('that was created is open when its leaders serve it', async () => {
+      const cluster = new FakeCluster();
+      cluster.unserved = 2;
+      const sink = sinkOn(cluster, { policy: { create: true, partitions: 6, replication: 1 } });
+
+      expect((await sink.openTopic('payments')).lanes).toHaveLength(6);
+      expect(cluster.unserved).toBe(0);
+    });
+
+    it('is demanded otherwise, in a sentence that says what to do', async () => {
+      const error = await failureOf(sinkOn(new FakeCluster()).openTopic('payments'));
+
+      expect(error).toMatchObject({ code: 'topic_missing', outcome: 'unknown' });
+      expect(error.message).toContain('--create --topic payments');
+      expect(error.message).toContain('topics.create');
+    });
+
+    it.each(['', '.', '..', 'a b', 'a/b', 'ä', 'x'.repeat(250)])(
+      'is not opened under the illegal name "%s"',
+      async (name) => {
+        const error = await failureOf(sinkOn(new FakeCluster()).openTopic(name));
+
+        expect(error).toMatchObject({ code: 'configuration', outcome: 'refused' });
+      },
+    );
+
+    it('places a key as the Java client does', async () => {
+      const topic = await sinkOn(new FakeCluster()).openTopic('orders');
+
+      expect(topic.laneOf(Buffer.from('order-1')).partition).toBe(1);
+      expect(topic.laneOf(Buffer.from('order-42')).partition).toBe(0);
+    });
+
+    it('whose partition count changes stops its lanes with both numbers, until it is opened again', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      cluster.partitions.set('orders', 5);
+      cluster.answers.push(reject(new ProtocolError(6, 'NOT_LEADER_OR_FOLLOWER')));
+      await failureOf(sink.send(lane, [record()]));
+
+      const error = await failureOf(sink.send(lane, [record()]));
+
+      expect(error).toMatchObject({ code: 'partition_count_changed' });
+      expect(error.message).toContain('had 3 partitions when it was opened and has 5 now');
+      expect(cluster.batches).toHaveLength(1);
+      const opened = await sink.openTopic('orders');
+      expect(opened.lanes).toHaveLength(5);
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'partition_count_changed' });
+      await sink.send(await laneOf(sink), [record()]);
+    });
+
+    it('has its partition count looked at again now and then, without a failure', async () => {
+      let now = 0;
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { now: () => now });
+      const lane = await laneOf(sink);
+      cluster.partitions.set('orders', 4);
+
+      await sink.send(lane, [record()]);
+      expect(cluster.log).toEqual(['refresh orders']);
+      now = 300_001;
+      await sink.send(lane, [record()]);
+      await sink.send(lane, [record()]).catch(() => undefined);
+
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'partition_count_changed' });
+      expect(cluster.log).toEqual(['refresh orders', 'refresh orders']);
+    });
+  });
+
+  describe('start and stop', () => {
+    it('rejects a start when no broker answers, and connects at the next one', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      cluster.connectError = Object.assign(new Error('text'), { code: 'ECONNREFUSED' });
+
+      const error = await failureOf(sink.start());
+      expect(error).toMatchObject({ code: 'unavailable', outcome: 'unknown' });
+      expect(error.message).toBe('Kafka could not be reached: ECONNREFUSED.');
+      cluster.connectError = undefined;
+      await sink.start();
+      await sink.start();
+
+      expect(cluster.producers.map(({ isClosed }) => isClosed)).toEqual([true, false]);
+    });
+
+    it('waits for sends in flight before it closes', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      let answer: (acks: readonly KafkaAck[]) => void = () => undefined;
+      cluster.answers.push(() => new Promise((resolve) => (answer = resolve)));
+
+      const sending = sink.send(lane, [record()]).then((receipt) => {
+        cluster.log.push('sent');
+        return receipt;
+      });
+      const stopping = sink.stop();
+      await new Promise(setImmediate);
+      expect(cluster.producers[0]?.isClosed).toBe(false);
+      answer([{ topic: 'orders', partition: 0, baseOffset: 7n }]);
+
+      expect(await sending).toEqual({ baseOffset: 7n });
+      await stopping;
+      expect(cluster.log.slice(-2)).toEqual(['sent', 'close']);
+    });
+
+    it('closes anyway after the drain time, and the send rejects with an unknown outcome', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { drainMs: 10 });
+      const lane = await laneOf(sink);
+      cluster.answers.push(never);
+
+      const sending = failureOf(sink.send(lane, [record()]));
+      await sink.stop();
+
+      expect(await sending).toMatchObject({ outcome: 'unknown' });
+    });
+
+    it('is stopped once or twice, before start or after, and can be started again', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      await sink.stop();
+      await sink.start();
+      const lane = await laneOf(sink);
+      await Promise.all([sink.stop(), sink.stop()]);
+      await sink.stop();
+      expect(cluster.log.filter((entry) => entry === 'close')).toHaveLength(1);
+
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'unavailable' });
+      await sink.start();
+      await sink.send(await laneOf(sink), [record()]);
+    });
+  });
+});
