@@ -14,6 +14,7 @@ export class Network {
   constructor(
     private readonly time: VirtualTime,
     private readonly random: () => number,
+    private readonly travelMs: number,
   ) {}
 
   get nowMs(): number {
@@ -34,7 +35,7 @@ export class Network {
   }
 
   private delay(weather: Weather): Travel {
-    const quick = 0.2 + 2 * this.random();
+    const quick = 0.1 + this.travelMs * this.random();
     switch (weather) {
       case 'fine':
         return quick;

@@ -11,8 +11,10 @@ import { SimSource } from './sim-source.js';
 import { seededRandom, VirtualTime } from './virtual-time.js';
 
 const ROUTE = 'orders';
-/** From the end of all trouble until everything is published: lease, back-off and the last late message. */
+/** From the end of all trouble until events are published again: lease, back-off and the last late message. */
 const RECOVERY_MS = 45_000;
+/** Messages, one after the other, that one event takes when pages and batches have room for one. */
+const MESSAGES_PER_EVENT = 10;
 const STOP_MS = 30_000;
 const PAGE_EVENT_BYTES_MAX = 300;
 
@@ -29,6 +31,13 @@ export interface RunSummary {
   readonly sends: number;
 }
 
+/** For the proof that the checks see what they are there for. */
+export interface WorldMutations {
+  readonly database?: DatabaseFaults;
+  /** Rules that are not looked at, so that another one can be seen to break. */
+  readonly blindTo?: readonly string[];
+}
+
 /** Some relays, one database, one Kafka, and a scenario that happens to them. */
 export class RelayWorld {
   private readonly time = new VirtualTime();
@@ -41,12 +50,17 @@ export class RelayWorld {
 
   constructor(
     private readonly scenario: Scenario,
-    databaseFaults: DatabaseFaults = {},
+    mutations: WorldMutations = {},
   ) {
     this.random = seededRandom(scenario.seed);
-    this.database = new SimDatabase(this.time, (key) => key !== UNWANTED_KEY, databaseFaults);
+    this.database = new SimDatabase(this.time, (key) => key !== UNWANTED_KEY, mutations.database);
     this.kafka = new SimKafka(scenario.partitions, scenario.brokerBatchMax);
-    this.history = new History(ROUTE, this.database, this.kafka);
+    this.history = new History({
+      route: ROUTE,
+      database: this.database,
+      kafka: this.kafka,
+      blindTo: mutations.blindTo ?? [],
+    });
   }
 
   /** Throws `InvariantBroken` when a rule was broken. */
@@ -63,8 +77,9 @@ export class RelayWorld {
     });
     const troubleMs = endOfTrouble(this.scenario);
     await this.time.runUntil(() => this.history.broken !== null, troubleMs);
-    await this.time.runUntil(() => this.history.broken !== null || this.isDone(), troubleMs + RECOVERY_MS);
-    this.history.rule('liveness', this.isDone(), `${this.unfinished()} after ${RECOVERY_MS} ms without faults`);
+    const recoveryMs = this.recoveryMs();
+    await this.time.runUntil(() => this.history.broken !== null || this.isDone(), troubleMs + recoveryMs);
+    this.history.rule('liveness', this.isDone(), `${this.unfinished()} after ${recoveryMs} ms without faults`);
     await this.stopAll();
     this.history.checkLogs();
     if (this.history.broken !== null) {
@@ -84,7 +99,7 @@ export class RelayWorld {
       clockSpeed: 0.97 + 0.06 * random(),
       random,
     });
-    const network = new Network(this.time, random);
+    const network = new Network(this.time, random, this.scenario.travelMs);
     const { pageRowsMax, gapRangesMax, pagesInFlightMax, bytesInFlightMax, batchRecordsMax } = this.scenario;
     const engine: RelayEngine = new RelayEngine({
       owner: process.name,
@@ -213,6 +228,12 @@ export class RelayWorld {
         this.database.setPaused(ROUTE, false);
       });
     }
+  }
+
+  private recoveryMs(): number {
+    const { transactions, travelMs } = this.scenario;
+    const events = transactions.reduce((sum, { keys }) => sum + keys.length, 0);
+    return RECOVERY_MS + events * MESSAGES_PER_EVENT * travelMs;
   }
 
   private isDone(): boolean {

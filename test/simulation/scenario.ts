@@ -37,6 +37,8 @@ export interface Scenario {
   readonly bytesInFlightMax: number;
   readonly batchRecordsMax: number;
   readonly brokerBatchMax: number;
+  /** The usual way of a message, one way, at most. */
+  readonly travelMs: number;
   readonly transactions: readonly TransactionPlan[];
   readonly faults: readonly Fault[];
 }
@@ -44,13 +46,13 @@ export interface Scenario {
 /** Events of this key are not wanted by the route. */
 export const UNWANTED_KEY = 'x';
 
-const ACTIVE_MS = 8_000;
+const ACTIVE_MS = 4_000;
 const atMs = fc.nat(ACTIVE_MS);
 const relay = fc.nat(2);
 
 const transaction: fc.Arbitrary<TransactionPlan> = fc.record({
   atMs,
-  keys: fc.array(fc.constantFrom('a', 'b', 'c', 'd', UNWANTED_KEY), { minLength: 1, maxLength: 4 }),
+  keys: fc.array(fc.constantFrom('a', 'b', 'c', 'd', UNWANTED_KEY), { minLength: 1, maxLength: 6 }),
   paceMs: fc.nat(10),
   holdMs: fc.oneof({ weight: 3, arbitrary: fc.nat(20) }, { weight: 1, arbitrary: fc.nat(3_000) }),
   end: fc.constantFrom('commit', 'commit', 'commit', 'commit-async', 'rollback'),
@@ -90,8 +92,9 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   bytesInFlightMax: fc.constantFrom(1_000_000, 1_500, 300),
   batchRecordsMax: fc.integer({ min: 1, max: 5 }),
   brokerBatchMax: fc.constantFrom(100, 2, 1),
-  transactions: fc.array(transaction, { maxLength: 25 }),
-  faults: fc.array(fault, { maxLength: 6 }),
+  travelMs: fc.constantFrom(2, 20, 150),
+  transactions: fc.array(transaction, { maxLength: 40, size: 'max' }),
+  faults: fc.array(fault, { maxLength: 8, size: 'max' }),
 });
 
 /** When the last of the planned things has ended. */

@@ -1,0 +1,136 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { toPosition } from '@millrace/events';
+import * as fc from 'fast-check';
+import { RecordEncoder } from '../../libs/relay/src/event-record.js';
+import { Lane } from '../../libs/relay/src/lane.js';
+import { LaneSender } from '../../libs/relay/src/lane-sender.js';
+import { LeaseValidity } from '../../libs/relay/src/lease-validity.js';
+import { PageWindow } from '../../libs/relay/src/page-window.js';
+import { SendGate } from '../../libs/relay/src/send-gate.js';
+import { InvariantBroken } from './history.js';
+import { RelayWorld, type WorldMutations } from './relay-world.js';
+import { scenario } from './scenario.js';
+import { SimSink } from './sim-sink.js';
+
+const SEED = 20_260;
+const SCENARIOS = fc.sample(scenario, { seed: SEED, numRuns: 2_000 });
+
+/** Runs random scenarios, always the same, until one breaks a rule; says which. */
+async function firstBrokenRule(mutations: WorldMutations = {}, scenarios = SCENARIOS): Promise<string> {
+  for (const each of scenarios) {
+    try {
+      await new RelayWorld(each, mutations).run();
+    } catch (error) {
+      if (error instanceof InvariantBroken) {
+        return error.message;
+      }
+      throw error;
+    }
+  }
+  return 'no rule was broken';
+}
+
+describe('the simulation, with the relay broken on purpose', () => {
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  it('sees a second writer when the lease is not checked before each send', async () => {
+    jest.spyOn(LeaseValidity.prototype, 'isValid').mockReturnValue(true);
+    expect(await firstBrokenRule()).toMatch(/^single writer:/);
+  });
+
+  it('sees a loss when events count as confirmed once they are handed to the sink', async () => {
+    const spy = jest.spyOn(Lane.prototype, 'next');
+    const next = spy.getMockImplementation();
+    spy.mockImplementation(function (this: Lane, pageMax) {
+      const batch = next?.call(this, pageMax) ?? null;
+      for (const { page } of batch?.items ?? []) {
+        page.pending -= 1;
+      }
+      return batch;
+    });
+    expect(await firstBrokenRule()).toMatch(/^settled after it was stored:/);
+  });
+
+  it('sees a loss when a send without an answer counts as stored', async () => {
+    const spy = jest.spyOn(SimSink.prototype, 'send');
+    const send = spy.getMockImplementation();
+    spy.mockImplementation(async function (this: SimSink, lane, records) {
+      await send?.call(this, lane, records).catch(() => undefined);
+      return { baseOffset: 0n };
+    });
+    expect(await firstBrokenRule()).toMatch(/^settled after it was stored:/);
+  });
+
+  it('sees two sends in flight on a lane, and the reordering that comes of it', async () => {
+    const spy = jest.spyOn(Lane.prototype, 'next');
+    const next = spy.getMockImplementation();
+    spy.mockImplementation(function (this: Lane, pageMax) {
+      const batch = next?.call(this, pageMax) ?? null;
+      if (batch !== null) {
+        this.acked();
+      }
+      return batch;
+    });
+    jest.spyOn(SendGate.prototype, 'whenFree').mockReturnValue(null);
+    expect(await firstBrokenRule()).toMatch(/^one send in flight per lane:/);
+    const blindTo = ['one send in flight per lane', 'the same records again', 'liveness', 'low is true'];
+    expect(await firstBrokenRule({ blindTo })).toMatch(/^order per key:/);
+  });
+
+  it('sees other records in a resend', async () => {
+    const spy = jest.spyOn(Lane.prototype, 'failed');
+    const failed = spy.getMockImplementation();
+    spy.mockImplementation(function (this: Lane) {
+      Reflect.set(this, 'batch', null);
+      return failed?.call(this) ?? 0;
+    });
+    expect(await firstBrokenRule()).toMatch(/^the same records again:/);
+  });
+
+  it('sees a lane that is never tried again', async () => {
+    jest.spyOn(Lane.prototype, 'retry').mockImplementation(() => undefined);
+    expect(await firstBrokenRule()).toMatch(/^liveness:/);
+  });
+
+  it('sees reading ahead without a limit', async () => {
+    jest.spyOn(PageWindow.prototype, 'hasRoom').mockReturnValue(true);
+    expect(await firstBrokenRule()).toMatch(/^bounded memory:/);
+  });
+
+  it('sees a low that runs ahead of what was sent', async () => {
+    const spy = jest.spyOn(RecordEncoder.prototype, 'setLow');
+    const setLow = spy.getMockImplementation();
+    spy.mockImplementation(function (this: RecordEncoder, low) {
+      setLow?.call(this, toPosition(low + 5n));
+    });
+    expect(await firstBrokenRule()).toMatch(/^low is true:/);
+  });
+
+  it('sees sends of a paused route', async () => {
+    jest.spyOn(LaneSender.prototype, 'setPaused').mockImplementation(() => undefined);
+    expect(await firstBrokenRule()).toMatch(/^a paused route sends nothing:/);
+  });
+
+  it('sees a ledger that takes writes of an old epoch', async () => {
+    expect(await firstBrokenRule({ database: { ignoresEpoch: true } })).toMatch(
+      /^an old epoch never moves the ledger:/,
+    );
+  });
+
+  it('sees the phantom of a commit that was read before it was on disk', async () => {
+    const crashes = fc.array(
+      fc.record({ kind: fc.constant('database-crash' as const), atMs: fc.nat(4_000), forMs: fc.nat(500) }),
+      { minLength: 8, maxLength: 8 },
+    );
+    const asynchronous = fc.tuple(scenario, crashes).map(([each, faults]) => ({
+      ...each,
+      transactions: each.transactions.map((plan) => ({ ...plan, end: 'commit-async' as const })),
+      faults,
+    }));
+    const scenarios = fc.sample(asynchronous, { seed: SEED, numRuns: 2_000 });
+    expect(await firstBrokenRule({}, scenarios.slice(0, 50))).toBe('no rule was broken');
+    expect(await firstBrokenRule({ database: { flushesNever: true } }, scenarios)).toMatch(/^no phantom:/);
+  });
+});
