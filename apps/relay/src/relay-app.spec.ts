@@ -1,13 +1,13 @@
-import { type AddressInfo } from 'node:net';
 import { request as httpRequest } from 'node:http';
+import { type AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { CaptureError, type ClaimRequest, type PauseRequest, type SourcePort } from '@millrace/capture';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { CaptureError, type PauseRequest, type SourcePort } from '@millrace/capture';
 import { toEpoch, toPosition } from '@millrace/events';
 import { type SinkPort } from '@millrace/transport';
 import { type NestExpressApplication } from '@nestjs/platform-express';
-import { SingleAdminToken } from './admin/auth/admin-tokens.js';
-import { type Principal, type Role } from './admin/auth/principal.js';
+import { AdminTokens, SingleAdminToken } from './admin/auth/admin-tokens.js';
+import { type Principal } from './admin/auth/principal.js';
 import { EngineLife } from './engine/engine-life.js';
 import { createRelayApp } from './relay-app.js';
 
@@ -27,17 +27,11 @@ class FakeSource implements SourcePort {
   claimError: CaptureError | undefined;
   pauseError: CaptureError | undefined;
   isPaused = false;
-  private readonly claims: (() => void)[] = [];
 
-  claim(_request: ClaimRequest): ReturnType<SourcePort['claim']> {
+  claim(): ReturnType<SourcePort['claim']> {
     if (this.claimError !== undefined) {
       return Promise.reject(this.claimError);
     }
-    queueMicrotask(() => {
-      this.claims.splice(0).forEach((seen) => {
-        seen();
-      });
-    });
     const page = { number: 1, events: [], rowCount: 0, bytes: 0, isFull: false, isChanged: false };
     const settled = (): Promise<{ isPaused: boolean }> => Promise.resolve({ isPaused: this.isPaused });
     return Promise.resolve({
@@ -74,10 +68,12 @@ class FakeSource implements SourcePort {
 
 const TOKEN = 'a-token-of-some-length';
 let principal: Principal = { name: 'first-admin', role: 'admin' };
-const tokens = {
-  principalOf: async (token: string): Promise<Principal | undefined> =>
-    await new SingleAdminToken(TOKEN, principal).principalOf(token),
-};
+
+class TestTokens extends AdminTokens {
+  override principalOf(token: string): Promise<Principal | undefined> {
+    return new SingleAdminToken(TOKEN, principal).principalOf(token);
+  }
+}
 
 interface Answer {
   readonly status: number;
@@ -159,7 +155,7 @@ async function startApp(): Promise<void> {
         sinks: new Map([['main', SINK]]),
         routes: [{ name: 'order', source: 'order', sink: 'main' }],
       },
-      tokens,
+      tokens: new TestTokens(),
     },
     { logLevel: 'info', logDestination },
   );
@@ -170,16 +166,307 @@ function start(): void {
   app.get(EngineLife, { strict: false }).start();
 }
 
-describe('the relay without a started engine', () => {
-  beforeEach(startApp);
-  afterEach(async () => {
-    await app.close();
+beforeEach(startApp);
+afterEach(async () => {
+  await app.close();
+});
+
+describe('health', () => {
+  async function ready(): Promise<{ readonly status: number; readonly body: unknown }> {
+    const answer = await ask('/health/ready', { token: null });
+    return { status: answer.status, body: JSON.parse(answer.text) as unknown };
+  }
+
+  it('is alive but not ready before the engine is started', async () => {
+    expect((await ask('/health/live', { token: null })).status).toBe(200);
+    expect(await ready()).toEqual({ status: 503, body: { status: 'not-ready', reasons: ['route-ended'] } });
   });
 
-  it('is alive and not ready', async () => {
+  it('is ready when the route runs, and when an operator has paused it', async () => {
+    start();
+    await eventually('/health/ready', ({ status }) => status === 200);
+    await ask('/admin/v1/routes/order/pause', { method: 'POST' });
+    await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"paused"'));
+    expect(await ready()).toEqual({ status: 200, body: { status: 'ok' } });
+  });
+
+  it.each([
+    ['schema_missing', 'route-stalled: source-schema-missing'],
+    ['schema_too_new', 'route-stopped: source-schema-too-new'],
+  ] as const)('names %s by code and nothing else', async (code, reason) => {
+    source.claimError = new CaptureError(code, 'a sentence about the database orders');
+    start();
+    await eventually('/health/ready', ({ text }) => text.includes(reason));
+    expect(await ready()).toEqual({ status: 503, body: { status: 'not-ready', reasons: [reason] } });
+  });
+});
+
+describe('the routes of the admin API', () => {
+  it('are shown with 64-bit numbers as decimal text', async () => {
+    start();
+    const answer = await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"running"'));
+    expect(JSON.parse(answer.text)).toMatchObject({
+      name: 'order',
+      source: 'order',
+      sink: 'main',
+      relay: 'relay-1',
+      state: { kind: 'running', since: expect.stringMatching(/^\d{4}-.*Z$/) },
+      claim: {
+        epoch: '4611686018427387904',
+        low: '9007199254740993',
+        high: '9007199254740995',
+        lastPosition: '9007199254740995',
+        gapRanges: 1,
+      },
+      sendErrors: {},
+    });
+    expect(await json('/admin/v1/routes')).toMatchObject({ routes: [{ name: 'order' }] });
+  });
+
+  it('say why a route does not work, to those who may know', async () => {
+    source.claimError = new CaptureError('schema_missing', 'Run: millrace migrate');
+    start();
+    const answer = await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"stalled"'));
+    expect(JSON.parse(answer.text)).toMatchObject({
+      claim: null,
+      state: { problem: { side: 'source', code: 'schema_missing', message: 'Run: millrace migrate' } },
+    });
+  });
+
+  it('are paused and resumed in the name of the caller, with the reason', async () => {
+    start();
+    const paused = await ask('/admin/v1/routes/order/pause', { method: 'POST', body: '{"reason":"maintenance"}' });
+    expect(paused.status).toBe(200);
+    await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"paused"'));
+    expect((await ask('/admin/v1/routes/order/resume', { method: 'POST', body: '{}' })).status).toBe(200);
+    await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"running"'));
+    expect(source.pauses).toEqual([
+      { route: 'order', isPaused: true, actor: 'first-admin', reason: 'maintenance' },
+      { route: 'order', isPaused: false, actor: 'first-admin', reason: null },
+    ]);
+  });
+
+  it.each([
+    ['GET', '/admin/v1/routes/absent'],
+    ['POST', '/admin/v1/routes/absent/pause'],
+    ['POST', '/admin/v1/routes/absent/resume'],
+    ['GET', '/admin/v1/absent'],
+    ['DELETE', '/admin/v1/routes/order'],
+    ['GET', '/admin'],
+  ])('answer %s %s with 404', async (method, path) => {
+    const answer = await ask(path, { method });
+    expect(answer.status).toBe(404);
+    expect(answer.headers['content-type']).toContain('application/problem+json');
+    expect(source.pauses).toEqual([]);
+  });
+
+  it.each([
+    ['{"reason":1}', 400],
+    ['{"reason":""}', 400],
+    [`{"reason":"${'x'.repeat(501)}"}`, 400],
+    ['{"reasons":"x"}', 400],
+    ['[]', 400],
+    ['{', 400],
+    [`{"reason":"${'x'.repeat(70_000)}"}`, 413],
+  ])('refuse the command %#', async (body, status) => {
+    const answer = await ask('/admin/v1/routes/order/pause', { method: 'POST', body });
+    expect(answer.status).toBe(status);
+    expect(answer.headers['content-type']).toContain('application/problem+json');
+    expect(source.pauses).toEqual([]);
+  });
+
+  it.each([
+    ['route_unknown', 409, undefined],
+    ['database_unavailable', 503, '5'],
+  ] as const)('tell that a command failed by %s', async (code, status, retryAfter) => {
+    source.pauseError = new CaptureError(code, 'A sentence for the operator.');
+    const answer = await ask('/admin/v1/routes/order/pause', { method: 'POST' });
+    expect(answer.status).toBe(status);
+    expect(answer.headers['retry-after']).toBe(retryAfter);
+    expect(JSON.parse(answer.text)).toMatchObject({ detail: 'A sentence for the operator.' });
+  });
+
+  it.each([
+    ['viewer', 200, 403],
+    ['payload-viewer', 200, 403],
+    ['operator', 200, 200],
+    ['admin', 200, 200],
+  ] as const)('let a %s look (%i) and pause (%i)', async (role, look, pause) => {
+    principal = { name: 'someone', role };
+    expect((await ask('/admin/v1/routes')).status).toBe(look);
+    expect((await ask('/admin/v1/routes/order/pause', { method: 'POST' })).status).toBe(pause);
+  });
+});
+
+describe('without a token', () => {
+  const SPELLINGS = [
+    '/admin',
+    '/admin/',
+    '/admin/v1/routes',
+    '/admin/v1/routes/',
+    '/ADMIN/v1/routes',
+    '/Admin/V1/Routes',
+    '/%61dmin/v1/routes',
+    '/admin/v1/%72outes',
+    '//admin/v1/routes',
+    '/admin//v1/routes',
+    '/admin/v1/routes;x',
+    '/admin;x/v1/routes',
+    '/admin/v1/routes?x=/health/live',
+    '/admin/v1/routes#/health/live',
+    '/health/../admin/v1/routes',
+    '/health/live/../../admin/v1/routes',
+    '/health%2f..%2fadmin/v1/routes',
+    '/admin/v1/routes%00',
+    '/admin/v1/routes%20',
+    '/admin/v1/routes/order',
+    '/admin/v1/routes/order/pause',
+    '/metrics/../admin/v1/routes',
+  ];
+  const METHODS = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE', 'QUERY'];
+
+  it.each(SPELLINGS)('nothing of the admin API is reached as %s', async (path) => {
+    for (const method of METHODS) {
+      const answer = await ask(path, { method, token: null });
+      expect([401, 404]).toContain(answer.status);
+      expect(answer.headers['allow']).toBeUndefined();
+      expect(answer.text).not.toMatch(/"routes"|"order"/);
+    }
+    expect(source.pauses).toEqual([]);
+  });
+
+  it.each(['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'])('%s changes nothing', async (header) => {
+    for (const method of ['GET', 'POST']) {
+      const headers = { [header]: method === 'GET' ? 'POST' : 'GET' };
+      expect((await ask('/admin/v1/routes/order/pause', { method, token: null, headers })).status).toBe(401);
+      expect((await ask('/health/live?_method=POST', { method: 'GET', token: null, headers })).status).toBe(200);
+    }
+    expect(source.pauses).toEqual([]);
+  });
+
+  it.each(['X-Original-URL', 'X-Rewrite-URL', 'X-Forwarded-Prefix'])('%s changes nothing', async (header) => {
+    const answer = await ask('/health/live', { token: null, headers: { [header]: '/admin/v1/routes' } });
+    expect(JSON.parse(answer.text)).toEqual({ status: 'ok' });
+  });
+
+  it('the answer is a challenge', async () => {
+    const answer = await ask('/admin/v1/routes', { token: null });
+    expect(answer.status).toBe(401);
+    expect(answer.headers['www-authenticate']).toBe('Bearer realm="millrace"');
+    expect(answer.headers['content-type']).toContain('application/problem+json');
+    expect(JSON.parse(answer.text)).toMatchObject({ type: 'urn:millrace:problem:not-authenticated', status: 401 });
+  });
+
+  it.each(['/health/live', '/metrics', '/openapi.json'])('%s is open', async (path) => {
+    expect((await ask(path, { token: null })).status).toBe(200);
+  });
+});
+
+describe('a wrong token', () => {
+  it.each([
+    'Bearer wrong',
+    'Bearer',
+    'Bearer ',
+    `Basic ${TOKEN}`,
+    TOKEN,
+    `Bearer ${TOKEN}x`,
+    `Bearer ${TOKEN} ${TOKEN}`,
+  ])('is refused: %s', async (authorization) => {
+    const answer = await ask('/admin/v1/routes', { token: null, headers: { authorization } });
+    expect(answer.status).toBe(401);
+    expect(answer.headers['www-authenticate']).toBe('Bearer realm="millrace", error="invalid_token"');
+    expect(answer.text).not.toContain(TOKEN);
+  });
+
+  it('locks its address out after ten, also for the right token, and leaves the open paths open', async () => {
+    for (let time = 0; time < 10; time += 1) {
+      expect((await ask('/admin/v1/routes', { token: 'wrong' })).status).toBe(401);
+    }
+    const answer = await ask('/admin/v1/routes');
+    expect(answer.status).toBe(429);
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(50);
     expect((await ask('/health/live', { token: null })).status).toBe(200);
-    const ready = await ask('/health/ready', { token: null });
-    expect(ready.status).toBe(503);
-    expect(JSON.parse(ready.text)).toEqual({ status: 'not-ready', reasons: ['route-ended'] });
+  });
+
+  it('may not name another address to escape', async () => {
+    for (let time = 0; time < 10; time += 1) {
+      await ask('/admin/v1/routes', { token: 'wrong', headers: { 'x-forwarded-for': `192.0.2.${time}` } });
+    }
+    expect((await ask('/admin/v1/routes')).status).toBe(429);
+  });
+});
+
+describe('metrics', () => {
+  it('show every route at the moment of the scrape, with labels of the configuration only', async () => {
+    const before = (await ask('/metrics')).text;
+    expect(before).toContain('millrace_relay_route_state{route="order",source="order",sink="main",state="ended"} 1');
+    expect(before).toContain('millrace_relay_lease_held{route="order",source="order",sink="main"} 0');
+    expect(before).not.toContain('millrace_relay_epoch{');
+    start();
+    const after = await eventually('/metrics', ({ text }) => text.includes('state="running"} 1'));
+    for (const line of [
+      'millrace_relay_route_state{route="order",source="order",sink="main",state="ended"} 0',
+      'millrace_relay_lease_held{route="order",source="order",sink="main"} 1',
+      'millrace_relay_epoch{route="order",source="order",sink="main"} 4611686018427388000',
+      'millrace_relay_gap_ranges{route="order",source="order",sink="main"} 1',
+      'millrace_relay_lag_seconds{route="order",source="order",sink="main"} 0',
+    ]) {
+      expect(after.text).toContain(line);
+    }
+    expect(after.text).toMatch(/millrace_relay_pages_total\{.*code="empty"\} [1-9]/);
+    expect(after.text).toMatch(/millrace_relay_poll_duration_seconds_count\{.*\} [1-9]/);
+    expect(after.text).toContain('process_cpu_seconds_total');
+  });
+
+  it('count dead gaps once, however often they are asked', async () => {
+    start();
+    await eventually('/metrics', ({ text }) => text.includes('state="running"} 1'));
+    await ask('/metrics');
+    expect((await ask('/metrics')).text).toContain(
+      'millrace_relay_gaps_died_total{route="order",source="order",sink="main"} 3',
+    );
+  });
+});
+
+describe('the OpenAPI document', () => {
+  it('describes every route with its security and its problems', async () => {
+    const document = (await json('/openapi.json', { token: null })) as {
+      paths: Record<string, Record<string, { security?: unknown; responses: Record<string, { content?: object }> }>>;
+      components: { securitySchemes: unknown };
+    };
+    expect(document.components.securitySchemes).toEqual({
+      bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+    });
+    expect(Object.keys(document.paths).filter((path) => path.startsWith('/admin'))).toEqual([
+      '/admin/v1/routes',
+      '/admin/v1/routes/{route}',
+      '/admin/v1/routes/{route}/pause',
+      '/admin/v1/routes/{route}/resume',
+    ]);
+    const pause = document.paths['/admin/v1/routes/{route}/pause']?.['post'];
+    expect(pause?.security).toEqual([{ bearer: [] }]);
+    expect(Object.keys(pause?.responses ?? {})).toEqual(['200', '400', '401', '403', '404', '409', '429', '503']);
+    expect(pause?.responses['409']?.content).toHaveProperty(['application/problem+json']);
+  });
+});
+
+describe('the log', () => {
+  it('has a line for each change of state, with route, states and code, and no word of the token', async () => {
+    source.claimError = new CaptureError('schema_missing', 'Run: millrace migrate');
+    start();
+    await eventually('/health/ready', ({ text }) => text.includes('schema-missing'));
+    source.claimError = undefined;
+    await eventually('/health/ready', ({ status }) => status === 200);
+    const lines = logged
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((line) => line['route'] === 'order');
+    expect(lines).toMatchObject([
+      { level: 30, from: 'ended', to: 'starting', msg: 'route changed' },
+      { level: 40, from: 'starting', to: 'stalled', side: 'source', code: 'schema_missing', msg: 'route stalled' },
+      { level: 30, from: 'stalled', to: 'running', epoch: '4611686018427387904' },
+    ]);
+    expect(logged).not.toContain(TOKEN);
   });
 });

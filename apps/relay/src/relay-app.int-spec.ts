@@ -1,0 +1,388 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { portOf, StartError } from '@millrace/http';
+import { migrate } from '@millrace/schema';
+import {
+  consoleConsume,
+  createTestDatabase,
+  createTopic,
+  freePort,
+  type TestDatabase,
+  testKafkaBrokers,
+  topicOffsets,
+  uniqueName,
+} from '@millrace/testing';
+import { type NestExpressApplication } from '@nestjs/platform-express';
+import type pg from 'pg';
+import { readRelaySettings } from './relay.config.js';
+import { startRelay } from './relay-app.js';
+
+const TOKEN = 'a-token-of-some-length';
+const LONGEST_WAIT_MS = 20_000;
+const NOWHERE = new Writable({
+  write: (_chunk, _encoding, done) => {
+    done();
+  },
+});
+
+interface RouteAnswer {
+  readonly state: { readonly kind: string; readonly problem?: { readonly code: string; readonly message: string } };
+  readonly claim: { readonly low: string; readonly high: string } | null;
+  readonly eventsSent: number;
+  readonly sendsInFlight: number;
+}
+
+/** The relay as the process runs it, in this process: its whole module, listening, told by an environment. */
+class RelayUnderTest {
+  private app: NestExpressApplication | undefined;
+
+  async start(environment: Readonly<Record<string, string>>): Promise<this> {
+    const settings = readRelaySettings({ PORT: '0', MILLRACE_ADMIN_TOKEN: TOKEN, ...environment });
+    this.app = await startRelay(settings, { logDestination: NOWHERE });
+    return this;
+  }
+
+  /** Resolves when the route is in a state, with a problem of this code where one is named. */
+  async entered(kind: string, code?: string): Promise<void> {
+    await until(
+      () => this.route(),
+      ({ state }) => state.kind === kind && (code === undefined || state.problem?.code === code),
+      `the route to be ${kind} ${code ?? ''}`,
+    );
+  }
+
+  async ready(): Promise<{ readonly status: number; readonly body: unknown }> {
+    const answer = await fetch(`${this.url}/health/ready`);
+    return { status: answer.status, body: await answer.json() };
+  }
+
+  async route(): Promise<RouteAnswer> {
+    return await this.admin('GET', 'default');
+  }
+
+  async command(name: 'pause' | 'resume', reason: string): Promise<RouteAnswer> {
+    return await this.admin('POST', `default/${name}`, JSON.stringify({ reason }));
+  }
+
+  /** Idempotent. */
+  async stop(): Promise<void> {
+    await this.app?.close();
+    this.app = undefined;
+  }
+
+  get port(): number {
+    if (this.app === undefined) {
+      throw new Error('the relay is not running');
+    }
+    return portOf(this.app);
+  }
+
+  private get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  private async admin(method: string, path: string, body?: string): Promise<RouteAnswer> {
+    const answer = await fetch(`${this.url}/admin/v1/routes/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body }),
+    });
+    expect(answer.status).toBe(200);
+    return (await answer.json()) as RouteAnswer;
+  }
+}
+
+let database: TestDatabase;
+let client: pg.Client;
+let aggregateType = '';
+let topic = '';
+const relays: RelayUnderTest[] = [];
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  client = await database.connect();
+  aggregateType = uniqueName('order');
+  topic = `outbox.event.${aggregateType}`;
+});
+
+afterEach(async () => {
+  await Promise.all(relays.splice(0).map(async (relay) => relay.stop()));
+  await client.end();
+  await database.drop();
+});
+
+async function startedRelay(more: Readonly<Record<string, string>> = {}): Promise<RelayUnderTest> {
+  const relay = new RelayUnderTest();
+  relays.push(relay);
+  return await relay.start({ DATABASE_URL: database.url, KAFKA_BROKERS: testKafkaBrokers().join(','), ...more });
+}
+
+/** One committed event for each number, of one aggregate each. */
+async function insertEvents(count: number): Promise<void> {
+  await client.query(
+    `insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload)
+     select gen_random_uuid(), $1, 'a-' || n, 'order.placed', jsonb_build_object('n', n) from generate_series(1, $2::int) n`,
+    [aggregateType, count],
+  );
+}
+
+/** Records in the topic; 0 while it does not exist. */
+async function recordsInKafka(): Promise<number> {
+  const partitions = await topicOffsets(testKafkaBrokers(), topic).catch(() => []);
+  return partitions.reduce((sum, { first, end }) => sum + Number(end - first), 0);
+}
+
+async function untilInKafka(count: number): Promise<void> {
+  await until(recordsInKafka, (seen) => seen === count, `Kafka to hold ${count} records`);
+}
+
+/** Looks again and again; fails with what it waited for and what it saw last. */
+async function until<T>(look: () => Promise<T>, isWanted: (seen: T) => boolean, wanted: string): Promise<T> {
+  const deadline = performance.now() + LONGEST_WAIT_MS;
+  for (;;) {
+    const seen = await look();
+    if (isWanted(seen)) {
+      return seen;
+    }
+    if (performance.now() > deadline) {
+      throw new Error(`Waited in vain for ${wanted}; last seen: ${JSON.stringify(seen)}`);
+    }
+    await sleep(20);
+  }
+}
+
+describe.each(['platformatic', 'kafkajs'])('with the client %s', (kafkaClient) => {
+  it('an event inserted by SQL arrives with its key, its payload as PostgreSQL prints it, and its headers as bare text', async () => {
+    const relay = await startedRelay({ MILLRACE_KAFKA_CLIENT: kafkaClient });
+    const payload = '{"total": 10.50, "big": 12345678901234567890, "text": "Grüße 🌾 \\"quoted\\"", "n": null}';
+    const { rows } = await client.query<{ id: string; position: string; payload: string }>(
+      `insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload, aggregateversion, schemaversion, headers)
+       values (gen_random_uuid(), $1, 'order-1', 'order.placed', $2::jsonb, 7, 3, '{"traceparent": "00-1-2-01", "tenant": "Müller"}')
+       returning id, position::text, payload::text`,
+      [aggregateType, payload],
+    );
+    const [row] = rows;
+    await untilInKafka(1);
+    const records = await consoleConsume({ brokers: testKafkaBrokers(), topic });
+    const { rows: ledger } = await client.query<{ epoch: string }>('select epoch::text from millrace.ledger');
+    expect(records).toEqual([
+      expect.objectContaining({
+        key: 'order-1',
+        value: row?.payload,
+        headers: {
+          id: row?.id,
+          eventType: 'order.placed',
+          schemaversion: '3',
+          aggregateversion: '7',
+          'millrace-source': 'default',
+          'millrace-route': 'default',
+          'millrace-position': row?.position,
+          'millrace-epoch': ledger[0]?.epoch,
+          'millrace-low': '0',
+          traceparent: '00-1-2-01',
+          tenant: 'Müller',
+        },
+      }),
+    ]);
+    expect(await relay.ready()).toEqual({ status: 200, body: { status: 'ok' } });
+  });
+});
+
+describe('a database that is not as it should be', () => {
+  it.each([
+    ['on a port where nothing listens', (url: URL, free: number) => (url.port = String(free))],
+    ['with a name that does not exist', (url: URL) => (url.pathname = '/absent')],
+  ])('%s: the relay lives, is not ready and says why', async (_where, change) => {
+    const url = new URL(database.url);
+    change(url, await freePort());
+    const relay = await startedRelay({ DATABASE_URL: url.toString() });
+    await relay.entered('stalled', 'database_unavailable');
+    expect(await relay.ready()).toEqual({
+      status: 503,
+      body: { status: 'not-ready', reasons: ['route-stalled: source-database-unavailable'] },
+    });
+    expect((await relay.route()).state.problem?.message).toMatch(/check that it runs and that host, port and database/);
+  });
+
+  it('without the schema: the relay says what to run, and goes on by itself once that is done', async () => {
+    const empty = await createTestDatabase({ isMigrated: false });
+    try {
+      const relay = await startedRelay({ DATABASE_URL: empty.url });
+      await relay.entered('stalled', 'schema_missing');
+      expect((await relay.ready()).status).toBe(503);
+      expect((await relay.route()).state.problem?.message).toContain('millrace migrate');
+      await migrate({ databaseUrl: empty.url });
+      await relay.entered('running');
+      expect((await relay.ready()).status).toBe(200);
+      await relay.stop();
+    } finally {
+      await empty.drop();
+    }
+  });
+
+  it('with a newer schema: the route stops by name, and a relay started on the right one goes on', async () => {
+    await client.query(`insert into millrace.migration
+      select r.* from (select to_jsonb(m) || '{"version": 999}' as row from millrace.migration m limit 1) newer,
+      jsonb_populate_record(null::millrace.migration, newer.row) r`);
+    const relay = await startedRelay();
+    await relay.entered('stopped', 'schema_too_new');
+    expect((await relay.ready()).body).toEqual({
+      status: 'not-ready',
+      reasons: ['route-stopped: source-schema-too-new'],
+    });
+    expect((await relay.route()).state.problem?.message).toMatch(/Upgrade this program/);
+    await client.query('delete from millrace.migration where version = 999');
+    await relay.stop();
+    const upgraded = await startedRelay();
+    await upgraded.entered('running');
+  });
+
+  it('with a sequence that has a cache: the route stops, nothing is published, and a resume heals it', async () => {
+    await client.query('alter sequence millrace.position cache 10');
+    const relay = await startedRelay();
+    await insertEvents(1);
+    await relay.entered('stopped', 'sequence_undisciplined');
+    expect((await relay.ready()).status).toBe(503);
+    expect((await relay.route()).state.problem?.message).toContain('alter sequence millrace.position cache 1');
+    expect(await recordsInKafka()).toBe(0);
+    await client.query('alter sequence millrace.position cache 1');
+    await relay.command('resume', 'the sequence is as it was');
+    await relay.entered('running');
+    await untilInKafka(1);
+  });
+});
+
+describe('a sink that is not as it should be', () => {
+  it('down at start: the relay is not ready, and publishes what waited once Kafka is there', async () => {
+    const port = await freePort();
+    await insertEvents(3);
+    const relay = await startedRelay({ KAFKA_BROKERS: `127.0.0.1:${port}` });
+    await relay.entered('stalled', 'unavailable');
+    expect(await relay.ready()).toEqual({
+      status: 503,
+      body: { status: 'not-ready', reasons: ['route-stalled: sink-unavailable'] },
+    });
+    const door = await openDoor(port);
+    try {
+      await relay.entered('running');
+      await untilInKafka(3);
+      expect((await relay.ready()).status).toBe(200);
+      await relay.stop();
+    } finally {
+      door.close();
+    }
+  });
+
+  it('without the topic, which nobody may make: the route says so, and goes on once it is made', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'millrace-relay-'));
+    await writeFile(
+      `${folder}/relay.yaml`,
+      `version: 1
+sources: { order: { databaseUrl: \${DATABASE_URL} } }
+sinks: { main: { kind: kafka, brokers: \${KAFKA_BROKERS}, topics: { create: false } } }
+routes: { default: { source: order, sink: main } }`,
+    );
+    const relay = await startedRelay({ MILLRACE_CONFIG: `${folder}/relay.yaml` });
+    await rm(folder, { recursive: true });
+    await relay.entered('running');
+    await insertEvents(2);
+    await relay.entered('stalled', 'topic_missing');
+    expect((await relay.ready()).status).toBe(503);
+    await createTopic({ brokers: testKafkaBrokers(), topic, partitions: 2 });
+    await relay.entered('running');
+    await untilInKafka(2);
+  });
+});
+
+describe('two relays on one route', () => {
+  it('one runs, the other stands by and takes over when the first stops; every event leaves once', async () => {
+    const first = await startedRelay();
+    await first.entered('running');
+    const second = await startedRelay();
+    await second.entered('standby');
+    expect((await second.ready()).status).toBe(200);
+    await insertEvents(5);
+    await untilInKafka(5);
+    expect((await second.route()).eventsSent).toBe(0);
+    await first.stop();
+    await second.entered('running');
+    await insertEvents(5);
+    await untilInKafka(10);
+    expect((await second.route()).eventsSent).toBe(5);
+  });
+});
+
+describe('pause and resume', () => {
+  it('hold over a restart, and are in the audit with actor and reason', async () => {
+    const before = await startedRelay();
+    await before.entered('running');
+    await before.command('pause', 'maintenance of the consumers');
+    await before.entered('paused');
+    await insertEvents(4);
+    await before.stop();
+    const after = await startedRelay();
+    await after.entered('paused');
+    expect((await after.ready()).status).toBe(200);
+    expect(await recordsInKafka()).toBe(0);
+    expect((await after.command('resume', 'done')).state.kind).not.toBe('stopped');
+    await after.entered('running');
+    await untilInKafka(4);
+    const { rows } = await client.query('select actor, action, target, reason from millrace.audit order by at');
+    expect(rows).toEqual([
+      { actor: 'first-admin', action: 'route.pause', target: 'default', reason: 'maintenance of the consumers' },
+      { actor: 'first-admin', action: 'route.resume', target: 'default', reason: 'done' },
+    ]);
+  });
+});
+
+describe('the end of a relay', () => {
+  it('leaves nothing unsettled: what was sent is in the ledger, and the next relay sends only the rest', async () => {
+    const relay = await startedRelay();
+    await relay.entered('running');
+    const inserted = insertEvents(20_000);
+    await until(recordsInKafka, (seen) => seen > 0, 'the first record');
+    await relay.stop();
+    await inserted;
+    const { rows } = await client.query<{ settled: number; owner: string | null }>(
+      `select (select count(*)::int from millrace.outbox where position <= low) as settled, owner from millrace.ledger`,
+    );
+    expect(rows).toEqual([{ settled: await recordsInKafka(), owner: null }]);
+    await startedRelay();
+    await untilInKafka(20_000);
+  });
+
+  it('for want of its port comes before it has taken a lease', async () => {
+    const relay = await startedRelay();
+    await relay.entered('running');
+    const other = await createTestDatabase();
+    try {
+      const failed = startedRelay({ DATABASE_URL: other.url, PORT: String(relay.port) });
+      await expect(failed).rejects.toThrow(StartError);
+      const otherClient = await other.connect();
+      expect((await otherClient.query('select from millrace.ledger')).rowCount).toBe(0);
+      await otherClient.end();
+    } finally {
+      await other.drop();
+    }
+  });
+});
+
+/** A way to Kafka on a port where there was none. */
+async function openDoor(port: number): Promise<Server> {
+  const [host = '', kafkaPort = ''] = (testKafkaBrokers()[0] ?? '').split(':');
+  const door = createServer((socket) => {
+    const behind = connect(Number(kafkaPort), host);
+    socket.pipe(behind).pipe(socket);
+    socket.on('error', () => behind.destroy());
+    behind.on('error', () => socket.destroy());
+  });
+  door.listen(port, '127.0.0.1');
+  await once(door, 'listening');
+  return door;
+}
