@@ -397,6 +397,31 @@ describe('the order service', () => {
     }
   });
 
+  it('needs no more of the database than its own tables and the rights of a producer', async () => {
+    const role = `${database.name}_app`;
+    await client.query(`
+      create role ${role} login;
+      grant millrace_producer to ${role};
+      grant select, insert, update, delete on orders, order_line, idempotency_key to ${role};
+      grant select on migration to ${role}`);
+    const asRole = new URL(database.url);
+    asRole.username = role;
+    const environment = { DATABASE_URL: asRole.toString(), LOG_LEVEL: 'silent', PORT: '0' };
+    const limited = await createOrderApp(readOrderConfig(environment));
+    try {
+      await limited.listen(0, '127.0.0.1');
+      const response = await fetch(`http://127.0.0.1:${portOf(limited)}/orders`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': uuidv7() },
+        body: JSON.stringify(wish),
+      });
+      expect(response.status).toBe(202);
+    } finally {
+      await limited.close();
+      await client.query(`drop owned by ${role}; drop role ${role}`);
+    }
+  });
+
   it('counts placed orders and requests by route', async () => {
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toMatch(/millrace_orders_placed_total \d+/);
@@ -422,8 +447,14 @@ describe('the order service', () => {
       'get /orders/{id}',
       'post /orders',
     ]);
-    expect(document).toMatchObject({ openapi: '3.1.0' });
-    expect(JSON.stringify(document.paths['/orders']?.['post'])).toContain('Idempotency-Key');
+    expect(document).toMatchObject({ openapi: '3.1.0', info: { title: 'Millrace order service' } });
+    const text = JSON.stringify(document);
+    expect(JSON.stringify(document.paths['/orders']?.['post'])).toContain('"name":"Idempotency-Key","in":"header"');
+    // forms of OpenAPI 3.0 that 3.1 does not know
+    expect(text).not.toMatch(/"nullable"|"exclusiveM(in|ax)imum":(true|false)/);
+    const references = new Set([...text.matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name));
+    expect([...references]).toEqual(['Problem']);
+    expect(document).toMatchObject({ components: { schemas: { Problem: { required: expect.any(Array) } } } });
   });
 
   async function createAdmin(): Promise<{ connect: () => Promise<{ client: pg.Client; end: () => Promise<void> }> }> {

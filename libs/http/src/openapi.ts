@@ -68,7 +68,16 @@ export function ApiIdempotencyKey(): MethodDecorator {
   });
 }
 
+/** Answers may gain fields, so the document does not forbid unknown ones there; zod writes as if they were sealed. */
 function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): unknown {
-  const converted = z.toJSONSchema(schema, { target: 'draft-2020-12', io });
+  const converted = z.toJSONSchema(schema, {
+    target: 'draft-2020-12',
+    io,
+    override: ({ jsonSchema }) => {
+      if (io === 'output' && jsonSchema.additionalProperties === false) {
+        delete jsonSchema.additionalProperties;
+      }
+    },
+  });
   return Object.fromEntries(Object.entries(converted).filter(([keyword]) => keyword !== '$schema'));
 }

@@ -7,6 +7,9 @@ import { type HttpLogger, pinoHttp } from 'pino-http';
 /** Paths that are asked every few seconds by machines; a line for each would hide the rest. */
 const QUIET_PATHS: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/metrics']);
 
+/** Causes of causes that are logged; the deepest ones say least. */
+const CAUSES_MAX = 4;
+
 /** The levels that `LOG_LEVEL` may name. */
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -60,14 +63,15 @@ function lineOf(request: IncomingMessage, response: ServerResponse, value: unkno
  * further fields; those are payloads and stay out.
  */
 function serializeError(error: unknown, depth = 0): object {
-  if (!(error instanceof Error)) {
+  if (typeof error !== 'object' || error === null) {
     return { type: typeof error };
   }
+  const { name, code, message, stack, cause } = error as Partial<Record<string, unknown>>;
   return {
-    type: error.name,
-    ...('code' in error && typeof error.code === 'string' ? { code: error.code } : {}),
-    message: error.message,
-    stack: error.stack,
-    ...(error.cause === undefined || depth >= 4 ? {} : { cause: serializeError(error.cause, depth + 1) }),
+    type: name,
+    code,
+    message,
+    stack,
+    ...(cause === undefined || depth >= CAUSES_MAX ? {} : { cause: serializeError(cause, depth + 1) }),
   };
 }

@@ -44,7 +44,7 @@ export function portOf(app: NestExpressApplication): number {
 }
 
 function listenProblem(cause: unknown, host: string, port: number): string {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
   switch (code) {
     case 'EADDRINUSE':
       return `Port ${port} on ${host} is in use: stop the program that has it, or set PORT to a free one`;
@@ -96,13 +96,14 @@ function fail(error: unknown): never {
 }
 
 async function stop(starting: Promise<INestApplicationContext>): Promise<never> {
-  setTimeout(() => {
+  const deadline = setTimeout(() => {
     process.stderr.write(`Stopping took longer than ${STOP_TIMEOUT_MS / 1000} s; requests were cut off\n`);
     process.exit(1);
-  }, STOP_TIMEOUT_MS).unref();
+  }, STOP_TIMEOUT_MS);
   const app = await starting;
   new Logger('stop').log('stopping');
   await app.close();
+  clearTimeout(deadline);
   process.exit(0);
 }
 

@@ -72,5 +72,6 @@ export function sqlStateOf(error: unknown): string | undefined {
   if (error instanceof QueryFailedError) {
     return sqlStateOf(error.driverError);
   }
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const hasCode = typeof error === 'object' && error !== null && 'code' in error;
+  return hasCode && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -67,7 +67,14 @@ export const listOrdersSchema = z.strictObject({
     .regex(/^\d{1,3}$/, LIMIT_RULE)
     .transform(Number)
     .pipe(z.number().min(1, LIMIT_RULE).max(100, LIMIT_RULE))
-    .default(20),
+    .default(20)
+    .meta({
+      description: 'orders of a page, 20 where not given',
+      type: 'integer',
+      minimum: 1,
+      maximum: 100,
+      pattern: undefined,
+    }),
 });
 
 /** The query of `GET /orders`. */
