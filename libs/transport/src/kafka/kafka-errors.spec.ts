@@ -71,6 +71,7 @@ describe('an error of a Kafka client', () => {
     expect(classifyKafkaError(new KafkaJSConnectionError('x', { code: 'ECONNRESET' }))).toMatchObject({
       code: 'unavailable',
       reason: 'ECONNRESET',
+      advice: expect.stringContaining('KAFKA_SSL'),
     });
   });
 

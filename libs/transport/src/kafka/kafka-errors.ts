@@ -8,7 +8,7 @@ export class SendDeadlineError extends Error {
 /** What a client's error means. */
 export interface KafkaFailure {
   readonly code: SinkErrorCode;
-  /** Kafka's name of the error, the system's, or the client's class; never the client's text. */
+  /** Kafka's name of the error, the system's code, or ours for a client's class; never the client's text. */
   readonly reason: string;
   /** What an operator does; empty when it passes by itself. */
   readonly advice: string;
@@ -34,6 +34,7 @@ const TLS: Verdict = {
   code: 'configuration',
   advice: "Check KAFKA_SSL, KAFKA_SSL_CA and the broker's certificate and listener.",
 };
+const TOO_OLD: Verdict = { code: 'configuration', advice: 'The brokers are too old: Kafka 2.8 or later is needed.' };
 const PASSING: Verdict = { code: 'unavailable', advice: '' };
 
 /** By number of the Kafka protocol. What is not here passes by itself, and the outcome of the send is unknown. */
@@ -55,7 +56,7 @@ const BY_PROTOCOL: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
   ],
   [33, { code: 'configuration', advice: 'The brokers do not offer this KAFKA_SASL_MECHANISM.' }],
   [34, { code: 'configuration', advice: 'The brokers want SASL: set KAFKA_SASL_MECHANISM.' }],
-  [35, { code: 'configuration', advice: 'The brokers are too old: Kafka 2.8 or later is needed.' }],
+  [35, TOO_OLD],
   [37, CONFIGURATION],
   [
     38,
@@ -71,21 +72,29 @@ const BY_PROTOCOL: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
   [87, { code: 'record_invalid', advice: 'The brokers refused a record of the batch.' }],
 ]);
 
-/** By class of the client, by `code` of @platformatic/kafka, by `name` of kafkajs, in this order. */
-const BY_CLASS: ReadonlyMap<string, Verdict> = new Map<string, Verdict>([
-  ['TimeoutError', { code: 'timeout', advice: '' }],
-  ['PLT_KFK_AUTHENTICATION', NOT_AUTHORISED],
-  ['PLT_KFK_NETWORK', PASSING],
-  [
-    'PLT_KFK_UNSUPPORTED_API',
-    { code: 'configuration', advice: 'The brokers are too old: Kafka 2.8 or later is needed.' },
-  ],
-  ['PLT_KFK_USER', TLS],
-  ['KafkaJSSASLAuthenticationError', NOT_AUTHORISED],
-  ['KafkaJSRequestTimeoutError', { code: 'timeout', advice: '' }],
-  ['SendDeadlineError', { code: 'timeout', advice: '' }],
-  ['KafkaJSConnectionError', PASSING],
-  ['KafkaJSConnectionClosedError', PASSING],
+const CUT: Verdict = {
+  code: 'unavailable',
+  advice: "If it stays so, check that KAFKA_SSL and KAFKA_SASL_MECHANISM fit the brokers' listener.",
+};
+
+/** By code of the system; certificates apart, see `TLS_CODE`. */
+const BY_SYSTEM: ReadonlyMap<string, Verdict> = new Map<string, Verdict>([
+  ['ECONNRESET', CUT],
+  ['ENOTFOUND', { code: 'unavailable', advice: 'If it stays so, check the names in KAFKA_BROKERS.' }],
+]);
+
+/** By class of the client, by `code` of @platformatic/kafka, by `name` of kafkajs, in this order; with what we call it. */
+const BY_CLASS: ReadonlyMap<string, Verdict & { readonly reason: string }> = new Map([
+  ['SendDeadlineError', { code: 'timeout', reason: 'no answer in time', advice: '' }],
+  ['TimeoutError', { code: 'timeout', reason: 'no answer in time', advice: '' }],
+  ['PLT_KFK_AUTHENTICATION', { ...NOT_AUTHORISED, reason: 'the login failed' }],
+  ['PLT_KFK_NETWORK', { ...CUT, reason: 'the connection was closed' }],
+  ['PLT_KFK_UNSUPPORTED_API', { ...TOO_OLD, reason: 'a request that the brokers do not know' }],
+  ['PLT_KFK_USER', { ...TLS, reason: 'the brokers want TLS' }],
+  ['KafkaJSSASLAuthenticationError', { ...NOT_AUTHORISED, reason: 'the login failed' }],
+  ['KafkaJSRequestTimeoutError', { code: 'timeout', reason: 'no answer in time', advice: '' }],
+  ['KafkaJSConnectionError', { ...CUT, reason: 'no connection' }],
+  ['KafkaJSConnectionClosedError', { ...CUT, reason: 'the connection was closed' }],
 ]);
 
 /** After these a client may go on using a connection that is dead: kafkajs never closes one on a timeout. */
@@ -142,7 +151,8 @@ function ofSystem(error: Error): KafkaFailure | undefined {
   if (typeof code !== 'string' || code.startsWith('PLT_')) {
     return undefined;
   }
-  return { ...(TLS_CODE.test(code) ? TLS : PASSING), reason: code, isClientSuspect: false };
+  const verdict = BY_SYSTEM.get(code) ?? (TLS_CODE.test(code) ? TLS : PASSING);
+  return { ...verdict, reason: code, isClientSuspect: false };
 }
 
 function ofClass(error: Error): KafkaFailure | undefined {
@@ -150,7 +160,7 @@ function ofClass(error: Error): KafkaFailure | undefined {
   for (const name of names) {
     const verdict = typeof name === 'string' ? BY_CLASS.get(name) : undefined;
     if (verdict !== undefined) {
-      return { ...verdict, reason: String(name), isClientSuspect: SUSPECT.has(String(name)) };
+      return { ...verdict, isClientSuspect: SUSPECT.has(String(name)) };
     }
   }
   return undefined;

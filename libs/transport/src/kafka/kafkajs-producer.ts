@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type * as kafkajs from 'kafkajs';
+import { SinkError } from '../transport.errors.js';
 import { assertClientVersion, loadKafkaClient } from './kafka-client-loader.js';
 import { type KafkaSasl } from './kafka-config.js';
 import {
@@ -106,7 +107,7 @@ class KafkajsProducer implements KafkaProducerPort {
 
   async produce({ topic, partition, records, acks }: KafkaBatch): Promise<readonly KafkaAck[]> {
     const { None, GZIP } = this.client.CompressionTypes;
-    const answer = await this.#producer.send({
+    const answer = await this.#send({
       topic,
       acks,
       timeout: this.settings.brokerTimeoutMs,
@@ -128,6 +129,21 @@ class KafkajsProducer implements KafkaProducerPort {
       socket.destroy(new Error('The sink closed the connection.'));
     }
     await disconnected.catch(() => undefined);
+  }
+
+  /**
+   * A login that fails on a connection that is opened again may only have been cut: the client does not tell the two
+   * apart, and the same user was let in before. Not a definite refusal, then.
+   */
+  async #send(batch: kafkajs.ProducerRecord): Promise<kafkajs.RecordMetadata[]> {
+    try {
+      return await this.#producer.send(batch);
+    } catch (error) {
+      if (error instanceof this.client.KafkaJSSASLAuthenticationError) {
+        throw new SinkError('unavailable', 'A broker did not let the client in again.', { cause: error });
+      }
+      throw error;
+    }
   }
 
   async #withAdmin<Result>(work: (admin: kafkajs.Admin) => Promise<Result>): Promise<Result> {

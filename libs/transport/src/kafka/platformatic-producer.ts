@@ -46,7 +46,7 @@ class PlatformaticProducer implements KafkaProducerPort {
       clientId: settings.clientId,
       bootstrapBrokers: [...settings.brokers],
       retries: 0,
-      retryDelay: 250,
+      retryDelay: 20,
       strict: true,
       connectTimeout: settings.connectTimeoutMs,
       requestTimeout: settings.requestTimeoutMs,
