@@ -5,6 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import { httpVariables } from '@millrace/http';
 
 import { orderVariables, readOrderConfig } from '../apps/order/src/order.config.js';
+import { readRelaySettings, RELAY_VARIABLES } from '../apps/relay/src/relay.config.js';
 
 /** The text of each `# [section]`, with its optional variables switched on. */
 function readSections(): Map<string, string> {
@@ -38,4 +39,34 @@ describe('.env.example', () => {
     };
     expect(shown).toEqual({ ...given, http: { ...given.http, ...tls } });
   });
+
+  it('names every further variable of the relay, and no other', () => {
+    const own = ['PORT', 'DATABASE_URL', ...Object.keys(RELAY_VARIABLES), ...kafkaVariables()];
+    expect(Object.keys(variablesOf('relay')).toSorted()).toEqual(own.toSorted());
+  });
+
+  it('shows the defaults of the relay, or examples that it takes', () => {
+    const { MILLRACE_CONFIG: file, ...others } = variablesOf('relay');
+    const shown = readRelaySettings({ ...variablesOf('every app'), ...others });
+    expect(shown.http.PORT).toBe(3000);
+    expect(shown.relay.sinks[0]?.kafka.client).toBe('platformatic');
+    expect(readFileSync(new URL(`../${String(file)}`, import.meta.url), 'utf8')).toContain('version: 1');
+  });
 });
+
+/** What the Kafka settings look for: the relay's own list of them is its code. */
+function kafkaVariables(): string[] {
+  const asked = new Set<string>();
+  const given: NodeJS.Dict<string> = {
+    DATABASE_URL: 'postgres://127.0.0.1/orders',
+    KAFKA_BROKERS: '127.0.0.1:9092',
+  };
+  const watched = new Proxy(given, {
+    get: (target, name) => {
+      asked.add(String(name));
+      return target[String(name)];
+    },
+  });
+  readRelaySettings(watched);
+  return [...asked].filter((name) => name.startsWith('KAFKA_'));
+}
