@@ -172,6 +172,11 @@ describe('the order service', () => {
       await place();
     });
 
+    it('refuses a body that is nested as deep as the limit allows', async () => {
+      const nested = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+      expect((await post(`{"customerId":"customer-1","lines":${nested}}`)).status).toBe(400);
+    });
+
     it('ignores fields that would change prototypes', async () => {
       const response = await post(
         '{"customerId":"customer-1","__proto__":{"polluted":1},"lines":[{"sku":"a","quantity":1,"unitPriceCents":1}]}',

@@ -28,7 +28,7 @@ export type HttpEnvironment = { readonly [Name in keyof HttpVariables]: z.infer<
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /** `true` or `false`, nothing else; the default when it is not set. */
-export function flag(byDefault: boolean): Variable<boolean> {
+function flag(byDefault: boolean): Variable<boolean> {
   return z
     .enum(['true', 'false'], 'give true or false')
     .default(byDefault ? 'true' : 'false')

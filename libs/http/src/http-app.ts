@@ -18,7 +18,7 @@ import { createSecurityHeaders } from './security-headers.js';
 import { createValidationPipe } from './validation.js';
 
 /** The largest request body that is read, after decompression. */
-export const BODY_BYTES_MAX = 64 * 1024;
+const BODY_BYTES_MAX = 64 * 1024;
 
 /** A caller that has not sent its whole request by then is cut off. */
 const REQUEST_TIMEOUT_MS = 30_000;

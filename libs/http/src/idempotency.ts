@@ -12,13 +12,13 @@ export interface TransactionQuery {
   query(sql: string, parameters?: unknown[]): Promise<unknown>;
 }
 
-/** Who asks for what, once: the caller's key, the operation it counts for, and the request's fingerprint. */
+/** Who asks for what, once: the caller's key, the operation it counts for, and what it is asked of. */
 export interface IdempotentRequest {
   readonly key: string;
   /** Method and route template; the same key may serve another operation. */
   readonly scope: string;
-  /** SHA-256 over path and body, whatever the order of the body's fields. */
-  readonly requestHash: string;
+  /** Path and query as sent. */
+  readonly target: string;
 }
 
 /** An answer that can be given again. */
@@ -42,8 +42,7 @@ export const Idempotent = createParamDecorator((_data: unknown, context: Executi
   return toIdempotentRequest(context.switchToHttp().getRequest<Request>());
 });
 
-/** Reads key, scope and fingerprint off a request whose body is parsed. */
-export function toIdempotentRequest(request: Request): IdempotentRequest {
+function toIdempotentRequest(request: Request): IdempotentRequest {
   const key = request.headers['idempotency-key'];
   if (typeof key !== 'string' || !KEY_PATTERN.test(key)) {
     throw new ProblemError(
@@ -52,13 +51,14 @@ export function toIdempotentRequest(request: Request): IdempotentRequest {
         'new for each intent, the same when it is repeated.',
     );
   }
-  return {
-    key,
-    scope: `${request.method} ${routeOf(request) ?? request.path}`,
-    requestHash: createHash('sha256')
-      .update(`${request.originalUrl}\n${canonicalJson(request.body)}`)
-      .digest('hex'),
-  };
+  return { key, scope: `${request.method} ${routeOf(request) ?? request.path}`, target: request.originalUrl };
+}
+
+/** SHA-256 over target and input, whatever the order of the input's fields. */
+function hashOf(target: string, input: unknown): string {
+  return createHash('sha256')
+    .update(`${target}\n${canonicalJson(input)}`)
+    .digest('hex');
 }
 
 /** JSON with the fields of every object sorted, so that equal requests have equal text. */
@@ -80,7 +80,8 @@ export class IdempotencyKeys {
   /**
    * Acts once per key. Inside the caller's transaction `tx`: takes the key's lock, looks for an earlier answer and gives
    * it again; otherwise runs `act` and stores its answer with what it wrote. So both commit or neither does, and a
-   * caller that lost the answer asks again with the same key.
+   * caller that lost the answer asks again with the same key. `input` is the checked body (undefined where there is
+   * none): hashing it unchecked would let a caller's nesting exhaust the stack.
    *
    * Throws `ProblemError`: `idempotency-key-in-progress` (409) while another transaction holds the key, which ends with
    * that transaction, also when its process or connection dies; `idempotency-key-reused` (422) when the key was
@@ -92,10 +93,12 @@ export class IdempotencyKeys {
   async answerOnce(
     tx: TransactionQuery,
     request: IdempotentRequest,
+    input: unknown,
     act: () => Promise<Answer>,
   ): Promise<IdempotentAnswer> {
+    const requestHash = hashOf(request.target, input);
     await lock(tx, request);
-    const earlier = await find(tx, request);
+    const earlier = await find(tx, request, requestHash);
     if (earlier !== undefined) {
       return { ...earlier, isReplayed: true };
     }
@@ -103,7 +106,7 @@ export class IdempotencyKeys {
     await tx.query(STORE_ANSWER, [
       request.scope,
       request.key,
-      request.requestHash,
+      requestHash,
       status,
       JSON.stringify(headers),
       JSON.stringify(body),
@@ -134,12 +137,16 @@ async function lock(tx: TransactionQuery, { scope, key }: IdempotentRequest): Pr
   }
 }
 
-async function find(tx: TransactionQuery, request: IdempotentRequest): Promise<Answer | undefined> {
-  const row = rowsOf(await tx.query(FIND_ANSWER, [request.scope, request.key]))[0];
+async function find(
+  tx: TransactionQuery,
+  { scope, key }: IdempotentRequest,
+  requestHash: string,
+): Promise<Answer | undefined> {
+  const row = rowsOf(await tx.query(FIND_ANSWER, [scope, key]))[0];
   if (row === undefined) {
     return undefined;
   }
-  if (row['request_hash'] !== request.requestHash) {
+  if (row['request_hash'] !== requestHash) {
     throw new ProblemError(
       'idempotency-key-reused',
       'The key belongs to a request with another path or body. Use a new key for a new intent.',

@@ -1,10 +1,10 @@
-export { flag, HTTP_RULES, httpVariables, postgresUrl, readEnvironment, wholeNumber } from './environment.js';
+export { HTTP_RULES, httpVariables, postgresUrl, readEnvironment, wholeNumber } from './environment.js';
 export type { Environment, EnvironmentRule, HttpEnvironment, HttpVariables } from './environment.js';
 export { encodeConsistencyToken } from './consistency-token.js';
 export type { ConsistencyMark } from './consistency-token.js';
 export { HealthModule, ReadinessPort } from './health.module.js';
 export type { HealthOptions, Readiness } from './health.module.js';
-export { BODY_BYTES_MAX, createHttpApp } from './http-app.js';
+export { createHttpApp } from './http-app.js';
 export type { HttpAppOptions } from './http-app.js';
 export { ProblemError, StartError } from './http.errors.js';
 export type { ProblemCode, ProblemIssue, ProblemOptions } from './http.errors.js';
@@ -14,8 +14,6 @@ export type { Answer, IdempotentAnswer, IdempotentRequest, TransactionQuery } fr
 export { MetricsModule } from './metrics.module.js';
 export { ApiIdempotencyKey, ApiProblems } from './openapi.js';
 export type { ApiDescription } from './openapi.js';
-export { PROBLEM_MEDIA_TYPE, problemSchema } from './problem.js';
-export type { Problem } from './problem.js';
 export type { ProblemTranslation } from './problem.filter.js';
 export { IS_PUBLIC, Public } from './public.js';
 export type { LogLevelName } from './request-log.js';

@@ -39,7 +39,7 @@ export class OrderService {
   async place(request: IdempotentRequest, wish: PlaceOrder): Promise<IdempotentAnswer> {
     const answer = await this.database.write(
       async (manager) =>
-        await this.idempotencyKeys.answerOnce(manager, request, async () => await this.accept(manager, wish)),
+        await this.idempotencyKeys.answerOnce(manager, request, wish, async () => await this.accept(manager, wish)),
     );
     if (!answer.isReplayed) {
       this.metrics.countPlaced();
