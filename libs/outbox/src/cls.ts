@@ -148,7 +148,7 @@ function scopeOf(transaction: Transaction, innermost: Scope | undefined): Scope 
 
 /** An event queued inside of a savepoint that the plugin does not know would survive its rollback. */
 function refuseUnseenSavepoint(scope: Scope): void {
-  if (depthOf(scope.transaction) !== scope.depth) {
+  if (scope.queue.isOpen && depthOf(scope.transaction) !== scope.depth) {
     throw new OutboxError(
       'nested_transaction',
       'publish(contract, payload) was called inside of manager.transaction() within an ambient transaction: its ' +

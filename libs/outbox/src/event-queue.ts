@@ -14,6 +14,11 @@ export class EventQueue {
   readonly #entries: Promise<readonly EventRow[]>[] = [];
   #isOpen = true;
 
+  /** False once the transaction or savepoint has ended. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   /** Takes a place in the order at once; the rows may still be in the making. */
   add(rows: Promise<readonly EventRow[]>): void {
     if (!this.#isOpen) {

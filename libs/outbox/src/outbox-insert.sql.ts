@@ -1,5 +1,15 @@
 /**
- * The one insert. The keys' advisory locks are taken first, sorted, by a materialized CTE that every row is joined
+ * One event, the usual case: planned in half the time of the form below. `offset 0` keeps the lock in a subquery of its
+ * own, which has to give its row before the default draws the position.
+ */
+export const INSERT_EVENT = `
+insert into millrace.outbox (id, aggregatetype, aggregateid, type, aggregateversion, schemaversion, payload, headers)
+select $1::uuid, $2::text, $3::text, $4::text, $5::bigint, $6::integer, $7::jsonb, $8::jsonb
+from (select case when $9::boolean then pg_advisory_xact_lock(hashtextextended($2 || ':' || $3, 0)) end offset 0) lock
+returning id, position::text as position`;
+
+/**
+ * Many events. The keys' advisory locks are taken first, sorted, by a materialized CTE that every row is joined
  * with; positions are drawn above the sort, hence in the order of the arrays, and only once the locks are held.
  */
 export const INSERT_EVENTS = `

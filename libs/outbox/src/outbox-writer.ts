@@ -1,8 +1,8 @@
 import { type EventId, type Position, toPosition } from '@millrace/events';
 import { type EventRow } from './event-row.js';
-import { INSERT_EVENTS, LOCK_KEYS } from './outbox-insert.sql.js';
+import { INSERT_EVENT, INSERT_EVENTS, LOCK_KEYS } from './outbox-insert.sql.js';
 import { OutboxError, type OutboxErrorCode } from './outbox.errors.js';
-import { clientOf, type PgClient, refuseAutocommit, type Transaction } from './transaction.js';
+import { clientOf, type PgClient, refuseAutocommit, type Transaction, TRANSACTION_FAILED } from './transaction.js';
 
 /** An event that is written in the caller's transaction. It leaves when that transaction commits. */
 export interface PublishedEvent {
@@ -35,19 +35,32 @@ export async function writeRows(
 }
 
 async function insertChunk(client: PgClient, rows: readonly EventRow[]): Promise<readonly PublishedEvent[]> {
-  const returned = await run(client, INSERT_EVENTS, [
-    rows.map((row) => row.id),
-    rows.map((row) => row.aggregateType),
-    rows.map((row) => row.aggregateId),
-    rows.map((row) => row.type),
-    rows.map((row) => row.aggregateVersion),
-    rows.map((row) => row.schemaVersion),
-    rows.map((row) => row.payload),
-    rows.map((row) => row.headers),
-    rows.map((row) => row.isSerialized),
-  ]);
+  const [first] = rows;
+  const returned =
+    rows.length === 1 && first !== undefined
+      ? await run(client, INSERT_EVENT, columnsOf(first))
+      : await run(client, INSERT_EVENTS, transpose(rows.map(columnsOf)));
   const positions = new Map(returned.map((row) => [textOf(row, 'id'), toPosition(textOf(row, 'position'))]));
   return rows.map(({ id }) => ({ id, position: positionOf(positions, id) }));
+}
+
+/** In the order of the statements' parameters. */
+function columnsOf(row: EventRow): unknown[] {
+  return [
+    row.id,
+    row.aggregateType,
+    row.aggregateId,
+    row.type,
+    row.aggregateVersion,
+    row.schemaVersion,
+    row.payload,
+    row.headers,
+    row.isSerialized,
+  ];
+}
+
+function transpose(rows: readonly (readonly unknown[])[]): unknown[][] {
+  return (rows[0] ?? []).map((_, column) => rows.map((row) => row[column]));
 }
 
 function chunksOf(rows: readonly EventRow[]): readonly (readonly EventRow[])[] {
@@ -81,6 +94,8 @@ async function run(client: PgClient, text: string, values: unknown[]): Promise<r
 
 /** What the program or its set-up did wrong; everything else is the transaction's own affair and passes through. */
 const TRANSLATIONS: Readonly<Record<string, readonly [OutboxErrorCode, string]>> = {
+  // the client rejects a failed statement before it knows the transaction's new state
+  '25P02': ['transaction_failed', TRANSACTION_FAILED],
   '42501': [
     'not_authorised',
     'The database user may not insert into millrace.outbox. Run: grant millrace_producer to <user>',

@@ -1,5 +1,9 @@
 import { OutboxError } from './outbox.errors.js';
 
+/** The sentence of `transaction_failed`. */
+export const TRANSACTION_FAILED =
+  'An earlier statement of this transaction failed, so it cannot commit. Roll it back and start anew.';
+
 /** What Millrace needs of a `pg` client (a `Client` or a `PoolClient`; a `Pool` does not fit). */
 export interface PgClient {
   query(statement: { readonly text: string; readonly values: unknown[] }): Promise<{ readonly rows: unknown[] }>;
@@ -84,10 +88,7 @@ function inTransaction(client: unknown): PgClient {
     case 'T':
       return client;
     case 'E':
-      throw new OutboxError(
-        'transaction_failed',
-        'An earlier statement of this transaction failed, so it cannot commit. Roll it back and start anew.',
-      );
+      throw new OutboxError('transaction_failed', TRANSACTION_FAILED);
     case 'I':
     case null:
       throw new OutboxError(
