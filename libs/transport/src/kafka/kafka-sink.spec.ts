@@ -27,6 +27,8 @@ class FakeCluster {
   readonly answers: Answer[] = [];
   readonly created: KafkaTopicShape[] = [];
   connectError: Error | undefined;
+  /** A client whose sends stay open when it is closed. */
+  isDeafToClose = false;
   /** So many answers until a new topic is served. */
   unserved = 0;
 
@@ -79,7 +81,7 @@ class FakeProducer implements KafkaProducerPort {
   produce(batch: KafkaBatch): Promise<readonly KafkaAck[]> {
     this.cluster.batches.push(batch);
     const answer = this.cluster.answers.shift() ?? this.cluster.store;
-    return Promise.race([answer(batch), this.#closed]);
+    return this.cluster.isDeafToClose ? answer(batch) : Promise.race([answer(batch), this.#closed]);
   }
 
   close(): Promise<void> {
@@ -310,6 +312,26 @@ describe('the Kafka sink', () => {
       expect(cluster.producers).toHaveLength(2);
     });
 
+    it('leaves the new client alone when a lane notices later that the old one is dead', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { sendDeadlineMs: 30 });
+      const quick = await laneOf(sink, 0);
+      const slow = await laneOf(sink, 1);
+      cluster.isDeafToClose = true;
+      const timedOut = new Error('text');
+      timedOut.name = 'KafkaJSRequestTimeoutError';
+      cluster.answers.push(never, reject(timedOut));
+
+      const late = failureOf(sink.send(slow, [record()]));
+      await failureOf(sink.send(quick, [record()]));
+      await sink.send(quick, [record()]);
+      await late;
+
+      expect(cluster.producers.map(({ isClosed }) => isClosed)).toEqual([true, false]);
+      await sink.send(quick, [record()]);
+      expect(cluster.producers).toHaveLength(2);
+    });
+
     it('says with a definite code that the cluster refused, and never repeats its text', async () => {
       const cluster = new FakeCluster();
       const sink = sinkOn(cluster);
@@ -347,6 +369,7 @@ describe('the Kafka sink', () => {
       expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({
         code: 'receipt_invalid',
         outcome: 'unknown',
+        message: expect.stringContaining('does not name orders/0 with an offset'),
       });
     });
 
@@ -501,7 +524,7 @@ describe('the Kafka sink', () => {
 
     it('closes anyway after the drain time, and the send rejects with an unknown outcome', async () => {
       const cluster = new FakeCluster();
-      const sink = sinkOn(cluster, { drainMs: 10 });
+      const sink = sinkOn(cluster, { drainMs: 10, sendDeadlineMs: 60_000 });
       const lane = await laneOf(sink);
       cluster.answers.push(never);
 
