@@ -44,7 +44,10 @@ export interface SinkPort {
   readonly features: SinkFeatures;
   /** Connects; retries are the caller's. Idempotent. */
   start(): Promise<void>;
-  /** Makes or demands the topic and pins its lane count; cached per topic. Throws `SinkError` `topic_missing`. */
+  /**
+   * Makes or demands the topic and pins its lane count; cached per topic. A topic whose count has changed since is
+   * pinned anew, and lanes of the earlier opening are refused. Throws `SinkError` `topic_missing`.
+   */
   openTopic(topic: string): Promise<SinkTopic>;
   send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt>;
   /** Waits for the sends in flight (bounded), then closes. Idempotent, safe before start. */
