@@ -1,0 +1,117 @@
+import { describe, expect, it } from '@jest/globals';
+import { SinkError } from '@millrace/transport';
+import { RelayEngine } from './relay-engine.js';
+import { RelayError } from './relay.errors.js';
+import { FakeClock } from './testing/fake-clock.js';
+import { FakeRelay } from './testing/fake-relay.js';
+import { FakeSink } from './testing/fake-sink.js';
+import { anEvent, FakeSource } from './testing/fake-source.js';
+
+describe('the engine', () => {
+  it('names every problem of its configuration at once', () => {
+    const make = (): RelayEngine =>
+      new RelayEngine({
+        owner: '',
+        sources: new Map([['db', new FakeSource()]]),
+        sinks: new Map([['kafka', new FakeSink()]]),
+        routes: [
+          { name: 'a', source: 'db', sink: 'kafka' },
+          { name: 'a', source: 'db', sink: 'kafka' },
+          { name: 'b', source: 'nowhere', sink: 'kafka' },
+          { name: 'c', source: 'db', sink: 'nowhere' },
+          { name: 'd', source: 'db', sink: 'kafka', topic: 'a b' },
+        ],
+      });
+    expect(make).toThrow(RelayError);
+    for (const problem of ['owner is empty', 'Two routes are named a', 'source nowhere', 'sink nowhere', '"a b"']) {
+      expect(make).toThrow(problem);
+    }
+  });
+
+  it('knows its routes, and says so when asked for another', async () => {
+    const { engine } = new FakeRelay();
+    expect(engine.status().map(({ route }) => route)).toEqual(['orders']);
+    expect(() => engine.routeStatus('x')).toThrow('There is no route "x" here; known are: orders.');
+    await expect(engine.pause({ route: 'x', actor: 'a', reason: null })).rejects.toThrow(RelayError);
+  });
+
+  it('keeps a route going beside another whose sink is dead', async () => {
+    const clock = new FakeClock();
+    const [dead, alive] = [new FakeSink(), new FakeSink()];
+    dead.startError = new SinkError('unavailable', 'Dead.');
+    const [first, second] = [new FakeSource(), new FakeSource()];
+    const engine = new RelayEngine({
+      owner: 'me',
+      sources: new Map([
+        ['first', first],
+        ['second', second],
+      ]),
+      sinks: new Map([
+        ['dead', dead],
+        ['alive', alive],
+      ]),
+      routes: [
+        { name: 'stuck', source: 'first', sink: 'dead' },
+        { name: 'well', source: 'second', sink: 'alive' },
+      ],
+      clock,
+    });
+    second.prepare = (capture) => {
+      capture.give([anEvent(1)]);
+    };
+    engine.start();
+    await clock.advance(1_000);
+    expect(engine.status().map(({ state }) => state.kind)).toEqual(['stalled', 'running']);
+    expect(alive.sends).toHaveLength(1);
+    const stopping = engine.stop();
+    await clock.advance(10_000);
+    await stopping;
+    expect([dead.stops, alive.stops]).toEqual([1, 1]);
+  });
+
+  it('lets two routes that share a lane of a sink take turns', async () => {
+    const clock = new FakeClock();
+    const sink = new FakeSink();
+    sink.isHolding = true;
+    const source = new FakeSource();
+    source.prepare = (capture) => {
+      capture.give([anEvent(1)]);
+    };
+    const engine = new RelayEngine({
+      owner: 'me',
+      sources: new Map([['db', source]]),
+      sinks: new Map([['kafka', sink]]),
+      routes: ['a', 'b'].map((name) => ({ name, source: 'db', sink: 'kafka' })),
+      clock,
+    });
+    engine.start();
+    await clock.advance(1_000);
+    expect(sink.sends).toHaveLength(1);
+    sink.sendAt(0).accept();
+    await clock.advance(10);
+    expect(sink.sends).toHaveLength(2);
+    sink.sendAt(1).accept();
+    await clock.advance(10);
+    expect(engine.status().map(({ eventsSent }) => eventsSent)).toEqual([1, 1]);
+    await engine.stop();
+  });
+
+  it('tells the observer what it does', async () => {
+    const told: string[] = [];
+    const relay = new FakeRelay(
+      {},
+      {},
+      {
+        pageRead: ({ events }) => told.push(`read ${events}`),
+        batchSent: ({ lane, events }) => told.push(`sent ${events} to ${lane.id}`),
+        pagesSettled: ({ pages, events }) => told.push(`settled ${pages} page with ${events}`),
+      },
+    );
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1), anEvent(2)]);
+    };
+    await relay.start();
+    expect(told).toEqual(['read 2', 'sent 2 to outbox.event.order/0', 'settled 1 page with 2']);
+    await relay.stop();
+  });
+});

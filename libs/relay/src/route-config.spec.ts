@@ -1,0 +1,31 @@
+import { describe, expect, it } from '@jest/globals';
+import { DEFAULT_ROUTE_TUNING, parseRoute } from './route-config.js';
+
+const ROUTE = { name: 'orders', source: 'db', sink: 'kafka' };
+
+describe('a route configuration', () => {
+  it('needs a name, a source and a sink only', () => {
+    expect(parseRoute(ROUTE)).toMatchObject({
+      name: 'orders',
+      aggregateTypes: null,
+      from: { kind: 'earliest' },
+      tuning: DEFAULT_ROUTE_TUNING,
+    });
+    expect(parseRoute(ROUTE).topic.template).toBe('outbox.event.{aggregatetype}');
+  });
+
+  it('names every problem at once', () => {
+    const tuning = { batchRecordsMax: 0, beatMs: Number.NaN, leaseTtlMs: 3_000, pollWaitMaxMs: 1 };
+    const parse = (): unknown => parseRoute({ ...ROUTE, name: '', topic: '{what}', tuning });
+    for (const problem of [
+      /empty name/,
+      /batchRecordsMax is 0/,
+      /beatMs is NaN/,
+      /leaseTtlMs is 3000; it must be at least twice leaseMarginMs \(2000\)/,
+      /pollWaitMaxMs is 1; it must not be below pollWaitMinMs \(3\)/,
+      /unknown placeholder \{what\}/,
+    ]) {
+      expect(parse).toThrow(problem);
+    }
+  });
+});

@@ -1,0 +1,380 @@
+import { describe, expect, it } from '@jest/globals';
+import { CaptureError } from '@millrace/capture';
+import { SinkError } from '@millrace/transport';
+import { FakeRelay } from './testing/fake-relay.js';
+import { headerOf } from './testing/fake-sink.js';
+import { anEvent } from './testing/fake-source.js';
+
+function events(from: number, to: number): ReturnType<typeof anEvent>[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => anEvent(from + index));
+}
+
+/** Resolves when the test says so. */
+function hold(): { readonly until: Promise<void>; readonly release: () => void } {
+  let release: () => void = () => undefined;
+  const until = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return { until, release };
+}
+
+describe('the pump of a claimed route', () => {
+  it('publishes a page and settles it once the sink has confirmed all of it', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1), anEvent(2, { aggregateId: 'other' })]);
+    };
+    await relay.start();
+    expect(relay.sink.sends.map(({ lane, positions }) => [lane, ...positions])).toEqual([
+      ['outbox.event.order/0', '1'],
+      ['outbox.event.order/1', '2'],
+    ]);
+    relay.sink.sendAt(0).accept();
+    await relay.clock.advance(1);
+    expect(relay.source.capture.settled).toEqual([]);
+    relay.sink.sendAt(1).accept();
+    await relay.clock.advance(1);
+    expect(relay.source.capture.settled).toEqual([1]);
+    expect(relay.status).toMatchObject({ eventsSent: 2, lagSeconds: 0, state: { kind: 'running' } });
+    await relay.stop();
+  });
+
+  it('reads ahead while a send is out, up to its limit of pages, and sends what came as one batch', async () => {
+    const relay = new FakeRelay({ pagesInFlightMax: 3 });
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      for (let page = 0; page < 9; page += 1) {
+        capture.give(events(10 * page, 10 * page + 9), { isFull: true });
+      }
+    };
+    await relay.start();
+    await relay.clock.advance(20_000);
+    expect(relay.source.capture.polls).toBe(3);
+    expect(relay.status.claim).toMatchObject({ pagesInFlight: 3 });
+    expect(relay.sink.sends).toHaveLength(1);
+    relay.sink.sendAt(0).accept();
+    await relay.clock.advance(1);
+    expect(relay.sink.sendAt(1).positions).toHaveLength(20);
+    await relay.stop();
+  });
+
+  it('reads no further than its limit of bytes while the sink is slow', async () => {
+    const relay = new FakeRelay({ bytesInFlightMax: 5_000 });
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      for (let page = 0; page < 9; page += 1) {
+        capture.give([anEvent(page, { payload: 'x'.repeat(2_000) })], { isFull: true });
+      }
+    };
+    await relay.start();
+    await relay.clock.advance(20_000);
+    expect(relay.source.capture.polls).toBe(3);
+    await relay.stop();
+  });
+
+  it('covers several confirmed pages by one ledger write, one write at a time', async () => {
+    const relay = new FakeRelay({ pagesInFlightMax: 9 });
+    const ledger = hold();
+    relay.source.prepare = (capture) => {
+      capture.ledgerHold = ledger.until;
+      for (let page = 0; page < 6; page += 1) {
+        capture.give([anEvent(page)], { isFull: true });
+      }
+    };
+    await relay.start();
+    expect(relay.sink.sends.length).toBeGreaterThan(1);
+    expect(relay.source.capture.settled).toEqual([]);
+    relay.source.capture.ledgerHold = null;
+    ledger.release();
+    await relay.clock.advance(1);
+    expect(relay.source.capture.settled).toEqual([1, 6]);
+    await relay.stop();
+  });
+
+  it('settles a page without events when gaps have died, and leaves one alone that changed nothing', async () => {
+    const relay = new FakeRelay();
+    relay.source.prepare = (capture) => {
+      capture.give([]);
+      capture.give([], { isChanged: true });
+    };
+    await relay.start();
+    await relay.clock.advance(1_000);
+    expect(relay.source.capture.settled).toEqual([2]);
+    expect(relay.sink.sends).toEqual([]);
+    await relay.stop();
+  });
+
+  it('sends the same records again after an unknown outcome, for as long as it takes, and nothing overtakes', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1)], { isFull: true });
+      capture.give([anEvent(2)]);
+    };
+    await relay.start();
+    for (let attempt = 0; attempt < 20; attempt += 1) {
+      relay.sink.sendAt(attempt).fail(new SinkError('unavailable', 'Kafka is down.'));
+      await relay.clock.advance(5_000);
+      expect(relay.sink.sendAt(attempt + 1).records).toBe(relay.sink.sendAt(0).records);
+    }
+    expect(relay.problem).toContain('unavailable: Kafka is down.');
+    expect(relay.status.sendErrors).toEqual({ unavailable: 20 });
+    relay.sink.isHolding = false;
+    relay.sink.sendAt(20).accept();
+    await relay.clock.advance(1);
+    expect(relay.sink.sendAt(21).positions).toEqual(['2']);
+    expect(relay.source.capture.settled).toEqual([1, 2]);
+    expect(relay.states).toEqual(['starting', 'running', 'stalled', 'running']);
+    await relay.stop();
+  });
+
+  it('waits for a topic that is missing, and heals when it appears', async () => {
+    const relay = new FakeRelay();
+    relay.sink.topicError = new SinkError('topic_missing', 'Topic outbox.event.order does not exist.');
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1)]);
+    };
+    await relay.start();
+    await relay.clock.advance(10_000);
+    expect(relay.problem).toContain('topic_missing: Topic outbox.event.order does not exist.');
+    expect(relay.status.lagSeconds).toBeGreaterThan(9);
+    relay.sink.topicError = null;
+    await relay.clock.advance(3_000);
+    expect(relay.sink.sendAt(0).positions).toEqual(['1']);
+    expect(relay.status.state.kind).toBe('running');
+    await relay.stop();
+  });
+
+  it('stops the route at the one event that the sink refuses, with all before it published and settled', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give(events(1, 3), { isFull: true });
+      capture.give(events(4, 9));
+    };
+    await relay.start();
+    relay.sink.sendAt(0).accept();
+    await relay.clock.advance(1);
+    for (let at = 1; at < relay.sink.sends.length; at += 1) {
+      const send = relay.sink.sendAt(at);
+      if (send.positions.includes('7')) {
+        send.fail(new SinkError('record_invalid', 'The sink refuses a record.'));
+      } else {
+        send.accept();
+      }
+      await relay.clock.advance(1);
+    }
+    expect(relay.status.state.kind).toBe('stopped');
+    expect(relay.problem).toMatch(
+      /^record_invalid: Event 0{8}-0000-7000-8000-0{11}7 at position 7, for outbox.event.order\/0: /,
+    );
+    expect(relay.source.capture).toMatchObject({ settled: [1], isClosed: true });
+    const stored = relay.sink.sends
+      .filter(({ positions }) => !positions.includes('7'))
+      .flatMap((send) => send.positions);
+    expect(stored).toEqual(['1', '2', '3', '4', '5', '6']);
+    await relay.stop();
+  });
+
+  it('stops at once when the sink will take nothing of the lane', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give(events(1, 3));
+    };
+    await relay.start();
+    relay.sink.sendAt(0).fail(new SinkError('not_authorised', 'The relay may not write.'));
+    await relay.clock.advance(1);
+    expect(relay.problem).toMatch(/^not_authorised: .*position 1/);
+    expect(relay.sink.sends).toHaveLength(1);
+    await relay.stop();
+  });
+
+  it('gives up after a few receipts that cannot be believed', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1)]);
+    };
+    await relay.start();
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      relay.sink.sendAt(attempt).fail(new SinkError('receipt_invalid', 'The offset went back.'));
+      await relay.clock.advance(5_000);
+    }
+    expect(relay.status.state.kind).toBe('stopped');
+    expect(relay.sink.sends).toHaveLength(5);
+    await relay.stop();
+  });
+
+  it('sends nothing of a page with an event that no topic or no record can be made of', async () => {
+    const illegal = new FakeRelay();
+    illegal.source.prepare = (capture) => {
+      capture.give([anEvent(1), anEvent(2, { aggregateType: 'no topic' })]);
+    };
+    await illegal.start();
+    expect(illegal.problem).toMatch(/^topic_invalid: Event .* at position 2: /);
+    const large = new FakeRelay();
+    large.source.prepare = (capture) => {
+      capture.give([anEvent(1), anEvent(2, { payload: 'x'.repeat(1_000_001) })]);
+    };
+    await large.start();
+    expect(large.problem).toMatch(
+      /^event_refused: Event .* at position 2: The record has \d+ bytes; the sink takes 1000000/,
+    );
+    expect([illegal.sink.sends, large.sink.sends]).toEqual([[], []]);
+    await Promise.all([illegal.stop(), large.stop()]);
+  });
+
+  it('carries the low of the ledger as it was last written', async () => {
+    const relay = new FakeRelay();
+    relay.source.prepare = (capture) => {
+      capture.low = 4;
+      capture.give([anEvent(5)]);
+    };
+    await relay.start();
+    relay.source.capture.give([anEvent(6)]);
+    await relay.clock.advance(100);
+    expect(
+      relay.sink.sends.flatMap(({ records }) => records).map((record) => headerOf(record, 'millrace-low')),
+    ).toEqual(['4', '5']);
+    await relay.stop();
+  });
+
+  it('renews the lease when nothing is settled, and not when something is', async () => {
+    const relay = new FakeRelay();
+    await relay.start();
+    await relay.clock.advance(10_000);
+    expect(relay.source.capture.renewals).toBe(2);
+    for (let at = 0; at < 30; at += 1) {
+      relay.source.capture.give([anEvent(at)]);
+      await relay.clock.advance(1_000);
+    }
+    expect(relay.source.capture.renewals).toBeLessThanOrEqual(3);
+    await relay.stop();
+  });
+
+  it('sends nothing after standing still for longer than the lease, until the ledger has confirmed it', async () => {
+    const relay = new FakeRelay();
+    await relay.start();
+    const ledger = hold();
+    relay.source.capture.ledgerHold = ledger.until;
+    relay.source.capture.give([anEvent(1)]);
+    relay.clock.freeze(9_000);
+    await relay.clock.advance(100);
+    expect(relay.source.capture.polls).toBeGreaterThan(1);
+    expect(relay.sink.sends).toEqual([]);
+    relay.source.capture.ledgerHold = null;
+    ledger.release();
+    await relay.clock.advance(10);
+    expect(relay.sink.sends).toHaveLength(1);
+    await relay.stop();
+  });
+
+  it('drops everything when it is fenced, and asks for the route again', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1)], { isFull: true });
+      capture.give([anEvent(2)]);
+    };
+    await relay.start();
+    const [first] = relay.source.captures;
+    relay.source.capture.ledgerError = new CaptureError('fenced', 'Taken over.');
+    relay.source.heldBy = 'other';
+    await relay.clock.advance(5_000);
+    expect(first?.isClosed).toBe(true);
+    expect(relay.status).toMatchObject({ state: { kind: 'standby', heldBy: 'other' }, claim: null, lagSeconds: null });
+    relay.sink.sendAt(0).accept();
+    await relay.clock.advance(5_000);
+    expect(relay.sink.sends).toHaveLength(1);
+    await relay.stop();
+  });
+
+  it('waits with a lane on which a send of a lost claim is still under way', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1)]);
+    };
+    await relay.start();
+    relay.source.capture.nextPageError = new CaptureError('database_unavailable', 'Gone.');
+    await relay.clock.advance(1_000);
+    expect(relay.source.captures).toHaveLength(2);
+    expect(relay.sink.sends).toHaveLength(1);
+    relay.sink.sendAt(0).fail(new SinkError('timeout', 'No answer.'));
+    await relay.clock.advance(10);
+    expect(relay.sink.sends).toHaveLength(2);
+    expect(relay.sink.sendAt(1).records.map((record) => headerOf(record, 'millrace-epoch'))).toEqual(['2']);
+    await relay.stop();
+  });
+
+  it('says that it is stalled when a send, a poll or a ledger write has had no answer for five seconds', async () => {
+    const send = new FakeRelay();
+    send.sink.isHolding = true;
+    send.source.prepare = (capture) => {
+      capture.give([anEvent(1)]);
+    };
+    const poll = new FakeRelay();
+    poll.source.prepare = (capture) => {
+      capture.pollHold = new Promise(() => undefined);
+    };
+    const write = new FakeRelay();
+    write.source.prepare = (capture) => {
+      capture.ledgerHold = new Promise(() => undefined);
+      capture.give([anEvent(1)]);
+    };
+    for (const relay of [send, poll, write]) {
+      await relay.start();
+      await relay.clock.advance(4_900);
+      expect(relay.status.state.kind).toBe('running');
+      await relay.clock.advance(700);
+      expect(relay.status.state.kind).toBe('stalled');
+      expect(relay.status.lagSeconds).toBeGreaterThan(4);
+    }
+    expect(send.problem).toMatch(/^timeout: /);
+    expect(poll.problem).toMatch(/^database_unavailable: /);
+    expect(write.problem).toMatch(/^database_unavailable: /);
+    await write.clock.advance(30_000);
+    expect(write.source.captures.length).toBeGreaterThan(1);
+    await Promise.all([send.stop(), poll.stop(), write.stop()]);
+  });
+
+  it('while paused lets what is in flight finish and settle, sends nothing new, and resumes within a second', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1)], { isFull: true });
+      capture.give([anEvent(2)]);
+    };
+    await relay.start();
+    await relay.engine.pause({ route: 'orders', actor: 'anna', reason: null });
+    await relay.clock.advance(1);
+    expect(relay.status.state.kind).toBe('paused');
+    relay.sink.sendAt(0).accept();
+    await relay.clock.advance(20_000);
+    expect(relay.source.capture.settled).toEqual([1]);
+    expect(relay.sink.sends).toHaveLength(1);
+    expect(relay.status.lagSeconds).toBeGreaterThan(19);
+    relay.source.capture.isPaused = false;
+    await relay.clock.advance(1_000);
+    expect(relay.status.state.kind).toBe('running');
+    expect(relay.sink.sendAt(1).positions).toEqual(['2']);
+    await relay.stop();
+  });
+
+  it('polls at once when it is told that there are events', async () => {
+    const relay = new FakeRelay();
+    await relay.start();
+    await relay.clock.advance(2_050);
+    relay.source.capture.give([anEvent(1)]);
+    const polls = relay.source.capture.polls;
+    relay.engine.notify('another');
+    expect(relay.source.capture.polls).toBe(polls);
+    relay.engine.notify('db');
+    expect(relay.source.capture.polls).toBe(polls + 1);
+    await relay.clock.advance(0);
+    expect(relay.sink.sends).toHaveLength(1);
+    await relay.stop();
+  });
+});

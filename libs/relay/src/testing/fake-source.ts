@@ -1,0 +1,155 @@
+import {
+  type CaptureError,
+  type CapturedPage,
+  type CapturePort,
+  type CaptureStatus,
+  type ClaimRequest,
+  type ClaimResult,
+  type PauseRequest,
+  type SettleResult,
+  type SourcePort,
+} from '@millrace/capture';
+import { type OutboxEvent, toEpoch, toEventId, toPosition } from '@millrace/events';
+
+/** An event with a position; the rest can be said where it matters. */
+export function anEvent(position: number, more: Partial<OutboxEvent> = {}): OutboxEvent {
+  return {
+    position: toPosition(position),
+    id: toEventId(`00000000-0000-7000-8000-${String(position).padStart(12, '0')}`),
+    aggregateType: 'order',
+    aggregateId: 'key',
+    type: 'order.placed',
+    aggregateVersion: null,
+    schemaVersion: 1,
+    payload: '{}',
+    headers: null,
+    occurredAtMs: 1_800_000_000_000,
+    ...more,
+  };
+}
+
+/** A page of events; by default not full, and changed when it has any. */
+export function aPage(number: number, events: readonly OutboxEvent[], more: Partial<CapturedPage> = {}): CapturedPage {
+  const bytes = events.reduce((sum, { payload }) => sum + payload.length, 0);
+  return { number, events, rowCount: events.length, bytes, isFull: false, isChanged: events.length > 0, ...more };
+}
+
+/** A capture that hands out what a test has put into it. */
+export class FakeCapture implements CapturePort {
+  readonly settled: number[] = [];
+  polls = 0;
+  renewals = 0;
+  isPaused = false;
+  isClosed = false;
+  low = 0;
+  nextPageError: CaptureError | null = null;
+  ledgerError: CaptureError | null = null;
+  /** Ledger writes wait until it is resolved. */
+  ledgerHold: Promise<void> | null = null;
+  /** Polls wait until it is resolved. */
+  pollHold: Promise<void> | null = null;
+  private readonly pages: CapturedPage[] = [];
+  private numbered = 0;
+
+  give(events: readonly OutboxEvent[], more: Partial<CapturedPage> = {}): void {
+    this.pages.push(aPage(0, events, more));
+  }
+
+  async nextPage(): Promise<CapturedPage> {
+    this.polls += 1;
+    await this.pollHold;
+    if (this.nextPageError !== null) {
+      throw this.nextPageError;
+    }
+    this.numbered += 1;
+    return { ...(this.pages.shift() ?? aPage(0, [])), number: this.numbered };
+  }
+
+  async settle(page: CapturedPage): Promise<SettleResult> {
+    await this.ledgerHold;
+    this.failLedger();
+    this.settled.push(page.number);
+    this.low = Number(page.events[page.events.length - 1]?.position ?? this.low);
+    return { isPaused: this.isPaused };
+  }
+
+  async renew(): Promise<SettleResult> {
+    await this.ledgerHold;
+    this.failLedger();
+    this.renewals += 1;
+    return { isPaused: this.isPaused };
+  }
+
+  status(): CaptureStatus {
+    return {
+      low: toPosition(this.low),
+      high: toPosition(this.low),
+      gapRanges: 0,
+      lastPosition: toPosition(this.low),
+      gapHolder: null,
+      pages: this.numbered,
+      gapsDied: 0,
+    };
+  }
+
+  close(): Promise<void> {
+    this.isClosed = true;
+    return Promise.resolve();
+  }
+
+  private failLedger(): void {
+    if (this.ledgerError !== null) {
+      throw this.ledgerError;
+    }
+  }
+}
+
+/** A source that answers claims as a test says: with a fresh capture unless told otherwise. */
+export class FakeSource implements SourcePort {
+  readonly name = 'db';
+  readonly captures: FakeCapture[] = [];
+  readonly claims: ClaimRequest[] = [];
+  readonly pauses: PauseRequest[] = [];
+  heldBy: string | null = null;
+  expiresInMs = 10_000;
+  claimError: CaptureError | null = null;
+  pauseError: CaptureError | null = null;
+  /** Claims wait until it is resolved. */
+  claimHold: Promise<void> | null = null;
+  /** Called with each capture before it is handed out. */
+  prepare: (capture: FakeCapture) => void = () => undefined;
+
+  get capture(): FakeCapture {
+    const last = this.captures[this.captures.length - 1];
+    if (last === undefined) {
+      throw new Error('the route was never claimed');
+    }
+    return last;
+  }
+
+  async claim(request: ClaimRequest): Promise<ClaimResult> {
+    this.claims.push(request);
+    await this.claimHold;
+    if (this.claimError !== null) {
+      throw this.claimError;
+    }
+    if (this.heldBy !== null) {
+      return { kind: 'held', owner: this.heldBy, expiresInMs: this.expiresInMs };
+    }
+    const capture = new FakeCapture();
+    this.prepare(capture);
+    this.captures.push(capture);
+    return { kind: 'claimed', epoch: toEpoch(this.captures.length), isPaused: capture.isPaused, capture };
+  }
+
+  setPaused(request: PauseRequest): Promise<void> {
+    if (this.pauseError !== null) {
+      return Promise.reject(this.pauseError);
+    }
+    this.pauses.push(request);
+    for (const capture of this.captures) {
+      capture.isPaused = request.isPaused;
+    }
+    return Promise.resolve();
+  }
+}
