@@ -1,0 +1,4 @@
+/** Tells the person at the terminal. */
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
