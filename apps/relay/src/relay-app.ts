@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { createHttpApp, type HttpAppOptions, listen, readTls } from '@millrace/http';
 import { translateProblem } from './admin/translate-problem.js';
-import { type AdminTokens, generateTokenFile, SingleAdminToken } from './admin/auth/admin-tokens.js';
+import { type AdminTokens, GeneratedAdminToken, SingleAdminToken } from './admin/auth/admin-tokens.js';
 import { EngineLife } from './engine/engine-life.js';
 import { enginePartsOf } from './engine/engine-parts.js';
 import { type RelaySettings } from './relay.config.js';
@@ -32,21 +32,27 @@ export async function startRelay(
 ): Promise<NestExpressApplication> {
   const { http, relay, adminToken } = settings;
   const tls = readTls(http);
+  const engine = enginePartsOf(relay);
   const tokens = await adminTokensOf(adminToken);
   const app = await createRelayApp(
-    { engine: enginePartsOf(relay), tokens },
+    { engine, tokens },
     { logLevel: http.LOG_LEVEL, isBehindProxy: http.MILLRACE_TRUST_PROXY, ...(tls && { tls }), ...options },
   );
-  await listen(app, http);
+  try {
+    await listen(app, http);
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  if (tokens instanceof GeneratedAdminToken) {
+    new Logger('admin').log({ path: tokens.path }, 'admin token made; set MILLRACE_ADMIN_TOKEN to choose one');
+  }
   app.get(EngineLife, { strict: false }).start();
   return app;
 }
 
 async function adminTokensOf(configured: string | undefined): Promise<AdminTokens> {
-  if (configured !== undefined) {
-    return new SingleAdminToken(configured, { name: 'first-admin', role: 'admin' });
-  }
-  const { token, path } = await generateTokenFile();
-  new Logger('admin').log({ path }, 'admin token made; set MILLRACE_ADMIN_TOKEN to choose one');
-  return new SingleAdminToken(token, { name: 'generated-admin', role: 'admin' });
+  return configured === undefined
+    ? await GeneratedAdminToken.create()
+    : new SingleAdminToken(configured, { name: 'first-admin', role: 'admin' });
 }

@@ -50,11 +50,11 @@ describe('the settings of one source from the environment', () => {
             client: 'platformatic',
             connection: { brokers: ['127.0.0.1:9092'] },
             topics: { create: true, partitions: 6, replication: 1 },
-            drainMs: 3_000,
+            drainMs: 500,
           },
         },
       ],
-      routes: [{ name: 'default', source: 'default', sink: 'default' }],
+      routes: [{ name: 'default', source: 'default', sink: 'default', tuning: { drainMs: 3_000 } }],
     });
   });
 
@@ -146,7 +146,7 @@ ${more}`;
             },
             topics: { create: false },
             compression: 'gzip',
-            drainMs: 3_000,
+            drainMs: 500,
           },
         },
       ],
@@ -158,7 +158,7 @@ ${more}`;
           aggregateTypes: ['order'],
           topic: 'x.{aggregatetype}',
           from: { kind: 'now' },
-          tuning: { batchRecordsMax: 500, batchBytesMax: 65_536 },
+          tuning: { drainMs: 3_000, batchRecordsMax: 500, batchBytesMax: 65_536 },
         },
       ],
     });
@@ -229,6 +229,7 @@ routes: { order: { source: order, sink: main } }`,
         sink: 'main',
         aggregateTypes: ['order'],
         topic: 'outbox.event.{aggregatetype}',
+        tuning: { drainMs: 3_000 },
       },
     ]);
   });

@@ -82,7 +82,7 @@ const route = mapping({
     )
     .optional(),
   onPoison: oneOf(['block'], ['park', 'skip']).optional(),
-  batch: mapping({ records: whole(1, 10_000).optional(), bytes: whole(1_024, 16_777_216).optional() }).optional(),
+  batch: mapping({ records: whole(1, 1_000).optional(), bytes: whole(1_024, 1_000_000).optional() }).optional(),
 });
 
 /** The YAML file, strict: unknown keys are refused with their path. */

@@ -3,8 +3,12 @@ import { type KafkaClientName, type KafkaConnection, type KafkaSinkOptions } fro
 import { type ConfigFile } from './config-schema.js';
 import { type RelayConfig } from './relay-config.js';
 
-/** With the route's own drain (5 s) below the 10 s after which a stopping process is cut off. */
-const SINK_DRAIN_MS = 3_000;
+/*
+ * A process that stops is cut off after 10 s: the routes finish what is in flight, the sink lets go of what no route
+ * waits for any more, and then closes its connections, which takes 5 s when the brokers hang.
+ */
+const ROUTE_DRAIN_MS = 3_000;
+const SINK_DRAIN_MS = 500;
 
 /** The configuration that a checked file stands for; `client` is for the sinks that name none. */
 export function relayConfigOfFile(file: ConfigFile, client: KafkaClientName): RelayConfig {
@@ -26,7 +30,7 @@ export function relayConfigOfEnvironment(given: {
   return {
     sources: [{ name: 'default', databaseUrl }],
     sinks: [{ name: 'default', kafka: { client, connection, topics, drainMs: SINK_DRAIN_MS } }],
-    routes: [{ name: 'default', source: 'default', sink: 'default' }],
+    routes: [{ name: 'default', source: 'default', sink: 'default', tuning: { drainMs: ROUTE_DRAIN_MS } }],
   };
 }
 
@@ -64,11 +68,10 @@ function routeOf(name: string, route: ConfigFile['routes'][string]): RouteConfig
     aggregateTypes: filter?.aggregatetypes ?? null,
     ...(topic && { topic }),
     ...(from && { from }),
-    ...(batch && {
-      tuning: {
-        ...(batch.records !== undefined && { batchRecordsMax: batch.records }),
-        ...(batch.bytes !== undefined && { batchBytesMax: batch.bytes }),
-      },
-    }),
+    tuning: {
+      drainMs: ROUTE_DRAIN_MS,
+      ...(batch?.records && { batchRecordsMax: batch.records }),
+      ...(batch?.bytes && { batchBytesMax: batch.bytes }),
+    },
   };
 }

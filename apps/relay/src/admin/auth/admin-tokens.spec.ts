@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { generateTokenFile, SingleAdminToken } from './admin-tokens.js';
+import { GeneratedAdminToken, SingleAdminToken } from './admin-tokens.js';
 
 describe('the first admin token', () => {
   const tokens = new SingleAdminToken('a-token-of-some-length', { name: 'environment', role: 'admin' });
@@ -20,19 +20,20 @@ describe('the first admin token', () => {
 });
 
 describe('a generated token', () => {
-  it('has 256 bits, stands in a file and folder that only its user can read, and goes with the process', async () => {
-    const generated = await generateTokenFile();
-    expect(Buffer.from(generated.token, 'base64url')).toHaveLength(32);
-    expect(await readFile(generated.path, 'utf8')).toBe(`${generated.token}\n`);
-    expect((await stat(generated.path)).mode & 0o777).toBe(0o600);
-    expect((await stat(dirname(generated.path))).mode & 0o777).toBe(0o700);
-    await generated.remove();
-    expect(existsSync(dirname(generated.path))).toBe(false);
+  it('has 256 bits, stands in a file and folder that only its user can read, and goes with the application', async () => {
+    const tokens = await GeneratedAdminToken.create();
+    const token = (await readFile(tokens.path, 'utf8')).trimEnd();
+    expect(Buffer.from(token, 'base64url')).toHaveLength(32);
+    expect((await stat(tokens.path)).mode & 0o777).toBe(0o600);
+    expect((await stat(dirname(tokens.path))).mode & 0o777).toBe(0o700);
+    await expect(tokens.principalOf(token)).resolves.toEqual({ name: 'generated-admin', role: 'admin' });
+    await tokens.onApplicationShutdown();
+    expect(existsSync(dirname(tokens.path))).toBe(false);
   });
 
   it('is another one each time', async () => {
-    const [one, two] = await Promise.all([generateTokenFile(), generateTokenFile()]);
-    expect(one.token).not.toBe(two.token);
-    await Promise.all([one.remove(), two.remove()]);
+    const [one, two] = await Promise.all([GeneratedAdminToken.create(), GeneratedAdminToken.create()]);
+    expect(await readFile(one.path, 'utf8')).not.toBe(await readFile(two.path, 'utf8'));
+    await Promise.all([one.onApplicationShutdown(), two.onApplicationShutdown()]);
   });
 });

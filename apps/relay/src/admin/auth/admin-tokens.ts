@@ -2,6 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { type OnApplicationShutdown } from '@nestjs/common';
 import { type Principal } from './principal.js';
 
 /** Knows whose a token is. The token itself is never kept, only its SHA-256. */
@@ -27,21 +28,30 @@ export class SingleAdminToken extends AdminTokens {
   }
 }
 
-/** A token that was made because none was configured, and where its owner finds it. */
-export interface GeneratedToken {
-  readonly token: string;
-  readonly path: string;
-  /** Removes the file; the token is of no use after the process has ended. */
-  remove(): Promise<void>;
-}
+/**
+ * A token of 256 random bits in a new file that only this user can read, for a relay that was given none. The file
+ * goes with the application; the token is of no use after it.
+ */
+export class GeneratedAdminToken extends SingleAdminToken implements OnApplicationShutdown {
+  private constructor(
+    token: string,
+    readonly path: string,
+  ) {
+    super(token, { name: 'generated-admin', role: 'admin' });
+  }
 
-/** Makes a token of 256 random bits and writes it to a new file that only this user can read. */
-export async function generateTokenFile(parent: string = tmpdir()): Promise<GeneratedToken> {
-  const token = randomBytes(32).toString('base64url');
-  // a fresh directory of mode 0700: nobody else can have put a link there before us
-  const path = join(await mkdtemp(join(parent, 'millrace-')), 'admin-token');
-  await writeFile(path, `${token}\n`, { mode: 0o600, flag: 'wx' });
-  return { token, path, remove: () => rm(dirname(path), { recursive: true, force: true }) };
+  /** Makes the token and its file. */
+  static async create(parent: string = tmpdir()): Promise<GeneratedAdminToken> {
+    const token = randomBytes(32).toString('base64url');
+    // a fresh directory of mode 0700: nobody else can have put a link there before us
+    const path = join(await mkdtemp(join(parent, 'millrace-')), 'admin-token');
+    await writeFile(path, `${token}\n`, { mode: 0o600, flag: 'wx' });
+    return new GeneratedAdminToken(token, path);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await rm(dirname(this.path), { recursive: true, force: true });
+  }
 }
 
 function digestOf(token: string): Buffer {

@@ -4,10 +4,12 @@ import { z } from 'zod';
 /** 64-bit numbers are decimal text: JSON's numbers are exact to 53 bits only. */
 const bigNumber = z.string().regex(/^\d+$/).describe('64-bit number as decimal text');
 
+const count = (): z.ZodInt => z.int().min(0);
+
 const stateView = z
   .object({
     kind: z.enum(['starting', 'standby', 'running', 'stalled', 'paused', 'stopped', 'ended']),
-    since: z.iso.datetime(),
+    since: z.string().describe('RFC 3339, UTC').meta({ format: 'date-time' }),
     heldBy: z.string().describe('the relay that runs the route, on standby').optional(),
     problem: z
       .object({ side: z.enum(['source', 'sink', 'relay']), code: z.string(), message: z.string() })
@@ -24,12 +26,12 @@ const claimView = z
     low: bigNumber.describe('all positions at or below are settled'),
     high: bigNumber.describe('the highest position seen'),
     lastPosition: bigNumber.describe('the highest position given out by the source'),
-    gapRanges: z.int(),
-    gapsDied: z.int(),
+    gapRanges: count(),
+    gapsDied: count(),
     gapHolder: z.string().nullable().describe('who holds gaps open, while reading waits for that'),
-    lagEvents: z.number(),
-    pagesInFlight: z.int(),
-    bytesInFlight: z.int(),
+    lagEvents: count().describe('events not settled; an upper bound while behind'),
+    pagesInFlight: count(),
+    bytesInFlight: count(),
   })
   .describe('what only the relay that holds the lease knows');
 
@@ -44,12 +46,12 @@ export const routeViewSchema = z
     claim: claimView.nullable(),
     lagSeconds: z.number().nullable(),
     eventsPerSecond: z.number(),
-    eventsSent: z.int().describe('since this relay started, as all further counts'),
-    pages: z.int(),
-    sends: z.int(),
-    sendErrors: z.record(z.string(), z.int()).describe('count by code'),
-    settlements: z.int(),
-    sendsInFlight: z.int(),
+    eventsSent: count().describe('since this relay started, as all further counts'),
+    pages: count(),
+    sends: count(),
+    sendErrors: z.record(z.string(), count()).describe('count by code'),
+    settlements: count(),
+    sendsInFlight: count(),
     oldestSendMs: z.number(),
   })
   .meta({ title: 'Route' });

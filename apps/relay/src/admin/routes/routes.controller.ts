@@ -36,7 +36,7 @@ export class RoutesController {
   @Get()
   @RequireRole('viewer')
   @ApiOperation({ summary: 'All routes of this relay' })
-  @ApiResponse({ status: 200, standardSchema: routeListSchema })
+  @ApiResponse({ status: 200, description: 'the routes', standardSchema: routeListSchema })
   list(): { routes: RouteView[] } {
     return { routes: this.engine.status().map(routeViewOf) };
   }
@@ -45,7 +45,7 @@ export class RoutesController {
   @RequireRole('viewer')
   @ApiOperation({ summary: 'One route' })
   @ApiParam({ name: 'route', description: 'name of the route' })
-  @ApiResponse({ status: 200, standardSchema: routeViewSchema })
+  @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
   @ApiProblems({ 404: 'no such route' })
   get(@Param('route') route: string): RouteView {
     return routeViewOf(this.find(route));
@@ -61,7 +61,7 @@ export class RoutesController {
       'finishes what is in flight and sends nothing more. Pausing a paused route changes nothing.',
   })
   @ApiParam({ name: 'route', description: 'name of the route' })
-  @ApiResponse({ status: 200, standardSchema: routeViewSchema })
+  @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
   @ApiProblems(COMMAND_PROBLEMS)
   async pause(
     @Param('route') route: string,
@@ -83,7 +83,7 @@ export class RoutesController {
       'route changes nothing.',
   })
   @ApiParam({ name: 'route', description: 'name of the route' })
-  @ApiResponse({ status: 200, standardSchema: routeViewSchema })
+  @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
   @ApiProblems(COMMAND_PROBLEMS)
   async resume(
     @Param('route') route: string,

@@ -1,0 +1,139 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createTestDatabase, freePort, type TestDatabase } from '@millrace/testing';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const NODE_OPTIONS = ['--conditions=millrace-source', '--import', './test/e2e/run-source.mjs'];
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs the program as a process of its own. */
+async function millrace(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, [...NODE_OPTIONS, 'apps/cli/src/main.ts', ...args], {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'], ...environment },
+  });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString('utf8')));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString('utf8')));
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, out, err };
+}
+
+describe('millrace migrate', () => {
+  let database: TestDatabase;
+
+  beforeEach(async () => {
+    database = await createTestDatabase({ isMigrated: false });
+  });
+
+  afterEach(async () => {
+    await database.drop();
+  });
+
+  const part = (change: Partial<Record<'username' | 'password' | 'pathname' | 'port', string>>): string =>
+    Object.assign(new URL(database.url), change).toString();
+
+  it('prepares the database of the option, and can be repeated with the one of the environment', async () => {
+    const first = await millrace(['migrate', '--database-url', database.url]);
+    const second = await millrace(['migrate', '--ahead', '12'], { DATABASE_URL: database.url });
+
+    expect(first).toEqual({
+      code: 0,
+      out: 'Applied step 1: outbox and ledger.\nSchema millrace is now at version 1; 10 outbox leaves lie ahead.\n',
+      err: '',
+    });
+    expect(second).toEqual({
+      code: 0,
+      out: 'Schema millrace was already at version 1; 12 outbox leaves lie ahead.\n',
+      err: '',
+    });
+  });
+
+  it('prints the script and changes nothing, with and without a database', async () => {
+    const pending = await millrace(['migrate', '--print', '-d', database.url]);
+    const all = await millrace(['migrate', '--print']);
+
+    expect(all).toEqual({ code: 0, out: expect.stringMatching(/^\\set ON_ERROR_STOP on\n[^]*create table/), err: '' });
+    expect(pending).toEqual(all);
+    expect(await millrace(['migrate', '-d', database.url])).toMatchObject({ out: expect.stringMatching(/^Applied/) });
+    const repeated = await millrace(['migrate', '--print', '-d', database.url]);
+    expect(repeated.out).not.toContain('create table');
+  });
+
+  it('needs a database', async () => {
+    expect(await millrace(['migrate'])).toEqual({
+      code: 2,
+      out: '',
+      err: 'error: Name the database: millrace migrate --database-url URL, or set DATABASE_URL.\n',
+    });
+  });
+
+  it('refuses a database that a newer release migrated', async () => {
+    await millrace(['migrate', '-d', database.url]);
+    const client = await database.connect();
+    await client.query(`insert into millrace.migration (version, name, checksum) values (99, 'later', 'x')`);
+    await client.end();
+
+    expect(await millrace(['migrate', '-d', database.url])).toEqual({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(/^error: Schema millrace has version 99, this release knows 1\. Upgrade[^\n]*\n$/),
+    });
+  });
+
+  it.each([
+    ['a URL of another kind', () => 'mysql://u:geheim@h/d', 2, /^error: The database URL must have the form/],
+    [
+      'a URL that cannot be parsed',
+      () => 'postgres://u:ge%heim@[::zz]/d',
+      2,
+      /^error: The database URL cannot be parsed/,
+    ],
+    [
+      'a port where nothing listens',
+      async () => part({ port: String(await freePort()), password: 'geheim' }),
+      3,
+      /^error: The database server cannot be reached\. Check host, port/,
+    ],
+    [
+      'a user that does not exist',
+      () => part({ username: 'nobody', password: 'geheim' }),
+      3,
+      /^error: The server refused the user or password/,
+    ],
+    [
+      'a database that does not exist',
+      () => part({ pathname: '/nowhere' }),
+      3,
+      /^error: The database of the URL does not exist/,
+    ],
+  ])('explains %s in one line, without stack and password', async (_, url, code, message) => {
+    const outcome = await millrace(['migrate', '--database-url', await url()]);
+
+    expect({ ...outcome, err: '' }).toEqual({ code, out: '', err: '' });
+    expect(outcome.err).toMatch(message);
+    expect(outcome.err.split('\n')).toHaveLength(2);
+    expect(outcome.err).not.toMatch(/ge%?heim/);
+  });
+
+  it('explains a missing right', async () => {
+    const role = `poor_${database.name}`;
+    const client = await database.connect();
+    await client.query(`create role ${role} login password 'geheim'`);
+
+    expect(await millrace(['migrate', '-d', part({ username: role, password: 'geheim' })])).toEqual({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(/^error: The user of the database URL lacks a right\.[^\n]*\(42501\)\n$/),
+    });
+    await client.query(`drop role ${role}`);
+    await client.end();
+  });
+});
