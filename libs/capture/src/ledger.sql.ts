@@ -28,10 +28,32 @@ export const GAPS_SQL = `select lo::text, hi::text, bound::text from millrace.le
 /** The last number given out; everything at or below it was drawn before this statement. */
 export const LAST_POSITION_SQL = `select case when is_called then last_value else 0 end::text as last_position from millrace.position`;
 
-/** For a route that begins now: positions up to $1 that are not visible, and so may still be committed. */
+/**
+ * A position, at most $1, up to which everything was drawn by transactions that have ended: $1 itself when nobody
+ * holds an inserter's lock, otherwise the last row that is older than every holder, with room for a clock that was set
+ * back. 0 where a holder does not show when it began (a prepared one, or another user's without pg_read_all_stats).
+ */
+export const ENDED_UP_TO_SQL = `with writers as (
+  select a.xact_start from pg_locks l left join pg_stat_activity a on a.pid = l.pid
+  where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted
+    and l.database = (select oid from pg_database where datname = current_database())
+    and l.relation = 'millrace.outbox'::regclass
+)
+select case
+  when not exists (select from writers) then $1::bigint
+  when exists (select from writers where xact_start is null) then 0
+  else coalesce((select o.position from millrace.outbox o
+    where o.position <= $1::bigint and o.occurred_at < (select min(xact_start) from writers) - interval '10 minutes'
+    order by o.position desc limit 1), 0)
+end::text as ended_up_to`;
+
+/** For a route that begins now: positions above $2 up to $1 that are not visible, and so may still be committed. */
 export const INVISIBLE_SQL = `select lo::text, hi::text from (
-  select coalesce(lag(position) over (order by position), 0) + 1 as lo, position - 1 as hi
-  from (select position from millrace.outbox where position <= $1::bigint union all select $1::bigint + 1) p
+  select coalesce(lag(position) over (order by position), $2::bigint) + 1 as lo, position - 1 as hi
+  from (
+    select position from millrace.outbox where position > $2::bigint and position <= $1::bigint
+    union all select $1::bigint + 1
+  ) p
 ) between_rows where lo <= hi order by lo`;
 
 /**

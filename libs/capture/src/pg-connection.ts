@@ -7,12 +7,13 @@ const TEXT_TYPES = { getTypeParser: () => (value: string | Buffer) => value };
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
 const ANSWER_TIMEOUT_MS = 35_000;
+const CLOSE_TIMEOUT_MS = 2_000;
 
 /**
  * Local flush is what the ledger and the flush gate need; a missing synchronous standby must not hang the relay. A
  * custom plan opens only the leaves that a poll can touch. Behind a transaction pooler set these on the role instead.
  */
-const SESSION_SETTINGS = `set synchronous_commit = local; set plan_cache_mode = force_custom_plan; set jit = off;
+const SESSION_SETTINGS = `set synchronous_commit = local; set datestyle = 'ISO, YMD'; set plan_cache_mode = force_custom_plan; set jit = off;
 set enable_seqscan = off; set lock_timeout = '5s'; set statement_timeout = ${STATEMENT_TIMEOUT_MS};
 set idle_in_transaction_session_timeout = '10s'`;
 
@@ -80,7 +81,9 @@ export class PgConnection {
   async close(): Promise<void> {
     this.isClosed = true;
     const client = await this.client?.catch(() => undefined);
-    await client?.end().catch(() => undefined);
+    if (client !== undefined) {
+      await endOf(client);
+    }
   }
 
   private async connected(): Promise<pg.Client> {
@@ -101,9 +104,24 @@ export class PgConnection {
     });
     // without a listener a connection that breaks while idle would end the process; the next statement reports it
     client.on('error', () => undefined);
-    await client.connect();
-    await client.query(SESSION_SETTINGS);
-    return client;
+    try {
+      await client.connect();
+      await client.query(SESSION_SETTINGS);
+      return client;
+    } catch (error) {
+      await endOf(client);
+      throw error;
+    }
+  }
+}
+
+/** A server that is frozen or out of reach never answers the goodbye: the socket is cut then. */
+async function endOf(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => client.connection.stream.destroy(), CLOSE_TIMEOUT_MS);
+  try {
+    await client.end().catch(() => undefined);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

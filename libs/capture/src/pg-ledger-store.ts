@@ -6,6 +6,7 @@ import { type LedgerClaim, type LedgerClaimRequest, type LedgerSaved, type Ledge
 import {
   CLAIM_SQL,
   CREATE_SQL,
+  ENDED_UP_TO_SQL,
   GAPS_SQL,
   HOLDER_SQL,
   INVISIBLE_SQL,
@@ -129,12 +130,14 @@ export class PgLedgerStore implements LedgerStorePort {
     if (from.kind === 'earliest') {
       return { high: 0n, lo: [], hi: [] };
     }
-    if (from.kind === 'position') {
-      return { high: from.position - 1n, lo: [], hi: [] };
-    }
     const last = await this.one({ text: LAST_POSITION_SQL });
     const high = BigInt(last?.['last_position'] ?? 0);
-    const gaps = await this.connection.records({ text: INVISIBLE_SQL, values: [String(high)] });
+    if (from.kind === 'position') {
+      return { high: highBefore(from.position, high), lo: [], hi: [] };
+    }
+    const ended = await this.one({ text: ENDED_UP_TO_SQL, values: [String(high)] });
+    const values = [String(high), ended?.['ended_up_to'] ?? '0'];
+    const gaps = await this.connection.records({ text: INVISIBLE_SQL, values });
     return { high, lo: gaps.map((gap) => column(gap, 'lo')), hi: gaps.map((gap) => column(gap, 'hi')) };
   }
 
@@ -142,6 +145,18 @@ export class PgLedgerStore implements LedgerStorePort {
     const [row] = await this.connection.records(statement);
     return row;
   }
+}
+
+/** All below `position` counts as settled; beyond the sequence there is nothing to begin from. */
+function highBefore(position: bigint, last: bigint): bigint {
+  if (position > last + 1n) {
+    throw new CaptureError(
+      'sequence_behind',
+      `A route cannot begin at position ${String(position)}: the last position given out is ${String(last)}. ` +
+        'Begin at a position that exists, or at `now`.',
+    );
+  }
+  return position > 1n ? position - 1n : 0n;
 }
 
 function saveStatement(held: Held, next: LedgerState): Statement {

@@ -58,14 +58,7 @@ export class PgOutboxReader implements OutboxReaderPort {
 
   async writers(): Promise<OutboxWriters> {
     const rows = await this.connection.rows({ text: WRITERS_SQL });
-    const [oldest] = rows;
-    return {
-      oldestXid: oldestXid(rows),
-      oldest:
-        oldest === undefined
-          ? null
-          : `pid ${oldest[2] ?? '(prepared transaction)'}, open for ${oldest[3] ?? '?'} s, application ${oldest[4] ?? '?'}`,
-    };
+    return oldestOf(rows);
   }
 
   async sequence(): Promise<SequenceReading> {
@@ -95,17 +88,32 @@ function text(row: TextRow | undefined, column: number): string {
   return value;
 }
 
-/** Completes 32-bit xids to 64 bits: they lie within 2^31 of the snapshot's xmax. */
-function oldestXid(rows: readonly TextRow[]): OutboxWriters['oldestXid'] {
-  let oldest: bigint | null = null;
-  for (const [xid, near] of rows) {
-    if (xid === null || xid === undefined || near === null || near === undefined) {
-      return 'unknown';
+function oldestOf(rows: readonly TextRow[]): OutboxWriters {
+  let oldest: { readonly xid: bigint; readonly row: TextRow } | null = null;
+  for (const row of rows) {
+    const xid = xidOf(row);
+    if (xid === null) {
+      return { oldestXid: 'unknown', oldest: describeWriter(row) };
     }
-    const full = BigInt(near) + BigInt.asIntN(32, BigInt(xid) - BigInt(near));
-    oldest = oldest === null || full < oldest ? full : oldest;
+    oldest = oldest === null || xid < oldest.xid ? { xid, row } : oldest;
   }
-  return oldest;
+  return { oldestXid: oldest?.xid ?? null, oldest: oldest === null ? null : describeWriter(oldest.row) };
+}
+
+/** Completes 32 bits to 64: an xid lies within 2^31 of the snapshot's xmax. */
+function xidOf(row: TextRow): bigint | null {
+  const near = BigInt(text(row, 1));
+  const xid = row[0] ?? null;
+  return xid === null ? null : near + BigInt.asIntN(32, BigInt(xid) - near);
+}
+
+/** Age and application of others' sessions are shown to members of pg_read_all_stats only; the pid always is. */
+function describeWriter(row: TextRow): string {
+  const [, , pid, ageSeconds, application, gid] = row;
+  const who = gid === null || gid === undefined ? `pid ${pid ?? '?'}` : `prepared transaction ${gid}`;
+  const age = ageSeconds === null || ageSeconds === undefined ? '' : `, open for ${ageSeconds} s`;
+  const from = application === null || application === undefined ? '' : `, application ${application}`;
+  return who + age + from;
 }
 
 function pollStatement(request: PollRequest, types: readonly string[] | null): Statement {
@@ -113,11 +121,13 @@ function pollStatement(request: PollRequest, types: readonly string[] | null): S
   const ranges = request.gaps.filter((gap) => gap.lo !== gap.hi);
   const first = singles[0];
   const last = singles[singles.length - 1];
+  const firstRange = ranges[0];
+  const lastRange = ranges[ranges.length - 1];
   const shape: PollShape = {
     hasAbove: request.above !== null,
     hasReach: request.above !== null && request.reach !== null,
     hasSingles: first !== undefined,
-    hasRanges: ranges.length > 0,
+    hasRanges: firstRange !== undefined,
     hasTypes: types !== null,
   };
   const values: unknown[] = [request.rowsMax, request.bytesMax];
@@ -131,10 +141,12 @@ function pollStatement(request: PollRequest, types: readonly string[] | null): S
       String(last.lo),
     );
   }
-  if (ranges.length > 0) {
+  if (firstRange !== undefined && lastRange !== undefined) {
     values.push(
       ranges.map((gap) => String(gap.lo)),
       ranges.map((gap) => String(gap.hi)),
+      String(firstRange.lo),
+      String(lastRange.hi),
     );
   }
   if (types !== null) {

@@ -5,7 +5,8 @@
  * cut by bytes. Payloads of unwanted rows stay in the database. Literal bounds let the planner open only the leaves
  * that can hold the positions asked for.
  *
- * $1 rows, $2 bytes, then: above, reach, single gap positions, their lowest and highest, wide gaps' lo and hi, types.
+ * $1 rows, $2 bytes, then: above, reach, single gap positions, their lowest and highest, wide gaps' lo and hi, their
+ * lowest and highest, types.
  */
 export interface PollShape {
   readonly hasAbove: boolean;
@@ -45,7 +46,8 @@ export function pollSql(shape: PollShape): string {
   if (shape.hasRanges) {
     branches.push(
       `(select r.* from unnest(${next()}::bigint[], ${next()}::bigint[]) g(lo, hi) cross join lateral (
-        select ${COLUMNS} from millrace.outbox o where o.position between g.lo and g.hi order by o.position limit $1) r
+        select ${COLUMNS} from millrace.outbox o where o.position between g.lo and g.hi
+        and o.position between ${next()}::bigint and ${next()}::bigint order by o.position limit $1) r
         order by r.position limit $1)`,
     );
   }
@@ -79,14 +81,14 @@ export function pollName(shape: PollShape): string {
  * to complete the number. A holder without an xid shows null.
  */
 export const WRITERS_SQL = `select x.transactionid::text as xid, pg_snapshot_xmax(pg_current_snapshot())::text as near,
-  l.pid, extract(epoch from clock_timestamp() - a.xact_start)::bigint as age_s, a.application_name
+  l.pid, extract(epoch from clock_timestamp() - coalesce(p.prepared, a.xact_start))::bigint as age_s, a.application_name, p.gid
 from pg_locks l
 left join pg_locks x on x.virtualtransaction = l.virtualtransaction and x.locktype = 'transactionid' and x.mode = 'ExclusiveLock'
 left join pg_stat_activity a on a.pid = l.pid
+left join pg_prepared_xacts p on p.transaction = x.transactionid
 where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted
   and l.database = (select oid from pg_database where datname = current_database())
-  and l.relation = 'millrace.outbox'::regclass
-order by a.xact_start nulls first`;
+  and l.relation = 'millrace.outbox'::regclass`;
 
 export const SEQUENCE_SQL = `select s.seqcache::text as cache, s.seqincrement::text as increment, s.seqcycle as is_cycling,
   (select case when is_called then last_value else 0 end from millrace.position)::text as last_position

@@ -58,13 +58,12 @@ export function polledRow(row: TextRow): PolledRow {
 /** The entries of a producer's header object as bare text: a string is itself, anything else its JSON. */
 function bareTexts(json: string): Record<string, string> {
   const parsed: unknown = JSON.parse(json);
-  const texts: Record<string, string> = {};
-  if (typeof parsed === 'object' && parsed !== null) {
-    for (const [name, value] of Object.entries(parsed)) {
-      texts[name] = typeof value === 'string' ? value : JSON.stringify(value);
-    }
-  }
-  return texts;
+  const entries: readonly [string, unknown][] =
+    typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];
+  // not by assignment, which would drop a header named __proto__
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+  );
 }
 
 /** PostgreSQL prints `2026-11-21 11:20:00.123456+00`; sessions with another time zone print its offset. */

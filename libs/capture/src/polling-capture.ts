@@ -5,7 +5,7 @@ import { CaptureError } from './capture.errors.js';
 import { type GapBound, type LedgerState, type LedgerStep, lowOf, takeReading } from './ledger.js';
 import { type LedgerStorePort } from './ledger-store.js';
 import { type OutboxReaderPort, type PolledRow, type PollResult } from './outbox-reader.js';
-import { checkSequence } from './sequence-discipline.js';
+import { checkSequence, checkSequencePlace } from './sequence-discipline.js';
 import { WriterWatch } from './writer-watch.js';
 
 /** Limits of one capture. */
@@ -23,6 +23,8 @@ export const DEFAULT_POLLING_OPTIONS: PollingOptions = {
 };
 
 const REACH = 1_000_000n;
+/** The first page of a claim: events of a megabyte each must not make one statement print a gigabyte. */
+const FIRST_PAGE_ROWS = 128;
 const SEQUENCE_CHECK_INTERVAL_MS = 10_000;
 const FLUSH_WAIT_MS = 1;
 const FLUSH_READS_BEFORE_FORCE = 3;
@@ -70,6 +72,7 @@ export class PollingCapture implements CapturePort {
   private unbounded: readonly Page[] = [];
   private lastPosition = toPosition(0n);
   private reach: bigint | null = null;
+  private rowsMax: number;
   private sequenceCheckedAtMs = Number.NEGATIVE_INFINITY;
   private pages = 0;
   private died = 0n;
@@ -78,6 +81,7 @@ export class PollingCapture implements CapturePort {
   constructor(private readonly parts: PollingCaptureParts) {
     this.state = parts.claimed;
     this.settled = parts.claimed;
+    this.rowsMax = Math.min(FIRST_PAGE_ROWS, parts.options.pageRowsMax);
     this.writers = new WriterWatch(parts.reader, parts.clock);
   }
 
@@ -90,7 +94,7 @@ export class PollingCapture implements CapturePort {
       above: isCrowded ? null : this.state.high,
       reach: this.reach,
       gaps: this.state.gaps,
-      rowsMax: options.pageRowsMax,
+      rowsMax: this.rowsMax,
       bytesMax: options.pageBytesMax,
     });
     const page = this.takePage(result);
@@ -143,7 +147,7 @@ export class PollingCapture implements CapturePort {
     if (nowMs - this.sequenceCheckedAtMs < SEQUENCE_CHECK_INTERVAL_MS) {
       return;
     }
-    checkSequence(await this.parts.reader.sequence(), this.state.high);
+    checkSequence(await this.parts.reader.sequence());
     await this.parts.reader.ensureLeaves();
     this.sequenceCheckedAtMs = nowMs;
   }
@@ -156,16 +160,23 @@ export class PollingCapture implements CapturePort {
       endedBelow: this.writers.endedBelow > result.snapshotXmin ? this.writers.endedBelow : result.snapshotXmin,
       bound,
     });
+    checkSequencePlace(result.lastPosition, step.state.high);
     this.state = step.state;
     this.died += step.diedCount;
     this.lastPosition = result.lastPosition;
     this.reach = !result.isFull && result.lastPosition >= this.state.high + REACH ? null : REACH;
+    this.rowsMax = this.nextRowsMax(result);
     this.pages += 1;
     const page = new Page(this.pages, result, step, bound);
     if (result.rows.length > 0) {
       this.unbounded = [...this.unbounded, page];
     }
     return page;
+  }
+
+  /** The server prints all rows of a statement before it cuts them by bytes: big events are asked for in small numbers. */
+  private nextRowsMax({ rows, isFull }: PollResult): number {
+    return isFull ? Math.min(this.parts.options.pageRowsMax, rows.length * 2) : this.rowsMax;
   }
 
   /** The flush gate: a row whose commit could still vanish in a crash of the server leaves nobody. */
