@@ -1,0 +1,59 @@
+import { migrate, printMigration } from '@millrace/schema';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from './usage.error.js';
+import { type Terminal } from './terminal.js';
+
+interface MigrateCommandOptions {
+  readonly databaseUrl?: string;
+  readonly print?: boolean;
+  readonly ahead: number;
+}
+
+const LEAVES_AHEAD_MAX = 1_000;
+
+/** `millrace migrate`: prepares one database, or brings it to this release. */
+export function addMigrateCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('migrate')
+    .description('create schema millrace in a database, or bring it to this release; can be repeated')
+    .addOption(
+      new Option('-d, --database-url <url>', 'postgres://user:password@host:port/database').env('DATABASE_URL'),
+    )
+    .option('--print', 'print the SQL that would run (all of it without a database URL), and change nothing')
+    .addOption(
+      new Option('--ahead <leaves>', 'outbox leaves of 1,000,000 positions to make ahead')
+        .default(10)
+        .argParser(parseLeaves),
+    )
+    .action(async (options: MigrateCommandOptions) => {
+      await (options.print === true ? print(options, terminal) : apply(options, terminal));
+    });
+}
+
+async function print({ databaseUrl, ahead }: MigrateCommandOptions, terminal: Terminal): Promise<void> {
+  const target = databaseUrl === undefined ? null : { databaseUrl };
+  terminal.out(await printMigration(target, { leavesAhead: ahead }));
+}
+
+async function apply({ databaseUrl, ahead }: MigrateCommandOptions, terminal: Terminal): Promise<void> {
+  if (databaseUrl === undefined) {
+    throw new UsageError('Name the database: millrace migrate --database-url URL, or set DATABASE_URL.');
+  }
+  const { version, applied, leavesAhead, notices } = await migrate({ databaseUrl }, { leavesAhead: ahead });
+  for (const step of applied) {
+    terminal.out(`Applied step ${step.version}: ${step.name}.\n`);
+  }
+  const state = applied.length === 0 ? 'was already' : 'is now';
+  terminal.out(`Schema millrace ${state} at version ${version}; ${leavesAhead} outbox leaves lie ahead.\n`);
+  for (const notice of notices) {
+    terminal.err(`Note: ${notice}\n`);
+  }
+}
+
+function parseLeaves(text: string): number {
+  const leaves = Number(text);
+  if (!/^\d+$/.test(text) || leaves < 1 || leaves > LEAVES_AHEAD_MAX) {
+    throw new InvalidArgumentError(`Give a whole number from 1 to ${LEAVES_AHEAD_MAX}.`);
+  }
+  return leaves;
+}

@@ -1,0 +1,68 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { run } from './program.js';
+import { VERSION } from './version.js';
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function millrace(...args: string[]): Promise<Outcome> {
+  let out = '';
+  let err = '';
+  const code = await run(args, { out: (text) => (out += text), err: (text) => (err += text) });
+  return { code, out, err };
+}
+
+const PACKAGE = new URL('../package.json', import.meta.url);
+const packageJson: unknown = JSON.parse(readFileSync(PACKAGE, 'utf8'));
+
+describe('millrace', () => {
+  it('prints the version of its package', async () => {
+    expect(await millrace('--version')).toEqual({ code: 0, out: `${VERSION}\n`, err: '' });
+    expect(packageJson).toMatchObject({ version: VERSION });
+  });
+
+  it('is installed under its name', () => {
+    expect(packageJson).toMatchObject({ bin: { millrace: 'millrace.mjs' } });
+    expect(() => {
+      accessSync(new URL('millrace.mjs', PACKAGE), constants.X_OK);
+    }).not.toThrow();
+  });
+
+  it('tells its commands, the order of arguments and the exit codes', async () => {
+    const { code, out } = await millrace('--help');
+
+    expect(code).toBe(0);
+    expect(out).toMatch(/migrate \[options\]/);
+    expect(out).toMatch(/A command comes first, then its options/);
+    expect(out).toMatch(/Exit codes: 0 done; 1 /);
+  });
+
+  it('tells the options of a command', async () => {
+    const { code, out } = await millrace('migrate', '--help');
+
+    expect(code).toBe(0);
+    expect(out).toMatch(/--database-url <url>.*\(env:\s+DATABASE_URL\)/s);
+    expect(out).toMatch(/--ahead <leaves>.*\(default: 10\)/s);
+  });
+
+  it.each([
+    [[], /^Usage: millrace/],
+    [['migrat'], /^error: unknown command 'migrat'/],
+    [['migrate', '--databse-url', 'x'], /^error: unknown option '--databse-url'/],
+    [['migrate', '--ahead', '0'], /^error: option '--ahead <leaves>' argument '0' is invalid\. Give a whole number/],
+    [['migrate', '--ahead', '1e2'], /is invalid\. Give a whole number from 1 to 1000/],
+    [['migrate', 'postgres://u:geheim@h/d'], /^error: too many arguments/],
+    [['migrate', '--url=postgres://u:geheim@h/d'], /^error: unknown option '--url=postgres:\/\/u:\*\*\*@h\/d'/],
+    [['migrate', '--database-url', 'mysql://u:geheim@h/d'], /^error: The database URL must have the form postgres:/],
+  ])('explains the wrong arguments %j with exit code 2 and no password', async (args, message) => {
+    const { code, out, err } = await millrace(...args);
+
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(message);
+    expect(err).not.toMatch(/geheim|\n +at /);
+  });
+});

@@ -1,0 +1,57 @@
+import { SchemaError } from '@millrace/schema';
+import { Command, CommanderError } from 'commander';
+import { EXIT_CODE, exitCodeOf } from './exit-code.js';
+import { addMigrateCommand } from './migrate.command.js';
+import { type Terminal } from './terminal.js';
+import { UsageError } from './usage.error.js';
+import { VERSION } from './version.js';
+
+/** Each adds one command, or one group of them, in the order of the help text. */
+const COMMANDS: readonly ((program: Command, terminal: Terminal) => void)[] = [addMigrateCommand];
+
+const FOOTER = `
+A command comes first, then its options, in any order: millrace migrate --database-url URL --ahead 20
+Exit codes: 0 done; 1 refused or failed; 2 wrong arguments; 3 the database cannot be reached or does not let us in.`;
+
+/** Runs one command line (without node and script) and returns the exit code; writes every error as one sentence. */
+export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  const program = new Command('millrace')
+    .description('Transactional outbox and CDC for PostgreSQL and Kafka')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpCommand(false)
+    .addHelpText('after', FOOTER)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => {
+        terminal.out(text);
+      },
+      writeErr: (text) => {
+        terminal.err(withoutPasswords(text));
+      },
+    });
+  for (const add of COMMANDS) {
+    add(program, terminal);
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return EXIT_CODE.done;
+  } catch (error) {
+    report(error, terminal);
+    return exitCodeOf(error);
+  }
+}
+
+/** commander has written its own errors by now. */
+function report(error: unknown, terminal: Terminal): void {
+  if (error instanceof CommanderError) {
+    return;
+  }
+  const isExpected = error instanceof SchemaError || error instanceof UsageError;
+  const message = error instanceof Error ? error.message : 'unknown error';
+  terminal.err(isExpected ? `error: ${message}\n` : `error: unexpected: ${message}\n`);
+}
+
+/** An argument that commander quotes back may be a database URL. */
+function withoutPasswords(text: string): string {
+  return text.replace(/(\/\/[^:/@\s]*):[^@\s]*@/g, '$1:***@');
+}
