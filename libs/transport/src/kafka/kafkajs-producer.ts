@@ -1,10 +1,8 @@
 import { createRequire } from 'node:module';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import type * as kafkajs from 'kafkajs';
 import { SinkError } from '../transport.errors.js';
 import { assertClientVersion, loadKafkaClient } from './kafka-client-loader.js';
-import { type KafkaSasl } from './kafka-config.js';
+import { ClientSockets } from './client-sockets.js';
 import {
   type KafkaAck,
   type KafkaBatch,
@@ -13,9 +11,9 @@ import {
   type KafkaTopicShape,
 } from './kafka-producer-port.js';
 import { stopIdleTimers } from './kafkajs-idle-timers.js';
+import { messagesOf, saslOf } from './kafkajs-shapes.js';
 
 type Client = typeof kafkajs;
-type Message = kafkajs.Message;
 
 const PACKAGE = { name: 'kafkajs', version: '2.2.4' };
 const UNKNOWN_TOPIC = 3;
@@ -24,7 +22,8 @@ const NO_BASE_OFFSET = '-1';
 
 /** `KafkaProducerPort` on kafkajs 2. Throws `SinkError` `configuration` when it cannot be loaded. */
 export async function createKafkajsProducer(settings: KafkaClientSettings): Promise<KafkaProducerPort> {
-  const client = await loadKafkaClient(PACKAGE, () => import('kafkajs'));
+  // the default export: of a CommonJS module, Node sees only some of the names
+  const { default: client } = await loadKafkaClient(PACKAGE, () => import('kafkajs'));
   const require = createRequire(import.meta.url);
   const manifest: unknown = require('kafkajs/package.json');
   assertClientVersion(PACKAGE, Reflect.get(Object(manifest), 'version'));
@@ -37,8 +36,7 @@ export async function createKafkajsProducer(settings: KafkaClientSettings): Prom
  * The sockets are made here, because the client never ends one that has stopped answering.
  */
 class KafkajsProducer implements KafkaProducerPort {
-  readonly #sockets = new Set<Socket>();
-  #isClosed = false;
+  readonly #sockets: ClientSockets;
   readonly #kafka: kafkajs.Kafka;
   readonly #producer: kafkajs.Producer;
 
@@ -46,6 +44,7 @@ class KafkajsProducer implements KafkaProducerPort {
     private readonly client: Client,
     private readonly settings: KafkaClientSettings,
   ) {
+    this.#sockets = new ClientSockets(settings.tls);
     this.#kafka = new client.Kafka({
       clientId: settings.clientId,
       brokers: [...settings.brokers],
@@ -57,7 +56,7 @@ class KafkajsProducer implements KafkaProducerPort {
       // the client's own log repeats our errors, and one of its texts quotes a record
       logLevel: client.logLevel.NOTHING,
       logCreator: () => () => undefined,
-      socketFactory: ({ host, port, onConnect }) => this.#openSocket(host, port, onConnect),
+      socketFactory: ({ host, port, onConnect }) => this.#sockets.open(host, port, onConnect),
       ...(settings.tls && { ssl: settings.tls }),
       ...(settings.sasl && { sasl: saslOf(settings.sasl) }),
     });
@@ -105,14 +104,14 @@ class KafkajsProducer implements KafkaProducerPort {
     return offsets.length === partitions;
   }
 
-  async produce({ topic, partition, records, acks }: KafkaBatch): Promise<readonly KafkaAck[]> {
+  async produce(batch: KafkaBatch): Promise<readonly KafkaAck[]> {
     const { None, GZIP } = this.client.CompressionTypes;
     const answer = await this.#send({
-      topic,
-      acks,
+      topic: batch.topic,
+      acks: batch.acks,
       timeout: this.settings.brokerTimeoutMs,
       compression: this.settings.compression === 'gzip' ? GZIP : None,
-      messages: records.map(({ key, value, headers }): Message => ({ partition, key, value, headers: named(headers) })),
+      messages: messagesOf(batch),
     });
     return answer.map((ack) => ({
       topic: ack.topicName,
@@ -122,12 +121,9 @@ class KafkajsProducer implements KafkaProducerPort {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
     const disconnected = this.#producer.disconnect();
     // disconnect waits for every answer, also from a broker that gives none
-    for (const socket of this.#sockets) {
-      socket.destroy(new Error('The sink closed the connection.'));
-    }
+    this.#sockets.close();
     await disconnected.catch(() => undefined);
   }
 
@@ -155,48 +151,4 @@ class KafkajsProducer implements KafkaProducerPort {
       await admin.disconnect();
     }
   }
-
-  #openSocket(host: string, port: number, onConnect: () => void): Socket {
-    if (this.#isClosed) {
-      throw new Error('The sink closed the connection.');
-    }
-    const { tls } = this.settings;
-    const socket = tls
-      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...tls }, onConnect)
-      : connectTcp({ host, port }, onConnect);
-    socket.setNoDelay(true);
-    this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
-    return socket;
-  }
-}
-
-function saslOf(sasl: KafkaSasl): kafkajs.SASLOptions {
-  if (sasl.mechanism === 'OAUTHBEARER') {
-    const { token } = sasl;
-    return {
-      mechanism: 'oauthbearer',
-      oauthBearerProvider: async () => ({ value: typeof token === 'string' ? token : await token() }),
-    };
-  }
-  const { username, password } = sasl;
-  switch (sasl.mechanism) {
-    case 'PLAIN':
-      return { mechanism: 'plain', username, password };
-    case 'SCRAM-SHA-256':
-      return { mechanism: 'scram-sha-256', username, password };
-    case 'SCRAM-SHA-512':
-      return { mechanism: 'scram-sha-512', username, password };
-  }
-}
-
-/** The client takes headers by name; a name that comes twice becomes a list. */
-function named(headers: KafkaBatch['records'][number]['headers']): NonNullable<Message['headers']> {
-  const byName = new Map<string, Buffer | Buffer[]>();
-  for (const [name, value] of headers) {
-    const text = name.toString();
-    const before = byName.get(text);
-    byName.set(text, before === undefined ? value : [before, value].flat());
-  }
-  return Object.fromEntries(byName);
 }

@@ -9,6 +9,7 @@ import {
   type KafkaProducerPort,
   type KafkaTopicShape,
 } from './kafka-producer-port.js';
+import { writeProduceRequest } from './produce-request.js';
 import { encodeRecordBatch } from './record-batch.js';
 
 type Client = typeof platformatic;
@@ -137,19 +138,7 @@ class PlatformaticProducer implements KafkaProducerPort {
   #request(connection: platformatic.Connection, batch: KafkaBatch, records: Buffer): Promise<ProduceResponse> {
     const { Writer, produceV11 } = this.client;
     const createPayload = () =>
-      Writer.create()
-        .appendString(null)
-        .appendInt16(batch.acks)
-        .appendInt32(this.settings.brokerTimeoutMs)
-        .appendArray([batch.topic], (topics, topic) =>
-          topics.appendString(topic).appendArray([batch.partition], (partitions, partition) =>
-            partitions
-              .appendInt32(partition)
-              .appendUnsignedVarInt(records.length + 1)
-              .append(records),
-          ),
-        )
-        .appendTaggedFields();
+      writeProduceRequest(Writer.create(), { batch, records, timeoutMs: this.settings.brokerTimeoutMs });
     return new Promise((resolve, reject) => {
       connection.send<ProduceResponse>(
         PRODUCE_KEY,
