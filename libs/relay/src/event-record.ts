@@ -1,5 +1,5 @@
 import { type Epoch, HEADER, isReservedHeader, type OutboxEvent, type Position } from '@millrace/events';
-import { type SinkHeader, type SinkRecord } from '@millrace/transport';
+import { recordBytes, type SinkHeader, type SinkRecord } from '@millrace/transport';
 import { type TopicTemplate } from './topic-template.js';
 
 const NAME = {
@@ -10,9 +10,6 @@ const NAME = {
   position: Buffer.from(HEADER.position),
 };
 
-/** Framing at its largest, as the Kafka sink counts it. */
-const RECORD_OVERHEAD_BYTES = 36;
-const HEADER_OVERHEAD_BYTES = 10;
 const CACHE_ENTRIES_MAX = 1_000;
 
 /** An event in the form in which it leaves. */
@@ -41,7 +38,6 @@ export class RecordEncoder {
   private readonly route: SinkHeader;
   private readonly epoch: SinkHeader;
   private low: SinkHeader;
-  private readonly fixedBytes: number;
   private readonly types = new Map<string, SinkHeader>();
   private readonly schemaVersions = new Map<number, SinkHeader>();
   private readonly names = new Map<string, Buffer>();
@@ -54,7 +50,6 @@ export class RecordEncoder {
     this.route = header(HEADER.route, origin.route);
     this.epoch = header(HEADER.epoch, String(origin.epoch));
     this.low = header(HEADER.low, String(low));
-    this.fixedBytes = RECORD_OVERHEAD_BYTES + [this.source, this.route, this.epoch].reduce(sumBytes, 0);
   }
 
   /** `low` of the last ledger that was **written**: consumers forget what lies below it. */
@@ -83,13 +78,8 @@ export class RecordEncoder {
     if (event.headers !== null) {
       this.appendProducerHeaders(event.headers, own);
     }
-    let bytes = this.fixedBytes + key.length + value.length;
-    for (const each of own) {
-      if (each !== this.source && each !== this.route && each !== this.epoch) {
-        bytes = sumBytes(bytes, each);
-      }
-    }
-    return { topic, record: { key, value, headers: own }, bytes };
+    const record = { key, value, headers: own };
+    return { topic, record, bytes: recordBytes(record) };
   }
 
   private appendProducerHeaders(headers: Readonly<Record<string, string>>, out: SinkHeader[]): void {
@@ -111,10 +101,6 @@ export class RecordEncoder {
 
 function header(name: string, value: string): SinkHeader {
   return [Buffer.from(name), Buffer.from(value)];
-}
-
-function sumBytes(bytes: number, [name, value]: SinkHeader): number {
-  return bytes + name.length + value.length + HEADER_OVERHEAD_BYTES;
 }
 
 /** Producers choose the keys, so the cache is emptied when it has grown large. */

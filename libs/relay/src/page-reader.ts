@@ -28,8 +28,8 @@ export interface PageReaderParts {
 
 /** What the reader tells its owner. */
 export interface PageReaderEvents {
-  /** A page is in the window and its events are in their lanes. */
-  pageDispatched(): void;
+  /** A page was read; its events, if any, are in their lanes. */
+  pageTaken(): void;
   /** The events of `page` cannot be published; nothing of it has been sent. */
   pageRefused(page: CapturedPage, problem: RouteProblem): void;
   failed(error: unknown): void;
@@ -52,7 +52,9 @@ export class PageReader {
   private readingSinceMs: number | null = null;
   private isDispatching = false;
   private topicProblem: RouteProblem | null = null;
+  private lastRead = 0;
   private lastDispatched = 0;
+  private isNotified = false;
 
   constructor(
     private readonly parts: PageReaderParts,
@@ -64,6 +66,11 @@ export class PageReader {
   /** Why a topic cannot be opened; `null` when none is missing. */
   get problem(): RouteProblem | null {
     return this.topicProblem;
+  }
+
+  /** A poll has succeeded. */
+  get hasRead(): boolean {
+    return this.lastRead > 0;
   }
 
   /** Number of the last page whose events are in their lanes. */
@@ -83,8 +90,9 @@ export class PageReader {
     }
   }
 
-  /** There may be new events: does not wait any longer. */
+  /** There may be new events: does not wait any longer, nor after the poll that is under way. */
   notify(): void {
+    this.isNotified = this.isDispatching;
     this.timer?.cancel();
     this.timer = null;
     this.poke();
@@ -101,7 +109,9 @@ export class PageReader {
     try {
       const page = await this.poll();
       if (!this.abort.signal.aborted) {
+        this.lastRead = page.number;
         await this.dispatch(page);
+        this.events.pageTaken();
         this.scheduleNext(page);
       }
     } catch (error) {
@@ -130,7 +140,8 @@ export class PageReader {
   }
 
   private scheduleNext(page: CapturedPage): void {
-    const waitMs = this.pace.after(page);
+    const waitMs = this.isNotified ? 0 : this.pace.after(page);
+    this.isNotified = false;
     if (waitMs > 0 && !this.abort.signal.aborted) {
       this.timer = this.parts.clock.after(waitMs, () => {
         this.timer = null;
@@ -156,7 +167,6 @@ export class PageReader {
     this.queue(addressed, inFlight);
     this.lastDispatched = page.number;
     this.parts.sender.flush();
-    this.events.pageDispatched();
   }
 
   private encode(page: CapturedPage): Addressed[] | null {

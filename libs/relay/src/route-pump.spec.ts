@@ -327,7 +327,7 @@ describe('the pump of a claimed route', () => {
     for (const relay of [send, poll, write]) {
       await relay.start();
       await relay.clock.advance(4_900);
-      expect(relay.status.state.kind).toBe('running');
+      expect(relay.states).not.toContain('stalled');
       await relay.clock.advance(700);
       expect(relay.status.state.kind).toBe('stalled');
       expect(relay.status.lagSeconds).toBeGreaterThan(4);
@@ -360,6 +360,33 @@ describe('the pump of a claimed route', () => {
     await relay.clock.advance(1_000);
     expect(relay.status.state.kind).toBe('running');
     expect(relay.sink.sendAt(1).positions).toEqual(['2']);
+    await relay.stop();
+  });
+
+  it('polls again at once when it is told of events during a poll', async () => {
+    const relay = new FakeRelay();
+    await relay.start();
+    await relay.clock.advance(2_000);
+    const { until, release } = hold();
+    relay.source.capture.pollHold = until;
+    await relay.clock.advance(100);
+    relay.engine.notify('db');
+    relay.source.capture.pollHold = null;
+    const { polls } = relay.source.capture;
+    release();
+    await relay.clock.advance(0);
+    expect(relay.source.capture.polls).toBe(polls + 1);
+    await relay.stop();
+  });
+
+  it('is not said to run before the source has been read', async () => {
+    const relay = new FakeRelay();
+    relay.source.prepare = (capture) => {
+      capture.nextPageError = new CaptureError('database_unavailable', 'Polls fail.');
+    };
+    await relay.start();
+    await relay.clock.advance(20_000);
+    expect(relay.states).toEqual(['starting', 'stalled']);
     await relay.stop();
   });
 

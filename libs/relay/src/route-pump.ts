@@ -120,7 +120,7 @@ export class RoutePump {
     this.reader = new PageReader(
       { ...parts, capture: claim.capture, encoder: this.encoder, window: this.window, sender: this.sender },
       {
-        pageDispatched: () => {
+        pageTaken: () => {
           this.advance();
         },
         pageRefused: (page, problem) => {
@@ -143,7 +143,6 @@ export class RoutePump {
     this.sender.setPaused(this.isPaused);
     this.scheduleBeat();
     this.reader.poke();
-    this.reportHealth();
     return this.ended;
   }
 
@@ -279,9 +278,11 @@ export class RoutePump {
     });
   }
 
+  /** Nothing is said to be well before the source has been read. */
   private reportHealth(): void {
-    if (!this.isOver) {
-      this.healthChanged({ isPaused: this.isPaused, problem: this.problem() });
+    const problem = this.problem();
+    if (!this.isOver && (problem !== null || this.reader.hasRead)) {
+      this.healthChanged({ isPaused: this.isPaused, problem });
     }
   }
 

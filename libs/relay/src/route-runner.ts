@@ -248,9 +248,13 @@ export class RouteRunner {
     this.tell({ kind: 'refused', problem });
     await new Promise<void>((resolve) => {
       this.resumed = resolve;
-      signal.addEventListener('abort', () => {
-        resolve();
-      });
+      signal.addEventListener(
+        'abort',
+        () => {
+          resolve();
+        },
+        { once: true },
+      );
     });
     this.resumed = () => undefined;
   }

@@ -12,7 +12,7 @@ export type RouteProblem =
 /**
  * What a route is doing. `sinceMs` is the wall clock when it began to.
  *
- * `starting`: on its way to the lease. `standby`: another relay runs it. `running`: publishing, or ready to.
+ * `starting`: on its way to the lease and the first read. `standby`: another relay runs it. `running`: publishing, or ready to.
  * `stalled`: should publish and cannot; heals by itself. `paused`: an operator said so; the lease is kept.
  * `stopped`: cannot go on until a person resumes it. `ended`: told to stop, or never started.
  */

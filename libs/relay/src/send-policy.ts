@@ -43,7 +43,9 @@ const POLICY: Readonly<Record<SinkErrorCode, SendPolicy>> = {
   },
   record_too_large: {
     action: 'bisect',
-    advice: 'Raise the size limit of the topic and the broker, then resume the route.',
+    advice:
+      'Raise the size limit of the topic and the broker, then resume the route; the limit of the sink itself ' +
+      '(messageBytesMax) is read when the relay starts.',
   },
   record_invalid: {
     action: 'bisect',
