@@ -13,7 +13,7 @@ import {
 import { stopIdleTimers } from './kafkajs-idle-timers.js';
 import { messagesOf, saslOf } from './kafkajs-shapes.js';
 
-type Client = typeof kafkajs;
+type Client = (typeof kafkajs)['default'];
 
 const PACKAGE = { name: 'kafkajs', version: '2.2.4' };
 const UNKNOWN_TOPIC = 3;
