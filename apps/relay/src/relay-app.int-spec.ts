@@ -13,6 +13,7 @@ import {
   createTestDatabase,
   createTopic,
   freePort,
+  LocalKafka,
   type TestDatabase,
   testKafkaBrokers,
   topicOffsets,
@@ -130,6 +131,29 @@ async function insertEvents(count: number): Promise<void> {
      select gen_random_uuid(), $1, 'a-' || n, 'order.placed', jsonb_build_object('n', n) from generate_series(1, $2::int) n`,
     [aggregateType, count],
   );
+}
+
+/** Events of one aggregate, each with its version, in transactions of their own. */
+async function insertVersions(first: number, last: number): Promise<void> {
+  for (let version = first; version <= last; version += 1) {
+    await client.query(
+      `insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload, aggregateversion)
+       values (gen_random_uuid(), $1, 'one', 'order.changed', '{}', $2)`,
+      [aggregateType, version],
+    );
+  }
+}
+
+/** The versions in the order in which they came first. */
+function firstDeliveries(records: readonly { readonly headers: Readonly<Record<string, string>> }[]): string[] {
+  return [...new Set(records.map(({ headers }) => headers['aggregateversion'] ?? ''))];
+}
+
+async function settledEvents(): Promise<number> {
+  const { rows } = await client.query<{ settled: number }>(
+    'select count(*)::int as settled from millrace.outbox where position <= (select low from millrace.ledger)',
+  );
+  return rows[0]?.settled ?? 0;
 }
 
 /** Records in the topic; 0 while it does not exist. */
@@ -297,6 +321,55 @@ routes: { default: { source: order, sink: main } }`,
     await createTopic({ brokers: testKafkaBrokers(), topic, partitions: 2 });
     await relay.entered('running');
     await untilInKafka(2);
+  });
+});
+
+describe('trouble in between', () => {
+  it('Kafka killed and back: the relay is not ready meanwhile, and every event is there afterwards, in order per key', async () => {
+    const temporaryDir = await mkdtemp(join(tmpdir(), 'millrace-outage-'));
+    const kafka = new LocalKafka({ dataDir: join(temporaryDir, 'kafka'), isQuickStart: true, temporaryDir });
+    await kafka.start();
+    try {
+      const relay = await startedRelay({ KAFKA_BROKERS: kafka.brokers.join(',') });
+      await relay.entered('running');
+      await insertVersions(1, 50);
+      await kafka.kill();
+      await insertVersions(51, 100);
+      await relay.entered('stalled');
+      expect((await relay.ready()).status).toBe(503);
+      await insertVersions(101, 150);
+      await kafka.start();
+      await relay.entered('running');
+      await until(settledEvents, (settled) => settled === 150, 'all events to be settled');
+      const records = await consoleConsume({ brokers: kafka.brokers, topic });
+      expect(firstDeliveries(records)).toEqual(Array.from({ length: 150 }, (_, index) => String(index + 1)));
+      await relay.stop();
+    } finally {
+      await kafka.kill();
+      await rm(temporaryDir, { recursive: true, force: true });
+    }
+  }, 90_000);
+
+  it('an event that no broker takes: the route stops, names position and limit, and sends nothing after it', async () => {
+    const relay = await startedRelay();
+    await relay.entered('running');
+    await insertVersions(1, 1);
+    await untilInKafka(1);
+    await client.query(
+      `insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload)
+       values (gen_random_uuid(), $1, 'one', 'order.placed', jsonb_build_object('text', repeat('secret ', 300000)))`,
+      [aggregateType],
+    );
+    await insertVersions(2, 2);
+    await relay.entered('stopped', 'event_refused');
+    expect((await relay.ready()).body).toEqual({
+      status: 'not-ready',
+      reasons: ['route-stopped: relay-event-refused'],
+    });
+    const message = (await relay.route()).state.problem?.message ?? '';
+    expect(message).toMatch(/position 2\b/);
+    expect(message).not.toContain('secret');
+    expect(await recordsInKafka()).toBe(1);
   });
 });
 

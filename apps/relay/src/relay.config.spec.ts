@@ -119,6 +119,7 @@ sinks:
     tls: { ca: /etc/kafka/ca.pem }
     sasl: { mechanism: PLAIN, username: relay, password: \${KAFKA_PASSWORD} }
     compression: gzip
+    messageBytesMax: 2000000
 routes:
   order: { source: order, sink: main, filter: { aggregatetypes: [order] }, topic: "x.{aggregatetype}", from: now, batch: { records: 500, bytes: 65536 } }
 ${more}`;
@@ -146,6 +147,7 @@ ${more}`;
             },
             topics: { create: false },
             compression: 'gzip',
+            messageBytesMax: 2_000_000,
             drainMs: 500,
           },
         },

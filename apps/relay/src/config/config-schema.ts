@@ -66,6 +66,7 @@ const sink = mapping({
   tls: tls.optional(),
   sasl: sasl.optional(),
   compression: oneOf(['none', 'gzip']).optional(),
+  messageBytesMax: whole(10_240, 100_000_000).optional(),
 });
 
 const filter = mapping({ aggregatetypes: texts(/^.{1,200}$/su, 'give a list of aggregate types, at least one') });

@@ -46,6 +46,7 @@ function kafkaOf(sink: ConfigFile['sinks'][string], client: KafkaClientName): Ka
     topics: create ? { create, partitions, replication } : { create },
     drainMs: SINK_DRAIN_MS,
     ...(sink.compression && { compression: sink.compression }),
+    ...(sink.messageBytesMax && { messageBytesMax: sink.messageBytesMax }),
   };
 }
 
