@@ -272,6 +272,15 @@ describe('the ambient form refuses', () => {
     });
   });
 
+  it('a connection that no plugin serves', async () => {
+    const other = new Outbox({ events: [Placed], currentTransaction: new ClsCurrentTransaction('other') });
+
+    await expect(host.withTransaction(() => other.publish(Placed, { orderId: 'a' }))).rejects.toMatchObject({
+      code: 'ambient_not_configured',
+      message: expect.stringMatching(/^No ClsPluginTransactional is registered under this connection name/),
+    });
+  });
+
   it('an adapter that does not know the outbox', async () => {
     await application.close();
     await boot(newAdapter());

@@ -15,6 +15,7 @@ interface Scope {
 }
 
 type Run = () => Promise<unknown>;
+type AnyAdapter = TransactionalAdapter<unknown, Transaction, unknown>;
 
 const SCOPE = Symbol('millrace.outbox.scope');
 
@@ -54,7 +55,7 @@ export class ClsCurrentTransaction implements CurrentTransaction {
   constructor(private readonly connectionName?: string) {}
 
   current(): EventQueue | null {
-    const host = TransactionHost.getInstance<TransactionalAdapter<unknown, Transaction, unknown>>(this.connectionName);
+    const host = this.host();
     if (!host.isTransactionActive()) {
       return null;
     }
@@ -68,6 +69,19 @@ export class ClsCurrentTransaction implements CurrentTransaction {
       'The transactional adapter does not know the outbox, so queued events would never be written. ' +
         'Wrap it: new ClsPluginTransactional({ adapter: withOutbox(...) }).',
     );
+  }
+
+  private host(): TransactionHost<AnyAdapter> {
+    try {
+      return TransactionHost.getInstance<AnyAdapter>(this.connectionName);
+    } catch (cause) {
+      throw new OutboxError(
+        'ambient_not_configured',
+        `No ClsPluginTransactional is registered${this.connectionName === undefined ? '' : ' under this connection name'}. ` +
+          'Register it: ClsModule.forRoot({ plugins: [new ClsPluginTransactional({ adapter: withOutbox(...) })] }).',
+        { cause },
+      );
+    }
   }
 }
 

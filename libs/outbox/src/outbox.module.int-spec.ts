@@ -75,6 +75,21 @@ describe('OutboxModule', () => {
       await dataSource.destroy();
     });
 
+    it('stops the boot when the user lacks the grant, and says which one', async () => {
+      const login = `login_${database.name}`;
+      await pool.query(`create role ${login}`);
+      const poor = new pg.Pool({ connectionString: database.url, options: `-c role=${login}` });
+
+      await expect(
+        boot([databaseModule(pg.Pool, poor), OutboxModule.forRoot({ database: pg.Pool, events: [] })]),
+      ).rejects.toMatchObject({
+        code: 'not_authorised',
+        message: expect.stringMatching(/grant millrace_producer to/),
+      });
+      await poor.end();
+      await pool.query(`drop role ${login}`);
+    });
+
     it('stops the boot when the database is newer', async () => {
       await pool.query(`insert into millrace.migration (version, name, checksum) values (99, 'later', 'x')`);
 

@@ -16,7 +16,11 @@ export class SchemaCheck implements OnModuleInit {
 
   async onModuleInit(): Promise<void> {
     const database = this.resolve();
-    await requireSchema(async (sql) => ({ rows: rowsOf(await database.query(sql)) }));
+    try {
+      await requireSchema(async (sql) => ({ rows: rowsOf(await database.query(sql)) }));
+    } catch (error) {
+      throw isDenied(error) ? denial(error) : error;
+    }
   }
 
   private resolve(): Queryable {
@@ -37,6 +41,18 @@ export class SchemaCheck implements OnModuleInit {
       `OutboxModule.forRoot({ database }) ${reason}. ` + 'Give the token of the TypeORM DataSource or of the pg Pool.';
     return new OutboxError('configuration_invalid', message, { cause });
   }
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '42501';
+}
+
+function denial(cause: unknown): OutboxError {
+  return new OutboxError(
+    'not_authorised',
+    "The database user may not read schema millrace's version. Run: grant millrace_producer to <user>",
+    { cause },
+  );
 }
 
 /** `pg` answers with an object, TypeORM with the rows. */

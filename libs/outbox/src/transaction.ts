@@ -23,6 +23,8 @@ export interface TypeOrmQueryRunner {
 export interface TypeOrmManager {
   readonly queryRunner?: TypeOrmQueryRunner;
   getRepository(...target: never[]): unknown;
+  /** A DataSource has it, and is no transaction. */
+  readonly createQueryRunner?: never;
 }
 
 /** The caller's open transaction. */
