@@ -52,8 +52,8 @@ describe('the environment for Kafka', () => {
     });
 
     expect(problems).toEqual([
-      'KAFKA_BROKERS is "kafka://a:9092": give host:port, separated by commas, without a scheme.',
-      'KAFKA_SSL is "yes": set it to true or false.',
+      'KAFKA_BROKERS is not valid: give host:port, separated by commas, without a scheme.',
+      'KAFKA_SSL is not valid: set it to true or false.',
       'KAFKA_SSL_CA set without TLS: set KAFKA_SSL=true, or remove it.',
       'KAFKA_SASL_USERNAME is not set: KAFKA_SASL_MECHANISM=PLAIN needs it.',
       'KAFKA_SASL_PASSWORD is not set: KAFKA_SASL_MECHANISM=PLAIN needs it.',

@@ -90,7 +90,7 @@ function parseBrokers(env: Environment, problems: string[]): readonly string[] {
     .filter((broker) => broker !== '');
   const isWrong = brokers.length === 0 || !brokers.every((broker) => isHostAndPort(broker));
   if (isWrong) {
-    problems.push(`KAFKA_BROKERS is "${text}": give host:port, separated by commas, without a scheme.`);
+    problems.push('KAFKA_BROKERS is not valid: give host:port, separated by commas, without a scheme.');
   }
   return brokers;
 }
@@ -130,7 +130,7 @@ function parseSwitch(env: Environment, name: string, problems: string[]): boolea
     return undefined;
   }
   if (text !== 'true' && text !== 'false') {
-    problems.push(`${name} is "${text}": set it to true or false.`);
+    problems.push(`${name} is not valid: set it to true or false.`);
   }
   return text === 'true';
 }
@@ -146,7 +146,7 @@ function parseSasl(env: Environment, problems: string[]): KafkaSasl | undefined 
   }
   const known = KAFKA_SASL_MECHANISMS.find((name) => name === mechanism.toUpperCase());
   if (known === undefined) {
-    problems.push(`KAFKA_SASL_MECHANISM is "${mechanism}": set it to one of ${mechanisms()}.`);
+    problems.push(`KAFKA_SASL_MECHANISM is not valid: set it to one of ${mechanisms()}.`);
     return undefined;
   }
   if (known === 'OAUTHBEARER') {
