@@ -83,6 +83,7 @@ describe('the settings of one source from the environment', () => {
       MILLRACE_CAPTURE: 'wal',
       MILLRACE_KAFKA_CLIENT: 'rdkafka',
       MILLRACE_ADMIN_TOKEN: 's3cret',
+      KAFKA_BROKERS: 'kafka://relay:s3cret@127.0.0.1:9092',
       KAFKA_SSL: 'yes',
       PORT: '70000',
     });
@@ -92,8 +93,8 @@ describe('the settings of one source from the environment', () => {
       'MILLRACE_KAFKA_CLIENT is not valid: give platformatic or kafkajs',
       'MILLRACE_ADMIN_TOKEN is not valid: give at least 16 letters, digits or -._~+/, such as the output of: openssl rand -hex 32',
       'DATABASE_URL is not valid: give a PostgreSQL URL with a database, such as postgres://user:password@127.0.0.1:5432/orders',
-      expect.stringContaining('KAFKA_BROKERS is not set'),
-      expect.stringContaining('KAFKA_SSL is'),
+      'KAFKA_BROKERS is not valid: give host:port, separated by commas, without a scheme.',
+      'KAFKA_SSL is not valid: set it to true or false.',
     ]);
     expect(problems.join()).not.toContain('s3cret');
   });

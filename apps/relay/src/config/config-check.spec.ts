@@ -111,19 +111,24 @@ extra: 1
     expect(check.kind === 'valid' ? [] : check.problems.map(({ path }) => path)).toEqual(paths);
   });
 
-  it.each(['127.0.0.1', 'http://127.0.0.1:9092', '127.0.0.1:9092,', 'kafka:port', ' '])(
-    'refuses %j as a list of brokers without repeating it',
-    (brokers) => {
-      const lines = linesFor(
-        `version: 1
+  it.each([
+    '127.0.0.1',
+    'http://127.0.0.1:9092',
+    '127.0.0.1:9092,',
+    'kafka:port',
+    'kafka:65536',
+    'user:127.0.0.1@kafka:9092',
+    ' ',
+  ])('refuses %j as a list of brokers without repeating it', (brokers) => {
+    const lines = linesFor(
+      `version: 1
 sources: { order: { databaseUrl: postgres://127.0.0.1/orders } }
 sinks: { main: { kind: kafka, brokers: "${brokers}", topics: { create: false } } }
 routes: { order: { source: order, sink: main } }`,
-      );
-      expect(lines).toEqual([expect.stringContaining('give host:port, several separated by commas or as a list')]);
-      expect(lines.join()).not.toContain('127.0.0.1');
-    },
-  );
+    );
+    expect(lines).toEqual([expect.stringContaining('give host:port, several separated by commas or as a list')]);
+    expect(lines.join()).not.toContain('127.0.0.1');
+  });
 
   it.each([
     ['earliest', { kind: 'earliest' }],

@@ -60,7 +60,7 @@ const topics = mapping({
 
 const sink = mapping({
   kind: oneOf(['kafka'], ['sqs', 'rabbitmq', 'redis', 'postgres']),
-  brokers: texts(/^[^\s:/@]+:\d{1,5}$/, 'give host:port, several separated by commas or as a list'),
+  brokers: texts(isHostAndPort, 'give host:port, several separated by commas or as a list'),
   client: oneOf(KAFKA_CLIENTS).optional(),
   topics,
   tls: tls.optional(),
@@ -69,7 +69,9 @@ const sink = mapping({
   messageBytesMax: whole(10_240, 100_000_000).optional(),
 });
 
-const filter = mapping({ aggregatetypes: texts(/^.{1,200}$/su, 'give a list of aggregate types, at least one') });
+const filter = mapping({
+  aggregatetypes: texts((type) => type !== '', 'give a list of aggregate types, at least one'),
+});
 
 const route = mapping({
   source: z.string({ error: 'give the name of one of the sources' }),
@@ -98,6 +100,11 @@ export const configSchema = mapping({
 
 /** The file after the check, before the defaults. */
 export type ConfigFile = z.infer<typeof configSchema>;
+
+function isHostAndPort(text: string): boolean {
+  const port = Number(/^[^\s:/@]+:(\d{1,5})$/.exec(text)?.[1]);
+  return port >= 1 && port <= 65_535;
+}
 
 function isTopicTemplate(text: string): boolean {
   return /^[a-zA-Z0-9._-]{1,249}$/.test(text.replace(/\{(aggregatetype|type|source|route)\}/g, 'x'));

@@ -68,9 +68,9 @@ export function text(error: string): z.ZodString {
 }
 
 /** A list of at least one text, or one text with commas. */
-export function texts(pattern: RegExp, error: string): z.ZodType<string[]> {
+export function texts(isValid: (text: string) => boolean, error: string): z.ZodType<string[]> {
   return z.preprocess(
     (value) => (typeof value === 'string' ? value.split(',').map((part) => part.trim()) : value),
-    z.array(z.string({ error }).regex(pattern, { error }), { error }).min(1, { error }),
+    z.array(z.string({ error }).refine(isValid, { error }), { error }).min(1, { error }),
   );
 }
