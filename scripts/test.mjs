@@ -20,4 +20,4 @@ async function main() {
   await runJest(kind, jestArguments);
 }
 
-await runMain(main);
+await runMain(main, '0 passed, 1 failed');

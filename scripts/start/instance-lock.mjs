@@ -6,7 +6,7 @@ import { LOCAL } from '../setup/paths.mjs';
 const FILE = join(LOCAL, 'start.pid');
 
 /**
- * Allows one `npm start` per clone. Resolves to whether an earlier one ended without stopping in order: its servers,
+ * Allows one `npm start` per clone. Tells whether an earlier one ended without stopping in order: its servers,
  * which end by themselves when it is gone, may still be on their way out.
  */
 export function takeInstance() {
@@ -16,10 +16,10 @@ export function takeInstance() {
     throw new CommandError(`npm start is already running in this clone (process ${earlier}): stop that one first.`);
   }
   writeFileSync(FILE, String(process.pid));
-  return {
-    hasPredecessor: earlier !== undefined,
-    release: () => rmSync(FILE, { force: true }),
-  };
+  process.once('exit', () => {
+    rmSync(FILE, { force: true });
+  });
+  return { hasPredecessor: earlier !== undefined };
 }
 
 function readPid() {

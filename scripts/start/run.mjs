@@ -28,7 +28,6 @@ export async function run({ isFresh }) {
     }
   } finally {
     await shutdown.stopAll();
-    instance.release();
   }
 }
 

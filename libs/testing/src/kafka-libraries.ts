@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { leash } from './leash.js';
 import { isProcessAlive } from './process-tree.js';
 import { LocalServerError } from './testing.errors.js';
@@ -72,8 +73,7 @@ async function runMaven(outputDirectory: string): Promise<void> {
   });
   if (status !== 0) {
     const reason =
-      output
-        .join('')
+      stripVTControlCharacters(output.join(''))
         .split('\n')
         .find((line) => line.includes('ERROR')) ?? 'it said nothing';
     throw new LocalServerError(

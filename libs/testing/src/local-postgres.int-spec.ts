@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -23,7 +23,6 @@ async function query(text: string): Promise<unknown[]> {
 
 describe('a local PostgreSQL', () => {
   beforeAll(async () => {
-    chmodSync(temporaryDir, 0o755);
     await postgres.start();
   }, 60_000);
 

@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { freePort } from './free-port.js';
 import { postgresBinaries, reachableDataDir } from './postgres-binaries.js';
+import { initialiseData } from './postgres-data.js';
 import { childrenOf, isProcessAlive } from './process-tree.js';
 import { ServerProcess } from './server-process.js';
 import { LocalServerError } from './testing.errors.js';
@@ -60,6 +60,9 @@ export class LocalPostgres {
     this.options = options;
     this.chosenPort = options.port;
     this.user = unprivilegedUser();
+    if (this.user !== undefined && options.temporaryDir !== undefined) {
+      chmodSync(options.temporaryDir, 0o755); // mkdtemp lets nobody else in
+    }
     this.dataDir = reachableDataDir(options.dataDir, this.user);
   }
 
@@ -101,7 +104,12 @@ export class LocalPostgres {
       return;
     }
     const binaries = postgresBinaries(this.user);
-    this.initialise(join(binaries, 'initdb'));
+    initialiseData({
+      initdb: join(binaries, 'initdb'),
+      dataDir: this.dataDir,
+      user: this.user,
+      isSynced: this.options.settings?.['fsync'] !== 'off',
+    });
     this.chosenPort ??= await freePort();
     const settings = { ...DEFAULT_SETTINGS, ...this.options.settings, port: this.chosenPort };
     this.server = await ServerProcess.spawn({
@@ -141,34 +149,6 @@ export class LocalPostgres {
   /** Resolves when the server has ended, for whatever reason. */
   async exited(): Promise<void> {
     await this.server?.exited;
-  }
-
-  private initialise(initdb: string): void {
-    if (existsSync(join(this.dataDir, 'PG_VERSION'))) {
-      return;
-    }
-    mkdirSync(this.dataDir, { recursive: true, mode: 0o700 });
-    if (this.user !== undefined) {
-      chownSync(this.dataDir, this.user.uid, this.user.gid);
-    }
-    const settings: Readonly<Record<string, string | number>> = this.options.settings ?? {};
-    const args = ['-D', this.dataDir, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-instructions'];
-    args.push('--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8');
-    if (settings['fsync'] === 'off') {
-      args.push('--no-sync');
-    }
-    const answer = spawnSync(initdb, args, {
-      ...this.user,
-      cwd: '/',
-      encoding: 'utf8',
-      // eslint-disable-next-line n/no-process-env -- a child is given the environment of its starter
-      env: { ...process.env, LC_ALL: 'C' },
-    });
-    if (answer.status !== 0) {
-      rmSync(this.dataDir, { recursive: true, force: true });
-      const why = answer.error?.message ?? answer.stderr;
-      throw new LocalServerError('server_failed', `PostgreSQL's initdb failed in ${this.dataDir}: ${why}`);
-    }
   }
 
   private async answers(): Promise<boolean> {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { requireOwner } from './postgres-data.js';
 import { LocalServerError } from './testing.errors.js';
 import { canReach, type UserIds } from './unprivileged-user.js';
 
@@ -58,7 +59,9 @@ function makeExecutable(program: string): void {
 
 function copyOf(native: string): string {
   const copy = join(REACHABLE_ROOT, `millrace-postgres-programs-${hash(native)}`);
-  if (!existsSync(copy)) {
+  if (existsSync(copy)) {
+    requireOwner(copy, 0);
+  } else {
     const unfinished = `${copy}.${process.pid}`;
     mkdirSync(unfinished, { recursive: true });
     cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });

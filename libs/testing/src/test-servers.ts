@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LocalKafka } from './local-kafka.js';
@@ -22,7 +21,6 @@ export interface GivenServers {
 /** Starts, side by side, those servers of a test run that are not given, on free ports, with their data in a temporary folder. */
 export async function startTestServers(given: GivenServers): Promise<TestServers> {
   const temporaryDir = mkdtempSync(join(tmpdir(), 'millrace-test-'));
-  chmodSync(temporaryDir, 0o755); // PostgreSQL may run under another account
   const postgres = new LocalPostgres({
     dataDir: join(temporaryDir, 'postgres'),
     settings: { ...FAST_UNSAFE_SETTINGS, max_connections: 300, max_worker_processes: 16 },
