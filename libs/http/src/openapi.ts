@@ -25,7 +25,7 @@ export function createOpenApiDocument(app: INestApplication, api: ApiDescription
     .setVersion(api.version)
     .setDescription(api.description ?? '');
   if (api.hasBearerAuth === true) {
-    builder.addBearerAuth();
+    builder.addBearerAuth({ type: 'http', bearerFormat: 'opaque' });
   }
   const document = SwaggerModule.createDocument(app, builder.build(), {
     standardSchemaConverter: (schema, { schemaType }) =>
