@@ -12,9 +12,9 @@ import { seededRandom, VirtualTime } from './virtual-time.js';
 
 const ROUTE = 'orders';
 /** From the end of all trouble until events are published again: lease, back-off and the last late message. */
-const RECOVERY_MS = 45_000;
+const RECOVERY_MS = 30_000;
 /** Messages, one after the other, that one event takes when pages and batches have room for one. */
-const MESSAGES_PER_EVENT = 10;
+const MESSAGES_PER_EVENT = 5;
 const STOP_MS = 30_000;
 const PAGE_EVENT_BYTES_MAX = 300;
 
