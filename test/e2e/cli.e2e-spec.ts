@@ -137,3 +137,39 @@ describe('millrace migrate', () => {
     await client.end();
   });
 });
+
+describe('millrace ledger adopt', () => {
+  let database: TestDatabase;
+
+  beforeEach(async () => {
+    database = await createTestDatabase();
+  });
+
+  afterEach(async () => {
+    await database.drop();
+  });
+
+  it('gives the ledger to the server it now lives on, with an audit row', async () => {
+    const client = await database.connect();
+    await client.query(`insert into millrace.ledger (route, low, high, epoch, system_identifier, timeline)
+      values ('order', 5, 9, 1, 'another server', 7)`);
+
+    const outcome = await millrace(['ledger', 'adopt', '-d', database.url, '--route', 'order', '--reason', 'compared']);
+
+    const ledger = await client.query<{ timeline: string }>('select timeline from millrace.ledger');
+    const audit = await client.query<{ action: string; target: string; reason: string }>(
+      'select action, target, reason from millrace.audit',
+    );
+    await client.end();
+    expect(outcome).toMatchObject({ code: 0, err: '' });
+    expect(ledger.rows).toEqual([{ timeline: '1' }]);
+    expect(audit.rows).toEqual([{ action: 'route.adopt', target: 'order', reason: 'compared' }]);
+  });
+
+  it('names an unknown route and asks for a reason', async () => {
+    const unknown = await millrace(['ledger', 'adopt', '-d', database.url, '--route', 'x', '--reason', 'compared']);
+    const unexplained = await millrace(['ledger', 'adopt', '-d', database.url, '--route', 'x']);
+    expect(unknown).toMatchObject({ code: 1, err: expect.stringContaining('Route x has no ledger') as string });
+    expect(unexplained).toMatchObject({ code: 2, err: expect.stringContaining('--reason') as string });
+  });
+});

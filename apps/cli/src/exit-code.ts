@@ -1,3 +1,4 @@
+import { CaptureError, type CaptureErrorCode } from '@millrace/capture';
 import { SchemaError, type SchemaErrorCode } from '@millrace/schema';
 import { CommanderError } from 'commander';
 import { UsageError } from './usage.error.js';
@@ -21,10 +22,19 @@ const SCHEMA_EXIT_CODES: Readonly<Record<SchemaErrorCode, number>> = {
   internal: EXIT_CODE.failed,
 };
 
+const CAPTURE_EXIT_CODES: Readonly<Partial<Record<CaptureErrorCode, number>>> = {
+  database_url_invalid: EXIT_CODE.usage,
+  database_unavailable: EXIT_CODE.unreachable,
+  authentication_failed: EXIT_CODE.unreachable,
+};
+
 /** The exit code of an error that ended a command. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof SchemaError) {
     return SCHEMA_EXIT_CODES[error.code];
+  }
+  if (error instanceof CaptureError) {
+    return CAPTURE_EXIT_CODES[error.code] ?? EXIT_CODE.failed;
   }
   if (error instanceof CommanderError) {
     // --help and --version come as errors too, with exit code 0

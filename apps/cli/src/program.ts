@@ -1,13 +1,15 @@
+import { CaptureError } from '@millrace/capture';
 import { SchemaError } from '@millrace/schema';
 import { Command, CommanderError } from 'commander';
 import { EXIT_CODE, exitCodeOf } from './exit-code.js';
+import { addLedgerCommands } from './ledger.command.js';
 import { addMigrateCommand } from './migrate.command.js';
 import { type Terminal } from './terminal.js';
 import { UsageError } from './usage.error.js';
 import { VERSION } from './version.js';
 
 /** Each adds one command, or one group of them, in the order of the help text. */
-const COMMANDS: readonly ((program: Command, terminal: Terminal) => void)[] = [addMigrateCommand];
+const COMMANDS: readonly ((program: Command, terminal: Terminal) => void)[] = [addMigrateCommand, addLedgerCommands];
 
 const FOOTER = `
 A command comes first, then its options, in any order: millrace migrate --database-url URL --ahead 20
@@ -46,7 +48,7 @@ function report(error: unknown, terminal: Terminal): void {
   if (error instanceof CommanderError) {
     return;
   }
-  const isExpected = error instanceof SchemaError || error instanceof UsageError;
+  const isExpected = [CaptureError, SchemaError, UsageError].some((expected) => error instanceof expected);
   const message = error instanceof Error ? error.message : 'unknown error';
   terminal.err(isExpected ? `error: ${message}\n` : `error: unexpected: ${message}\n`);
 }
