@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { checkProductionInstall } from './check/production-install.mjs';
 import { CommandError, runMain } from './setup/command-error.mjs';
 import { continueOnPinnedNode, installIfNeeded } from './setup/install.mjs';
@@ -42,8 +42,9 @@ async function main() {
 }
 
 function tool(name, ...toolArguments) {
-  const program = join(ROOT, 'node_modules', '.bin', name);
-  return spawnSync(program, toolArguments, { cwd: ROOT, stdio: 'inherit' }).status === 0;
+  const programs = join(ROOT, 'node_modules', '.bin');
+  const environment = { ...process.env, PATH: `${programs}${delimiter}${process.env.PATH}` }; // its node is the pinned one
+  return spawnSync(join(programs, name), toolArguments, { cwd: ROOT, stdio: 'inherit', env: environment }).status === 0;
 }
 
 await runMain(main);
