@@ -166,7 +166,7 @@ export function toCaptureError(error: unknown): CaptureError {
   }
   const sqlState = sqlStateOf(error);
   const code = sqlState === undefined ? 'database_unavailable' : (CODE_BY_SQLSTATE[sqlState] ?? codeOfClass(sqlState));
-  const detail = sqlState === undefined ? systemCodeOf(error) : ` (SQLSTATE ${sqlState})`;
+  const detail = sqlState === undefined ? systemDetailOf(error) : ` (SQLSTATE ${sqlState})`;
   const sentence = SENTENCE[code] ?? 'The database refused a statement of the relay.';
   return new CaptureError(code, sentence + detail, { cause: error });
 }
@@ -180,7 +180,10 @@ function sqlStateOf(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined;
 }
 
-function systemCodeOf(error: unknown): string {
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? ` (${code})` : '';
+function systemDetailOf(error: unknown): string {
+  const { code, message }: { code?: unknown; message?: unknown } =
+    typeof error === 'object' && error !== null ? error : {};
+  // without a code it is the driver's own: a time-out, a password that is asked for and not there, a refused TLS
+  const detail = typeof code === 'string' ? code : message;
+  return typeof detail === 'string' ? ` (${detail})` : '';
 }

@@ -116,7 +116,8 @@ function describeWriter(row: TextRow): string {
   return who + age + from;
 }
 
-function pollStatement(request: PollRequest, types: readonly string[] | null): Statement {
+/** The poll as one prepared statement; its text depends only on what kinds of positions are asked for. */
+export function pollStatement(request: PollRequest, types: readonly string[] | null): Statement {
   const singles = request.gaps.filter((gap) => gap.lo === gap.hi);
   const ranges = request.gaps.filter((gap) => gap.lo !== gap.hi);
   const first = singles[0];

@@ -1,0 +1,134 @@
+import { describe, expect, it } from '@jest/globals';
+import { toEpoch, toPosition } from '@millrace/events';
+import { type LedgerStorePort } from './ledger-store.js';
+import { type OutboxReaderPort, type PolledRow, type PollRequest, type PollResult } from './outbox-reader.js';
+import { DEFAULT_POLLING_OPTIONS, PollingCapture, type PollingOptions } from './polling-capture.js';
+
+interface FakeSource {
+  readonly capture: PollingCapture;
+  readonly requests: PollRequest[];
+  readonly calls: string[];
+}
+
+/** A capture over an outbox of events of `bytes` each, on a server whose disk is at `flushed`, one step per call. */
+function captureOver(
+  bytes: number,
+  flushed: readonly bigint[] = [],
+  options: Partial<PollingOptions> = {},
+): FakeSource {
+  const requests: PollRequest[] = [];
+  const calls: string[] = [];
+  const disk = [...flushed];
+  const insertLsn = disk.length === 0 ? 0n : 100n;
+  const note = <Result>(call: string, result: Result): Promise<Result> => {
+    calls.push(call);
+    return Promise.resolve(result);
+  };
+  const reader: OutboxReaderPort = {
+    poll: (request) => {
+      requests.push(request);
+      return note('poll', pageFor(request, bytes, { insertLsn, flushLsn: disk.shift() ?? 0n }));
+    },
+    flushedLsn: () => note('flushedLsn', disk.shift() ?? 100n),
+    forceFlush: () => note('forceFlush', undefined),
+    writers: () => Promise.resolve({ oldestXid: null, oldest: null }),
+    sequence: () => Promise.resolve({ cache: 1n, increment: 1n, isCycling: false, lastPosition: toPosition(0) }),
+    ensureLeaves: () => Promise.resolve(),
+    close: () => note('close reader', undefined),
+  };
+  const store: LedgerStorePort = {
+    claim: () =>
+      Promise.resolve({
+        kind: 'claimed',
+        epoch: toEpoch(1),
+        isPaused: false,
+        state: { high: toPosition(0), gaps: [] },
+      }),
+    save: () => Promise.resolve({ isPaused: false, xid: 1n }),
+    release: () => note('release', undefined),
+  };
+  const capture = new PollingCapture({
+    reader,
+    store,
+    clock: { nowMs: () => 0, sleep: (ms) => note(`sleep ${ms}`, undefined) },
+    claimed: { high: toPosition(0), gaps: [] },
+    options: { ...DEFAULT_POLLING_OPTIONS, ...options },
+  });
+  return { capture, requests, calls };
+}
+
+function pageFor(request: PollRequest, bytes: number, lsn: Pick<PollResult, 'insertLsn' | 'flushLsn'>): PollResult {
+  const count = Math.min(request.rowsMax, Math.ceil(request.bytesMax / bytes));
+  const first = (request.above ?? 0n) + 1n;
+  const rows = Array.from({ length: count }, (_, index): PolledRow => {
+    return { position: toPosition(first + BigInt(index)), event: null, bytes };
+  });
+  return { ...lsn, rows, isFull: true, snapshotXmin: 1n, lastPosition: toPosition(1_000_000n) };
+}
+
+describe('the size of a page', () => {
+  it('grows from a small one to the limit while events are small', async () => {
+    const { capture, requests } = captureOver(300);
+    for (let pages = 0; pages < 5; pages += 1) {
+      await capture.nextPage();
+    }
+
+    expect(requests.map(({ rowsMax }) => rowsMax)).toEqual([128, 256, 512, 1_000, 1_000]);
+  });
+
+  it('follows the bytes while events are big, so that no statement prints much more than a page', async () => {
+    const { capture, requests } = captureOver(900_000);
+    for (let pages = 0; pages < 4; pages += 1) {
+      await capture.nextPage();
+    }
+
+    expect(requests.map(({ rowsMax }) => rowsMax)).toEqual([128, 20, 20, 20]);
+  });
+
+  it('of one row stays at one row', async () => {
+    const { capture, requests } = captureOver(300, [], { pageRowsMax: 1 });
+    await capture.nextPage();
+    await capture.nextPage();
+
+    expect(requests.map(({ rowsMax }) => rowsMax)).toEqual([1, 1]);
+  });
+});
+
+describe('the flush gate', () => {
+  it('asks nothing when the page was on the disk already', async () => {
+    const { capture, calls } = captureOver(300, [100n]);
+    await capture.nextPage();
+
+    expect(calls).toEqual(['poll']);
+  });
+
+  it('asks again while the server flushes by itself', async () => {
+    const { capture, calls } = captureOver(300, [50n, 99n, 100n]);
+    await capture.nextPage();
+
+    expect(calls).toEqual(['poll', 'flushedLsn', 'sleep 1', 'flushedLsn']);
+  });
+
+  it('makes the server flush when it does not', async () => {
+    const { capture, calls } = captureOver(300, [50n, 50n, 50n, 50n, 120n]);
+    await capture.nextPage();
+
+    expect(calls.slice(-3)).toEqual(['flushedLsn', 'forceFlush', 'flushedLsn']);
+  });
+});
+
+describe('a capture', () => {
+  it('settles no page of another claim', async () => {
+    const mine = captureOver(300);
+    const page = await mine.capture.nextPage();
+
+    await expect(mine.capture.settle({ ...page })).rejects.toMatchObject({ code: 'internal' });
+  });
+
+  it('gives lease and connections back when it is closed', async () => {
+    const { capture, calls } = captureOver(300);
+    await capture.close();
+
+    expect(calls.sort()).toEqual(['close reader', 'release']);
+  });
+});
