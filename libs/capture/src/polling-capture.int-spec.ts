@@ -191,7 +191,17 @@ describe('a page', () => {
     expect(capture.status()).toMatchObject({ low: 0n, high: 0n, lastPosition: 0n, pages: 1 });
   });
 
-  it('may be read ahead of settlement; settling the last one settles all', async () => {
+  it('that is read ahead of the one that is settled is not settled with it', async () => {
+    await insert(client, { count: 3 });
+    const capture = await claim({ pageRowsMax: 1 });
+    const first = await capture.nextPage();
+    await capture.nextPage();
+    await capture.settle(first);
+
+    expect(positionsOf(await (await claim()).nextPage())).toEqual([2, 3]);
+  });
+
+  it('may be read ahead of settlement; settling the last one settles all before it', async () => {
     const open = await begin();
     await insert(open.client);
     await insert(client, { count: 2 });

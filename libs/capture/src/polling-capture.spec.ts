@@ -1,11 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { toEpoch, toPosition } from '@millrace/events';
-import { type LedgerStorePort } from './ledger-store.js';
+import { type LedgerState } from './ledger.js';
+import { type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
 import { type OutboxReaderPort, type PolledRow, type PollRequest, type PollResult } from './outbox-reader.js';
 import { DEFAULT_POLLING_OPTIONS, PollingCapture, type PollingOptions } from './polling-capture.js';
 
 interface FakeSource {
   readonly capture: PollingCapture;
+  readonly reader: OutboxReaderPort;
+  readonly store: LedgerStorePort;
   readonly requests: PollRequest[];
   readonly calls: string[];
 }
@@ -54,7 +57,7 @@ function captureOver(
     claimed: { high: toPosition(0), gaps: [] },
     options: { ...DEFAULT_POLLING_OPTIONS, ...options },
   });
-  return { capture, requests, calls };
+  return { capture, reader, store, requests, calls };
 }
 
 function pageFor(request: PollRequest, bytes: number, lsn: Pick<PollResult, 'insertLsn' | 'flushLsn'>): PollResult {
@@ -114,6 +117,83 @@ describe('the flush gate', () => {
     await capture.nextPage();
 
     expect(calls.slice(-3)).toEqual(['flushedLsn', 'forceFlush', 'flushedLsn']);
+  });
+});
+
+describe('the evidence that a gap is dead', () => {
+  const positions = (...of: number[]): PolledRow[] =>
+    of.map((at) => ({ position: toPosition(at), event: null, bytes: 1 }));
+
+  interface Scene {
+    readonly capture: PollingCapture;
+    readonly calls: string[];
+    /** Answers the ledger write that is under way. */
+    readonly answerSave: (xid: bigint) => void;
+  }
+
+  /** Two pages, of which the second has a gap at 2; then only empty ones with the given xmin. */
+  function scene(xmin: bigint, gaps: LedgerState['gaps'] = []): Scene {
+    const calls: string[] = [];
+    const pages = gaps.length > 0 ? [] : [positions(1), positions(3)];
+    let answer: (saved: LedgerSaved) => void = () => undefined;
+    const fake = captureOver(1);
+    const reader: OutboxReaderPort = {
+      ...fake.reader,
+      poll: () => {
+        calls.push('poll');
+        const rows = pages.shift() ?? [];
+        const lastPosition = toPosition(3);
+        return Promise.resolve({ rows, isFull: false, snapshotXmin: xmin, insertLsn: 0n, flushLsn: 0n, lastPosition });
+      },
+      writers: () => {
+        calls.push('writers');
+        return Promise.resolve({ oldestXid: null, oldest: null });
+      },
+    };
+    const store: LedgerStorePort = {
+      ...fake.store,
+      save: () =>
+        new Promise((resolve) => {
+          answer = resolve;
+        }),
+    };
+    const capture = new PollingCapture({
+      reader,
+      store,
+      clock: { nowMs: () => 10_000, sleep: () => Promise.resolve() },
+      claimed: { high: toPosition(gaps.length > 0 ? 3 : 0), gaps },
+      options: DEFAULT_POLLING_OPTIONS,
+    });
+    const answerSave = (xid: bigint): void => {
+      answer({ isPaused: false, xid });
+    };
+    return { capture, calls, answerSave };
+  }
+
+  it('is no ledger write that was made for an earlier page', async () => {
+    const { capture, answerSave } = scene(50n);
+    const settling = capture.settle(await capture.nextPage());
+    const second = await capture.nextPage();
+    answerSave(40n);
+    await settling;
+    await capture.nextPage();
+    expect(capture.status().gapRanges).toBe(1);
+
+    const settlingSecond = capture.settle(second);
+    answerSave(45n);
+    await settlingSecond;
+    await capture.nextPage();
+
+    expect(capture.status().gapRanges).toBe(0);
+  });
+
+  it('is a look at the locks that came before the page', async () => {
+    const bound = { xid: 60n, knownAtMs: 0 };
+    const { capture, calls } = scene(50n, [{ lo: toPosition(2), hi: toPosition(2), bound }]);
+    await capture.nextPage();
+
+    expect(calls).toEqual(['writers', 'poll']);
+    expect(capture.status().gapRanges).toBe(0);
   });
 });
 
