@@ -23,7 +23,8 @@ export const HOLDER_SQL = `select ctid::text as ctid, epoch::text, owner,
   greatest(0, ceil(extract(epoch from expires - clock_timestamp()) * 1000))::bigint::text as expires_in_ms
 from millrace.ledger where route = $1`;
 
-export const GAPS_SQL = `select lo::text, hi::text, bound::text from millrace.ledger_gap where route = $1 order by lo`;
+/** `order by lo` alone would mean the text of the select list, in which 10 comes before 9. */
+export const GAPS_SQL = `select g.lo::text, g.hi::text, g.bound::text from millrace.ledger_gap g where g.route = $1 order by g.lo`;
 
 /** The last number given out; everything at or below it was drawn before this statement. */
 export const LAST_POSITION_SQL = `select case when is_called then last_value else 0 end::text as last_position from millrace.position`;
@@ -54,7 +55,7 @@ export const INVISIBLE_SQL = `select lo::text, hi::text from (
     select position from millrace.outbox where position > $2::bigint and position <= $1::bigint
     union all select $1::bigint + 1
   ) p
-) between_rows where lo <= hi order by lo`;
+) between_rows where lo <= hi order by between_rows.lo`;
 
 /**
  * The first ledger of a route. The gaps' bound is this statement's own xid: taken after $2 was read.

@@ -287,6 +287,21 @@ describe('a gap', () => {
     expect(positionsOf(await read(capture))).toEqual([1]);
   });
 
+  it('is one of many that a new owner finds in the order of their positions', async () => {
+    const open = await begin();
+    for (let gaps = 0; gaps < 7; gaps += 1) {
+      await insert(open.client);
+      await insert(client);
+    }
+    await read(await claim());
+    const next = await claim();
+    await open.end('commit');
+
+    expect(positionsOf(await read(next))).toEqual([1, 3, 5, 7, 9, 11, 13]);
+    expect(next.status()).toMatchObject({ low: 14n, gapRanges: 0 });
+    expect(await read(next)).toMatchObject({ rowCount: 0 });
+  });
+
   it('survives a new owner, who knows its bound from the ledger', async () => {
     const open = await begin();
     await insert(open.client);
