@@ -1,5 +1,5 @@
 import { type LocalPostgres } from '@millrace/testing';
-import { createMigratedDatabase, withClient } from './bench-servers.js';
+import { createMigratedDatabase, withClient } from '../harness/servers.js';
 
 const EVENTS_PER_TRANSACTION = 10_000;
 

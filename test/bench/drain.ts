@@ -5,8 +5,9 @@ import type pg from 'pg';
 import { familyCpuMs, peakMemoryMiB, processCpuMs } from '../harness/process-usage.js';
 import { type KafkaClient, RelayProcess } from '../harness/relay-process.js';
 import { say } from '../harness/say.js';
+import { type Servers, withClient } from '../harness/servers.js';
 import { Backlog } from './backlog.js';
-import { type BenchServers, startBenchServers, withClient } from './bench-servers.js';
+import { startBenchServers } from './bench-servers.js';
 import { machineText } from './machine.js';
 import { producerPerformance } from './producer-performance.js';
 import { median } from './statistics.js';
@@ -76,7 +77,7 @@ export async function benchDrain(options: DrainOptions): Promise<void> {
   }
 }
 
-async function runYardstick({ kafka }: BenchServers, backlog: Backlog, run: number): Promise<number> {
+async function runYardstick({ kafka }: Servers, backlog: Backlog, run: number): Promise<number> {
   const topic = `yardstick-${run}`;
   await createTopic({ brokers: kafka.brokers, topic, partitions: PARTITIONS });
   const { events: records, payloadBytes: recordBytes } = backlog;
@@ -92,7 +93,7 @@ interface DrainRun {
 }
 
 async function runDrain(
-  servers: BenchServers,
+  servers: Servers,
   backlog: Backlog,
   { client, run, profileDir }: DrainRun,
 ): Promise<DrainResult> {

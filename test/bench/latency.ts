@@ -4,7 +4,8 @@ import { consoleConsume, createTopic, freePort } from '@millrace/testing';
 import { familyCpuMs, processCpuMs } from '../harness/process-usage.js';
 import { type KafkaClient, RelayProcess, type RelayRoute } from '../harness/relay-process.js';
 import { say } from '../harness/say.js';
-import { type BenchServers, createMigratedDatabase, startBenchServers } from './bench-servers.js';
+import { createMigratedDatabase, type Servers } from '../harness/servers.js';
+import { startBenchServers } from './bench-servers.js';
 import { commitAtRate } from './committed-load.js';
 import { machineText } from './machine.js';
 import { percentile } from './statistics.js';
@@ -56,7 +57,7 @@ interface LatencyRun {
   readonly seconds: number;
 }
 
-async function measureLatency(servers: BenchServers, run: LatencyRun): Promise<string[]> {
+async function measureLatency(servers: Servers, run: LatencyRun): Promise<string[]> {
   const { client, eventsPerSecond, seconds } = run;
   const name = `latency_${client}_${eventsPerSecond}`;
   const { relay, databaseUrl } = await startRelay(servers, { name, client, routes: 1 });
@@ -91,7 +92,7 @@ interface IdleRun {
   readonly seconds: number;
 }
 
-async function measureIdle(servers: BenchServers, { client, routes, seconds }: IdleRun): Promise<string[]> {
+async function measureIdle(servers: Servers, { client, routes, seconds }: IdleRun): Promise<string[]> {
   const { relay } = await startRelay(servers, { name: `idle_${client}_${routes}`, client, routes });
   try {
     await sleep(WARM_UP_SECONDS * 1_000);
@@ -106,7 +107,7 @@ async function measureIdle(servers: BenchServers, { client, routes, seconds }: I
 }
 
 async function startRelay(
-  { folder, postgres, kafka }: BenchServers,
+  { folder, postgres, kafka }: Servers,
   given: { readonly name: string; readonly client: KafkaClient; readonly routes: number },
 ): Promise<{ readonly relay: RelayProcess; readonly databaseUrl: string }> {
   const databaseUrl = await createMigratedDatabase(postgres, given.name);

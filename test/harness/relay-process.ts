@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { leash } from '@millrace/testing';
 
@@ -26,8 +27,12 @@ export interface RelayProcessOptions {
   /** Arguments for Node, such as `--import`. */
   readonly nodeArguments?: readonly string[] | undefined;
   readonly environment?: Readonly<Record<string, string>> | undefined;
+  /** Is given each line that the process writes to its file descriptor 3, which a preloaded module may do. */
+  readonly onLine?: ((line: string) => void) | undefined;
 }
 
+/** The file descriptor of the link between a relay and its harness. */
+const LINK = 3;
 const MAIN = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'apps', 'relay', 'main.js');
 
 /** One run of the relay as users run it: `dist/apps/relay/main.js`. It ends with the process that started it. */
@@ -42,7 +47,7 @@ export class RelayProcess {
     const log = openSync(`${file}.log`, 'a');
     this.child = spawn(process.execPath, [...(options.nodeArguments ?? []), MAIN], {
       cwd: dirname(file),
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', log, log, options.onLine === undefined ? 'ignore' : 'pipe'],
       env: {
         ...process.env,
         PORT: String(port),
@@ -53,6 +58,7 @@ export class RelayProcess {
       },
     });
     closeSync(log);
+    this.readLines();
     const held = leash({ pid: this.pid, signal: 'SIGKILL' });
     this.exited = new Promise((resolve) => {
       this.child.once('exit', () => {
@@ -76,6 +82,11 @@ export class RelayProcess {
       this.child.kill(signal);
       await this.exited;
     }
+  }
+
+  /** Writes a line that the process can read from its file descriptor 3. */
+  tell(line: string): void {
+    this.link?.write(`${line}\n`);
   }
 
   /** Whether the relay says that it is ready; false while it does not answer. */
@@ -102,6 +113,22 @@ export class RelayProcess {
       .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
       .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)));
     return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
+  }
+
+  private get link(): Duplex | undefined {
+    const link = this.child.stdio[LINK];
+    return link instanceof Duplex ? link : undefined;
+  }
+
+  private readLines(): void {
+    let rest = '';
+    this.link?.on('data', (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split('\n');
+      rest = lines.pop() ?? '';
+      lines.forEach((line) => this.options.onLine?.(line));
+    });
+    // it ends with the process, in whatever way
+    this.link?.on('error', () => undefined);
   }
 }
 

@@ -1,0 +1,202 @@
+import { type ConsumedRecord } from '@millrace/testing';
+
+/** An event that was committed, as the table of its transactions and the outbox tell. */
+export interface CommittedEvent {
+  readonly id: string;
+  readonly key: string;
+  /** 1, 2, 3 ... for each key, in the order in which its transactions had the key's lock. */
+  readonly version: number;
+  readonly position: bigint;
+  readonly type: string;
+  /** As PostgreSQL prints it. */
+  readonly payload: string;
+  /** The producer's own. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What the records of a route have in common. */
+export interface RouteNames {
+  readonly source: string;
+  readonly route: string;
+}
+
+/** What can be wrong with a history. */
+export const PROBLEM_KINDS = [
+  'lost',
+  'phantom',
+  'order',
+  'partition',
+  'payload',
+  'header',
+  'low',
+  'epoch',
+  'unreadable',
+] as const;
+export type ProblemKind = (typeof PROBLEM_KINDS)[number];
+
+/** One event or record that breaks a promise, named so that it can be found. */
+export interface Problem {
+  readonly kind: ProblemKind;
+  readonly text: string;
+}
+
+/** A repeat of an event, and the epochs of the first delivery and of this one. */
+export interface Repeat {
+  readonly firstEpoch: bigint;
+  readonly epoch: bigint;
+}
+
+/** What the check found. */
+export interface DeliveryVerdict {
+  readonly delivered: number;
+  readonly problems: readonly Problem[];
+  readonly repeats: readonly Repeat[];
+}
+
+interface FirstDelivery {
+  readonly epoch: bigint;
+}
+
+/**
+ * Holds the records of a topic, read by an independent consumer, against the events that were committed:
+ *
+ * - lost: a committed event that is not in the topic; phantom: a record of no committed event
+ * - order: the first deliveries of a key are not its versions 1, 2, 3 ... without a hole
+ * - partition: a key in two partitions
+ * - payload, header: not byte for byte what was committed, or not as the interface says
+ * - low: a first delivery at or below a `millrace-low` that its partition has already told, so that a consumer which
+ *   forgets what lies below would take it for a repeat
+ * - epoch: a first delivery with an older epoch than one before it in its partition: two writers at once
+ *
+ * Repeats are no problem; they are returned to be counted.
+ */
+export function checkDeliveries(
+  committed: readonly CommittedEvent[],
+  records: readonly ConsumedRecord[],
+  names: RouteNames,
+): DeliveryVerdict {
+  const check = new DeliveryCheck(committed, names);
+  for (const record of inLogOrder(records)) {
+    check.take(record);
+  }
+  return check.verdict();
+}
+
+class DeliveryCheck {
+  private readonly committed: ReadonlyMap<string, CommittedEvent>;
+  private readonly firsts = new Map<string, FirstDelivery>();
+  private readonly lastVersion = new Map<string, number>();
+  private readonly partitionOf = new Map<string, number>();
+  private readonly lowTold = new Map<number, bigint>();
+  private readonly epochSeen = new Map<number, bigint>();
+  private readonly problems: Problem[] = [];
+  private readonly repeats: Repeat[] = [];
+  private delivered = 0;
+
+  constructor(
+    committed: readonly CommittedEvent[],
+    private readonly names: RouteNames,
+  ) {
+    this.committed = new Map(committed.map((event) => [event.id, event]));
+  }
+
+  take(record: ConsumedRecord): void {
+    this.delivered += 1;
+    const where = `${record.topic}/${record.partition} offset ${record.offset}`;
+    const event = this.committed.get(record.headers['id'] ?? '');
+    if (event === undefined) {
+      this.found('phantom', `${where}: no committed event has its id`);
+      return;
+    }
+    const numbers = numbersOf(record);
+    if (numbers === undefined) {
+      this.found('unreadable', `${where}: ${nameOf(event)} has no epoch or low that is a number`);
+      return;
+    }
+    this.checkContent(event, record, where);
+    const first = this.firsts.get(event.id);
+    if (first === undefined) {
+      this.takeFirst(event, { ...numbers, partition: record.partition }, where);
+    } else {
+      this.repeats.push({ firstEpoch: first.epoch, epoch: numbers.epoch });
+    }
+    const told = this.lowTold.get(record.partition) ?? -1n;
+    this.lowTold.set(record.partition, numbers.low > told ? numbers.low : told);
+  }
+
+  verdict(): DeliveryVerdict {
+    for (const event of this.committed.values()) {
+      if (!this.firsts.has(event.id)) {
+        this.found('lost', nameOf(event));
+      }
+    }
+    return { delivered: this.delivered, problems: this.problems, repeats: this.repeats };
+  }
+
+  private takeFirst(
+    event: CommittedEvent,
+    delivery: { readonly partition: number; readonly epoch: bigint; readonly low: bigint },
+    where: string,
+  ): void {
+    const { partition, epoch, low } = delivery;
+    this.firsts.set(event.id, { epoch });
+    this.checkOrder(event, partition, where);
+    if (event.position <= (this.lowTold.get(partition) ?? -1n) || event.position <= low) {
+      this.found('low', `${where}: ${nameOf(event)} lies at or below a low that was told`);
+    }
+    const newest = this.epochSeen.get(partition) ?? 0n;
+    if (epoch < newest) {
+      this.found('epoch', `${where}: ${nameOf(event)} first came with epoch ${epoch}, after ${newest}`);
+    }
+    this.epochSeen.set(partition, epoch > newest ? epoch : newest);
+  }
+
+  private checkOrder(event: CommittedEvent, partition: number, where: string): void {
+    const expected = (this.lastVersion.get(event.key) ?? 0) + 1;
+    if (event.version !== expected) {
+      this.found('order', `${where}: ${nameOf(event)} came where version ${expected} should`);
+    }
+    this.lastVersion.set(event.key, event.version);
+    const known = this.partitionOf.get(event.key) ?? partition;
+    this.partitionOf.set(event.key, known);
+    if (known !== partition) {
+      this.found('partition', `${where}: ${nameOf(event)} has a key that was in partition ${known}`);
+    }
+  }
+
+  private checkContent(event: CommittedEvent, record: ConsumedRecord, where: string): void {
+    if (record.value !== event.payload || record.key !== event.key) {
+      this.found('payload', `${where}: key or value of ${nameOf(event)} differ from what was committed`);
+    }
+    const wanted: Readonly<Record<string, string>> = {
+      ...event.headers,
+      eventType: event.type,
+      schemaversion: '1',
+      aggregateversion: String(event.version),
+      'millrace-source': this.names.source,
+      'millrace-route': this.names.route,
+      'millrace-position': String(event.position),
+    };
+    const differing = Object.keys(wanted).filter((name) => record.headers[name] !== wanted[name]);
+    if (differing.length > 0) {
+      this.found('header', `${where}: ${nameOf(event)} has other or no headers ${differing.join(', ')}`);
+    }
+  }
+
+  private found(kind: ProblemKind, text: string): void {
+    this.problems.push({ kind, text });
+  }
+}
+
+function numbersOf({ headers }: ConsumedRecord): { readonly epoch: bigint; readonly low: bigint } | undefined {
+  const { 'millrace-epoch': epoch = '', 'millrace-low': low = '' } = headers;
+  return /^\d+$/.test(epoch) && /^\d+$/.test(low) ? { epoch: BigInt(epoch), low: BigInt(low) } : undefined;
+}
+
+function nameOf(event: CommittedEvent): string {
+  return `event ${event.id} (key ${event.key}, version ${event.version}, position ${event.position})`;
+}
+
+function inLogOrder(records: readonly ConsumedRecord[]): ConsumedRecord[] {
+  return [...records].sort((a, b) => a.partition - b.partition || (a.offset < b.offset ? -1 : 1));
+}

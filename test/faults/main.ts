@@ -1,0 +1,64 @@
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { KAFKA_CLIENTS, type KafkaClient } from '../harness/relay-process.js';
+import { say } from '../harness/say.js';
+import { runRelayFaults } from './relay-faults.js';
+
+const USAGE = `Usage:
+  npm run test:faults -- relay [--client platformatic|kafkajs|both] [--seconds 60] [--seed N] [--rate 1000]
+                               [--lease-ms 3000]
+  npm run test:faults -- relay-control [the same]   the same with a fault put in on purpose: it must be found`;
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      client: { type: 'string', default: 'both' },
+      seconds: { type: 'string', default: '60' },
+      seed: { type: 'string', default: String(randomInt(1, 1_000_000)) },
+      rate: { type: 'string', default: '1000' },
+      'lease-ms': { type: 'string', default: '3000' },
+    },
+  });
+  const [name = ''] = positionals;
+  const clients = clientsOf(values.client);
+  if (!['relay', 'relay-control'].includes(name) || clients.length === 0) {
+    say(USAGE);
+    return 2;
+  }
+  const isAckingEarly = name === 'relay-control';
+  let isAsExpected = true;
+  for (const client of clients) {
+    const isPassed = await runRelayFaults({
+      client,
+      seed: whole(values.seed),
+      seconds: whole(values.seconds),
+      eventsPerSecond: whole(values.rate),
+      leaseMs: whole(values['lease-ms']),
+      isAckingEarly,
+    });
+    isAsExpected &&= isPassed !== isAckingEarly;
+  }
+  say(verdictText(isAsExpected, isAckingEarly));
+  return isAsExpected ? 0 : 1;
+}
+
+function verdictText(isAsExpected: boolean, isControl: boolean): string {
+  if (isControl) {
+    return isAsExpected ? '\nThe fault put in on purpose was found.' : '\nThe fault put in on purpose was NOT found.';
+  }
+  return isAsExpected ? '\nNo promise was broken.' : '\nA promise was broken.';
+}
+
+function clientsOf(text: string): readonly KafkaClient[] {
+  return KAFKA_CLIENTS.filter((client) => text === 'both' || text === client);
+}
+
+function whole(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) {
+    throw new Error(`${text} is given where a whole number from 1 up is needed.\n${USAGE}`);
+  }
+  return Number(text);
+}

@@ -1,0 +1,57 @@
+import { type CapturedPage, PollingCapture, type SettleResult } from '@millrace/capture';
+import { around } from './around.js';
+import { freeze, listenToHarness, tellHarness } from './link.js';
+import { aroundSend } from './around-send.js';
+
+/*
+ * Loaded into a relay under test with `node --import`. It wraps the calls of the ports, so that the relay's own code
+ * has no hook: the harness names a barrier, and the process freezes when it gets there, to be killed at that point.
+ */
+
+let armed = '';
+let sendsInFlight = 0;
+const leading = new WeakSet<object>();
+
+listenToHarness((line) => {
+  armed = line === '' ? armed : line;
+});
+
+around<'settle', [CapturedPage], SettleResult>(PollingCapture.prototype, 'settle', async (settle, capture, [page]) => {
+  const hasEvents = page.events.length > 0;
+  if (hasEvents) {
+    pass('before-ledger');
+  }
+  const result = await settle();
+  if (hasEvents) {
+    tellLeading(capture);
+    pass('after-ledger');
+  }
+  return result;
+});
+
+aroundSend(async (send) => {
+  sendsInFlight += 1;
+  try {
+    return await send();
+  } finally {
+    sendsInFlight -= 1;
+    if (sendsInFlight > 0) {
+      pass('mid-page');
+    }
+  }
+});
+
+function pass(barrier: string): void {
+  if (armed === barrier) {
+    tellHarness(`reached ${barrier}`);
+    freeze();
+  }
+}
+
+/** A relay leads once it has published something. */
+function tellLeading(claim: object): void {
+  if (!leading.has(claim)) {
+    leading.add(claim);
+    tellHarness('leading');
+  }
+}
