@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CommandError } from '../setup/command-error.mjs';
 import { ROOT } from '../setup/paths.mjs';
 import { takeInstance } from './instance-lock.mjs';
+import { say } from './say.mjs';
 import { readSettings } from './settings.mjs';
 import { Shutdown } from './shutdown.mjs';
 import { welcome } from './welcome.mjs';
@@ -32,6 +33,7 @@ export async function run({ isFresh }) {
 }
 
 function build() {
+  say('Building ...');
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   const answer = spawnSync(process.execPath, [tsc, '-b'], { cwd: ROOT, stdio: 'inherit' });
   if (answer.status !== 0) {

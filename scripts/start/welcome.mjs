@@ -1,3 +1,5 @@
+import { isKafkaFetched } from '../setup/prerequisites.mjs';
+
 /** What is printed when all is up: where, and what to try first. */
 export function welcome({ relayUrl, orderUrl, postgresUrl, brokers, adminToken, seconds }) {
   return `
@@ -16,8 +18,7 @@ Place an order, and read it back:
 
 See its event in Kafka, with Kafka's own consumer (Ctrl-C ends it):
 
-  java -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp '.local/kafka/lib/*' \\
-    org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server ${brokers} \\
+  ${consumer()} --bootstrap-server ${brokers} \\
     --topic outbox.event.order --from-beginning --formatter-property print.key=true \\
     --formatter-property print.headers=true
 
@@ -27,4 +28,10 @@ Ask the relay about its routes:
 
 Ctrl-C stops everything.
 `;
+}
+
+function consumer() {
+  return isKafkaFetched()
+    ? "java -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp '.local/kafka/lib/*' \\\n    org.apache.kafka.tools.consumer.ConsoleConsumer"
+    : 'kafka-console-consumer.sh';
 }
