@@ -73,7 +73,7 @@ export async function benchDrain(options: DrainOptions): Promise<void> {
     }
     say(`\n${tableOf(results, yardstick)}`);
   } finally {
-    await servers.stop();
+    await servers.stop('remove');
   }
 }
 

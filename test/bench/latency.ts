@@ -47,7 +47,7 @@ export async function benchLatency(options: LatencyOptions): Promise<void> {
     }
     say(`${markdownTable(LATENCY_COLUMNS, latencies)}\n\n${markdownTable(IDLE_COLUMNS, idle)}`);
   } finally {
-    await servers.stop();
+    await servers.stop('remove');
   }
 }
 

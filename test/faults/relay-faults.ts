@@ -37,11 +37,13 @@ export async function runRelayFaults(options: RelayFaultsOptions): Promise<boole
   const schedule = faultSchedule(options.seed, options.seconds);
   say(`\n${options.client}, seed ${options.seed}, ${options.seconds} s of ${options.eventsPerSecond} events/s`);
   const servers = await startServers({ kafkaHeapMb: 512, postgresSettings: { shared_buffers: '256MB' } });
+  let isPassed = false;
   try {
-    const report = await runOn(servers, options, schedule);
-    return printReport(report);
+    isPassed = printReport(await runOn(servers, options, schedule));
+    return isPassed;
   } finally {
-    await servers.stop();
+    await servers.stop(isPassed ? 'remove' : 'keep');
+    say(isPassed ? '' : `  logs: ${servers.folder}`);
   }
 }
 
@@ -146,6 +148,7 @@ function reportOf({ schedule, relays, committed, records, ...rest }: RunOutcome)
     ...rest,
     faults: schedule.map(({ kind }) => kind),
     takeOvers: relays.takeOvers,
+    crashes: relays.crashes,
     committed: committed.length,
     verdict: checkDeliveries(committed, records, NAMES),
     stops: relays.logFiles.flatMap((file) =>

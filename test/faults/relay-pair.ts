@@ -27,15 +27,18 @@ interface Place {
 
 const LEADER_WAIT_MS = 30_000;
 const BARRIER_WAIT_MS = 10_000;
+const CRASH_PAUSE_MS = 1_000;
 
 /** Two relays on the same route. A supervisor, in other words the harness, starts each again after it was killed. */
 export class RelayPair {
   private readonly places: Place[] = [];
   private readonly news = new EventEmitter();
   private leading: RelayProcess | undefined;
+  private readonly killed = new WeakSet<RelayProcess>();
   private readonly restarts = new Set<Promise<void>>();
   private isStopping = false;
   private takeOverCount = 0;
+  private crashCount = 0;
 
   private constructor(private readonly options: RelayPairOptions) {}
 
@@ -52,6 +55,11 @@ export class RelayPair {
   /** How often a relay has begun to publish. */
   get takeOvers(): number {
     return this.takeOverCount;
+  }
+
+  /** How often a relay has ended although nobody had killed it. */
+  get crashes(): number {
+    return this.crashCount;
   }
 
   /** The logs of the two, over all their lives. */
@@ -83,10 +91,9 @@ export class RelayPair {
 
   /** SIGKILL; the relay is started again after `downMs`. */
   async kill(relay: RelayProcess, downMs: number): Promise<void> {
+    this.killed.add(relay);
     await relay.end('SIGKILL');
-    const restart = this.restart(relay, downMs);
-    this.restarts.add(restart);
-    void restart.finally(() => this.restarts.delete(restart));
+    this.startAgain(relay, downMs);
   }
 
   /** Waits until the relay has got to the barrier, where it freezes. False: it did not in time, and goes on. */
@@ -109,6 +116,12 @@ export class RelayPair {
     this.isStopping = true;
     await this.complete();
     await Promise.all(this.places.map(async ({ relay }) => relay?.end('SIGTERM')));
+  }
+
+  private startAgain(relay: RelayProcess, downMs: number): void {
+    const restart = this.restart(relay, downMs);
+    this.restarts.add(restart);
+    void restart.finally(() => this.restarts.delete(restart));
   }
 
   private async restart(relay: RelayProcess, downMs: number): Promise<void> {
@@ -140,6 +153,12 @@ export class RelayPair {
       },
     });
     place.relay = relay;
+    void relay.exited.then(() => {
+      if (!this.isStopping && !this.killed.has(relay)) {
+        this.crashCount += 1;
+        this.startAgain(relay, CRASH_PAUSE_MS);
+      }
+    });
   }
 }
 

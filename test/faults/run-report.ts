@@ -7,6 +7,8 @@ import { type WorkloadCounts } from './workload.js';
 export interface RunReport {
   readonly faults: readonly Fault['kind'][];
   readonly takeOvers: number;
+  /** Ends of a relay that nobody had killed. */
+  readonly crashes: number;
   readonly counts: WorkloadCounts;
   readonly committed: number;
   /** Milliseconds from the end of the last fault until nothing was left to send; `undefined` when it took too long. */
@@ -22,7 +24,7 @@ const EXAMPLES = 3;
 export function printReport(report: RunReport): boolean {
   const { counts, committed, verdict, caughtUpMs, stops } = report;
   const rate = Math.round(committed / counts.seconds);
-  say(`  ${faultCounts(report.faults)}; ${report.takeOvers} times a relay took the route`);
+  say(`  ${faultCounts(report.faults)}; ${report.takeOvers} take-overs, ${report.crashes} crashes`);
   say(
     `  ${committed} events committed (${rate}/s) in ${counts.commits} transactions, ${counts.rollbacks} rolled back, ` +
       `${counts.unknown} cut off`,

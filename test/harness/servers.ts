@@ -10,7 +10,8 @@ export interface Servers {
   readonly folder: string;
   readonly postgres: LocalPostgres;
   readonly kafka: LocalKafka;
-  stop(): Promise<void>;
+  /** Removes the data; the logs, in `folder`, only when nobody needs them any more. */
+  stop(logs: 'keep' | 'remove'): Promise<void>;
 }
 
 /** What the servers are given. */
@@ -30,15 +31,16 @@ export async function startServers({ kafkaHeapMb, postgresSettings }: ServersOpt
     temporaryDir: folder,
   });
   const kafka = new LocalKafka({ dataDir: join(folder, 'kafka'), heapMb: kafkaHeapMb, temporaryDir: folder });
-  const stop = async (): Promise<void> => {
+  const stop = async (logs: 'keep' | 'remove'): Promise<void> => {
     await Promise.all([postgres.stop('immediate'), kafka.stop()]);
-    rmSync(postgres.dataDir, { recursive: true, force: true });
-    rmSync(folder, { recursive: true, force: true });
+    for (const path of [postgres.dataDir, join(folder, 'kafka'), ...(logs === 'remove' ? [folder] : [])]) {
+      rmSync(path, { recursive: true, force: true });
+    }
   };
   try {
     await Promise.all([postgres.start(), kafka.start()]);
   } catch (error) {
-    await stop();
+    await stop('keep');
     throw error;
   }
   return { folder, postgres, kafka, stop };
