@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,6 +23,7 @@ async function main() {
   await continueOnPinnedNode();
   const settings = readSettings(process.env);
   const folder = mkdtempSync(join(tmpdir(), 'millrace-verify-'));
+  chmodSync(folder, 0o755); // as a clone lies, not as mkdtemp makes it
   const clone = join(folder, 'clone');
   try {
     run('git', ['clone', '--quiet', ROOT, clone]);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { requireOwner } from './postgres-data.js';
@@ -58,7 +58,8 @@ function makeExecutable(program: string): void {
 }
 
 function copyOf(native: string): string {
-  const copy = join(REACHABLE_ROOT, `millrace-postgres-programs-${hash(native)}`);
+  const version = createHash('sha256').update(readFileSync(join(native, '..', 'package.json')));
+  const copy = join(REACHABLE_ROOT, `millrace-postgres-programs-${version.digest('hex').slice(0, 12)}`);
   if (existsSync(copy)) {
     requireOwner(copy, 0);
   } else {
