@@ -132,6 +132,27 @@ describe('the ambient form', () => {
     expect(rows).toEqual([{ note: 'first' }, { note: 'second' }]);
   });
 
+  it('publishes versions in commit order even where the event, which takes no lock, is built before the row is locked', async () => {
+    await observer.query(`create table stock (id int primary key, version int); insert into stock values (1, 0)`);
+    await observer.query('begin');
+    await observer.query('update stock set version = 1');
+    const queued = signal();
+    const late = host.withTransaction(async () => {
+      await outbox.publish(Placed, { orderId: 'o' }, { aggregateVersion: 2 });
+      queued.resolve();
+      await host.tx.query('update stock set version = 2');
+    });
+    await queued.promise;
+    await new Outbox({ events: [Placed] }).publish(observer, Placed, { orderId: 'o' }, { aggregateVersion: 1 });
+    await observer.query('commit');
+    await late;
+
+    const { rows } = await observer.query(
+      'select aggregateversion::integer as v from millrace.outbox order by position',
+    );
+    expect(rows).toEqual([{ v: 1 }, { v: 2 }]);
+  });
+
   it('takes part in a joined transaction as one with it', async () => {
     await host.withTransaction(async () => {
       await publish('a');
