@@ -8,18 +8,29 @@ export interface WriterOptions {
   readonly random: Random;
   readonly writers: number;
   readonly keys: number;
+  /** By how much all pauses are longer than usual. */
+  readonly slowness: number;
   readonly untilMs: number;
 }
 
 export const TRUTH_SQL = `create table truth (id uuid primary key, key text not null, version integer not null);
 create table aggregate (key text primary key, version integer not null);
 insert into aggregate select 'k' || n, 0 from generate_series(0, 199) n;
-insert into aggregate values ('unused', 0)`;
+insert into aggregate values ('unused', 0), ('early', 0), ('late', 0), ('slow', 0)`;
 
 const WRITE_SQL = `with event as (
   insert into millrace.outbox (id, aggregatetype, aggregateid, type, aggregateversion, payload)
   values (gen_random_uuid(), $3::text, $1::text, 'changed', $2::int, jsonb_build_object('version', $2::int)) returning id
 ) insert into truth select id, $1::text, $2::int from event where $3::text = 'account'`;
+
+/** Three events of key $1 with the versions after $2, at positions next to each other. */
+export const WRITE_THREE_SQL = `with event as (
+  insert into millrace.outbox (id, aggregatetype, aggregateid, type, aggregateversion, payload)
+  select gen_random_uuid(), 'account', $1::text, 'changed', $2::int + n, '{}' from generate_series(1, 3) n
+  returning id, aggregateversion
+) insert into truth select id, $1::text, aggregateversion from event`;
+
+const STRAGGLING_MS = 250;
 
 /**
  * Concurrent transactions on locked aggregates: one to three events each with growing versions, 15 % rolled back,
@@ -30,7 +41,33 @@ export async function runWriters(options: WriterOptions): Promise<void> {
   await Promise.all(Array.from({ length: options.writers }, (_, index) => runWriter(options, index)));
 }
 
-async function runWriter({ databaseUrl, random, keys, untilMs }: WriterOptions, index: number): Promise<void> {
+/**
+ * Two more writers that meet again and again: the younger transaction draws its positions first, the older one commits
+ * at once above them, and the younger one stays open until all others of its time have ended.
+ */
+export async function runStragglers({ databaseUrl, untilMs }: WriterOptions): Promise<void> {
+  const older = new pg.Client(databaseUrl);
+  const younger = new pg.Client(databaseUrl);
+  await Promise.all([older.connect(), younger.connect()]);
+  const lock = `select version from aggregate where key = $1 for update`;
+  for (let version = 0; performance.now() < untilMs; version += 3) {
+    await older.query('begin');
+    await older.query(lock, ['early']);
+    await younger.query('begin');
+    await younger.query(lock, ['late']);
+    await younger.query(WRITE_THREE_SQL, ['late', version]);
+    await older.query(WRITE_THREE_SQL, ['early', version]);
+    await older.query('commit');
+    await sleep(STRAGGLING_MS);
+    await younger.query('commit');
+  }
+  await Promise.all([older.end(), younger.end()]);
+}
+
+async function runWriter(
+  { databaseUrl, random, keys, slowness, untilMs }: WriterOptions,
+  index: number,
+): Promise<void> {
   const client = new pg.Client(databaseUrl);
   await client.connect();
   for (let round = 0; performance.now() < untilMs; round += 1) {
@@ -43,7 +80,7 @@ async function runWriter({ databaseUrl, random, keys, untilMs }: WriterOptions, 
     for (let events = 1 + random.below(3); events > 0; events -= 1) {
       version += 1;
       await client.query(WRITE_SQL, [key, version, 'account']);
-      await pause(random, 15);
+      await pause(random, 15 * slowness);
       if (random.isOneIn(6)) {
         await rolledBackSavepoint(client, key, version + 1);
       }
@@ -52,7 +89,7 @@ async function runWriter({ databaseUrl, random, keys, untilMs }: WriterOptions, 
       }
     }
     await client.query('update aggregate set version = $2 where key = $1', [key, version]);
-    await pause(random, 40);
+    await pause(random, 40 * slowness);
     await end(client, random, `writer ${index} round ${round}`);
   }
   await client.end();
@@ -85,12 +122,16 @@ async function pause(random: Random, maxMs: number): Promise<void> {
   }
 }
 
-/** Opens a transaction that writes one event and stays open until it is ended. */
-export async function openTransaction(databaseUrl: string, sql: string): Promise<{ commit(): Promise<void> }> {
+/** Opens a transaction with one statement that stays open until it is committed. */
+export async function openTransaction(
+  databaseUrl: string,
+  sql: string,
+  values: unknown[] = [],
+): Promise<{ commit(): Promise<void> }> {
   const client = new pg.Client(databaseUrl);
   await client.connect();
   await client.query('begin');
-  await client.query(sql);
+  await client.query(sql, values);
   return {
     commit: async () => {
       await client.query('commit');

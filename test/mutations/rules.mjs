@@ -1,0 +1,188 @@
+const POLLING = 'libs/capture/src/polling-capture.ts';
+const LEDGER = 'libs/capture/src/ledger.ts';
+const LEDGER_SQL = 'libs/capture/src/ledger.sql.ts';
+const STORE = 'libs/capture/src/pg-ledger-store.ts';
+const POLL_SQL = 'libs/capture/src/poll.sql.ts';
+const READER = 'libs/capture/src/pg-outbox-reader.ts';
+const CLS = 'libs/outbox/src/cls.ts';
+
+/** The run under 16 writers is a matter of chance: seeds until it turns red, at most ten. */
+const UNDER_WRITERS = { path: 'test/ledger/ledger.int-spec.ts', seeds: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] };
+/** Seeds that read pages of one row. */
+const BY_SINGLE_ROWS = { path: UNDER_WRITERS.path, seeds: [3, 6, 9, 12, 15, 18, 21, 24, 27, 30] };
+const CAPTURE = { path: 'libs/capture/src/polling-capture.int-spec.ts' };
+const CAPTURE_ALONE = { path: 'libs/capture/src/polling-capture.spec.ts' };
+const DURABLE = { path: 'libs/capture/src/durable-source.int-spec.ts', only: 'commit asynchronously' };
+const AMBIENT = { path: 'libs/outbox/src/ambient.int-spec.ts', only: 'publishes versions in commit order' };
+const TABLE = { path: 'libs/schema/src/outbox-table.int-spec.ts', only: 'after the transaction has its xid' };
+
+/**
+ * Wrong rules, each with the edits that put it in (a text to find, which must occur exactly once in its file, and what
+ * to put in its place) and the test that must turn red.
+ */
+export const RULES = [
+  {
+    name: 'snapshot-xmax-as-bound',
+    wrong: "a gap's bound is the xmax of the snapshot that found it",
+    test: UNDER_WRITERS,
+    edits: [
+      edit(
+        POLL_SQL,
+        'null::text as payload, null::text as headers,',
+        'null::text as payload, pg_snapshot_xmax(pg_current_snapshot())::text as headers,',
+      ),
+      edit(
+        READER,
+        'lastPosition: toPosition(text(snapshot, 4)),',
+        'lastPosition: toPosition(text(snapshot, 4)), snapshotXmax: BigInt(text(snapshot, 8)),',
+      ),
+      edit(POLLING, 'const bound: GapBound = { xid: null,', 'const bound: GapBound = { xid: result.snapshotXmax,'),
+      edit(POLLING, '        bound.xid = saved.xid;\n', ''),
+    ],
+  },
+  {
+    name: 'id-above-last',
+    wrong: 'only positions above the last one are read, gaps are not kept',
+    test: UNDER_WRITERS,
+    edits: [edit(LEDGER, 'if (at > high + 1n) {', 'if (at < 0n) {')],
+  },
+  {
+    name: 'settle-above-full-page',
+    wrong: 'a full page settles gaps above its last position',
+    test: BY_SINGLE_ROWS,
+    edits: [edit(LEDGER, 'const ceiling = reading.isFull ? last : undefined;', 'const ceiling = undefined;')],
+  },
+  {
+    name: 'filter-in-poll',
+    wrong: "the poll reads only the route's rows",
+    test: UNDER_WRITERS,
+    edits: [
+      edit(
+        POLL_SQL,
+        'candidates order by position limit $1) cut_by_rows',
+        "candidates where aggregatetype = 'account' order by position limit $1) cut_by_rows",
+      ),
+    ],
+  },
+  {
+    name: 'no-flush-gate',
+    wrong: 'a page is handed out before its WAL is on the disk',
+    test: DURABLE,
+    edits: [edit(POLLING, 'await this.waitForFlush(result);', '')],
+  },
+  {
+    name: 'no-epoch-check',
+    wrong: 'a ledger write does not ask for the epoch',
+    test: UNDER_WRITERS,
+    edits: [
+      edit(
+        LEDGER_SQL,
+        'where ctid = $1::tid and route = $2 and epoch = $3\n  returning ctid, route',
+        'where ctid = $1::tid and route = $2 and $3::bigint is not null\n  returning ctid, route',
+      ),
+      edit(
+        LEDGER_SQL,
+        'where ctid = $1::tid and route = $2 and epoch = $3\nreturning ctid::text',
+        'where ctid = $1::tid and route = $2 and $3::bigint is not null\nreturning ctid::text',
+      ),
+      edit(STORE, "now === undefined || BigInt(column(now, 'epoch')) !== held.epoch", 'now === undefined'),
+    ],
+  },
+  {
+    name: 'xmin-rule-only',
+    wrong: "only the snapshot's xmin lets a gap die",
+    test: UNDER_WRITERS,
+    edits: [
+      edit(
+        POLLING,
+        'this.writers.endedBelow > result.snapshotXmin ? this.writers.endedBelow : result.snapshotXmin',
+        'result.snapshotXmin',
+      ),
+    ],
+  },
+  {
+    name: 'event-before-lock',
+    wrong: 'the ambient form inserts at publish, not at commit',
+    test: AMBIENT,
+    edits: [
+      edit('libs/outbox/src/outbox.ts', 'this.#ambientQueue().add(rows);', 'await this.#ambientQueue().add(rows);'),
+      edit(
+        CLS,
+        "import { EventQueue } from './event-queue.js';",
+        "import { EventQueue } from './event-queue.js';\nimport { writeRows } from './outbox-writer.js';",
+      ),
+      edit(CLS, 'return scope.queue;', 'return { add: async (rows) => writeRows(scope.transaction, await rows) };'),
+    ],
+  },
+  {
+    name: 'gaps-not-probed',
+    wrong: 'a poll for new rows leaves the gaps out',
+    test: UNDER_WRITERS,
+    edits: [edit(POLLING, 'gaps: this.state.gaps,\n      rowsMax', 'gaps: [],\n      rowsMax')],
+  },
+  {
+    name: 'gaps-not-written',
+    wrong: 'the ledger write leaves the gaps out',
+    test: UNDER_WRITERS,
+    edits: [edit(STORE, 'if (delta.removed.length === 0 && delta.written.length === 0) {', 'if (delta !== null) {')],
+  },
+  {
+    name: 'gaps-in-text-order',
+    wrong: 'a new owner reads the gaps in the order of their digits',
+    test: UNDER_WRITERS,
+    edits: [edit(LEDGER_SQL, 'where g.route = $1 order by g.lo`', 'where g.route = $1 order by lo`')],
+  },
+  {
+    name: 'settle-what-was-read',
+    wrong: 'a settlement writes the ledger of the last page read, not of the page settled',
+    test: { ...CAPTURE, only: 'read ahead' },
+    edits: [edit(POLLING, 'store.save(page.step.state)', 'store.save(this.state)')],
+  },
+  {
+    name: 'bound-before-read',
+    wrong: 'a page read ahead takes its bound from a ledger write that began before it',
+    test: { ...CAPTURE_ALONE, only: 'earlier page' },
+    edits: [edit(POLLING, 'if (number <= page.number) {', 'if (number > 0) {')],
+  },
+  {
+    name: 'locks-after-poll',
+    wrong: 'the look at the locks comes after the poll that uses it',
+    test: { ...CAPTURE_ALONE, only: 'look at the locks' },
+    edits: [
+      edit(POLLING, '    await this.writers.watch(this.state.gaps, isCrowded);\n', ''),
+      edit(
+        POLLING,
+        '    const page = this.takePage(result);',
+        '    await this.writers.watch(this.state.gaps, isCrowded);\n    const page = this.takePage(result);',
+      ),
+    ],
+  },
+  {
+    name: 'writer-without-xid-ignored',
+    wrong: 'a lock holder that shows no xid counts as none',
+    test: { ...CAPTURE, only: 'without showing an xid' },
+    edits: [edit(READER, "return { oldestXid: 'unknown', oldest: describeWriter(row) };", 'continue;')],
+  },
+  {
+    name: 'sequence-place-unchecked',
+    wrong: 'a sequence that was set back goes unnoticed',
+    test: { ...CAPTURE, only: 'set back below' },
+    edits: [edit(POLLING, '    checkSequencePlace(result.lastPosition, step.state.high);\n', '')],
+  },
+  {
+    name: 'number-before-xid',
+    wrong: 'a position is drawn before its transaction has an xid',
+    test: TABLE,
+    edits: [
+      edit(
+        'libs/schema/src/migrations/0001-outbox.sql.ts',
+        "default (case when pg_current_xact_id() is not null then nextval('millrace.position') end)",
+        "default nextval('millrace.position')",
+      ),
+    ],
+  },
+];
+
+function edit(file, find, replace) {
+  return { file, find, replace };
+}
