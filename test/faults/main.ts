@@ -2,9 +2,11 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { KAFKA_CLIENTS, type KafkaClient } from '../harness/relay-process.js';
 import { say } from '../harness/say.js';
+import { runLedger } from './ledger-run.js';
 import { runRelayFaults } from './relay-faults.js';
 
 const USAGE = `Usage:
+  npm run test:faults -- ledger [--seeds 20] [--from 1]
   npm run test:faults -- relay [--client platformatic|kafkajs|both] [--seconds 60] [--seed N] [--rate 1000]
                                [--lease-ms 3000]
   npm run test:faults -- relay-control [the same]   the same with a fault put in on purpose: it must be found`;
@@ -12,6 +14,10 @@ const USAGE = `Usage:
 process.exitCode = await main();
 
 async function main(): Promise<number> {
+  const [first, ...rest] = process.argv.slice(2);
+  if (first === 'ledger') {
+    return runLedger(rest);
+  }
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {

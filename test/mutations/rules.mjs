@@ -22,7 +22,7 @@ const TABLE = { path: 'libs/schema/src/outbox-table.int-spec.ts', only: 'after t
  */
 export const RULES = [
   {
-    name: 'snapshot-xmax-as-bound',
+    name: 'snapshot-xmax-as-the-bound',
     wrong: "a gap's bound is the xmax of the snapshot that found it",
     test: UNDER_WRITERS,
     edits: [
@@ -47,13 +47,13 @@ export const RULES = [
     edits: [edit(LEDGER, 'if (at > high + 1n) {', 'if (at < 0n) {')],
   },
   {
-    name: 'settle-above-full-page',
+    name: 'settle-above-a-full-page',
     wrong: 'a full page settles gaps above its last position',
     test: BY_SINGLE_ROWS,
     edits: [edit(LEDGER, 'const ceiling = reading.isFull ? last : undefined;', 'const ceiling = undefined;')],
   },
   {
-    name: 'filter-in-poll',
+    name: 'filter-in-the-poll',
     wrong: "the poll reads only the route's rows",
     test: UNDER_WRITERS,
     edits: [
@@ -71,7 +71,7 @@ export const RULES = [
     edits: [edit(POLLING, 'await this.waitForFlush(result);', '')],
   },
   {
-    name: 'no-epoch-check',
+    name: 'epoch-check-dropped',
     wrong: 'a ledger write does not ask for the epoch',
     test: UNDER_WRITERS,
     edits: [
