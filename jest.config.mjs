@@ -1,6 +1,6 @@
 /** Tests read the sources of the workspace libs (condition `millrace-source`), so no build is needed before them. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/setup/leak-environment.mjs',
   testMatch: ['**/*.spec.ts', '**/*.spec.mjs', '**/*.int-spec.ts', '**/*.e2e-spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   roots: ['<rootDir>/libs', '<rootDir>/apps', '<rootDir>/scripts', '<rootDir>/test'],

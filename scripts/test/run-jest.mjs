@@ -45,13 +45,8 @@ async function jestProcess(kind, jestArguments, resultsFile) {
       ...[`--maxWorkers=${Math.min(4, availableParallelism())}`, ...jestArguments, '--testMatch', ...KINDS[kind]],
     ],
     // with --json the results go to standard output as well as to the file; people read standard error
-    { cwd: ROOT, stdio: ['inherit', 'ignore', 'pipe'] },
+    { cwd: ROOT, stdio: ['inherit', 'ignore', 'inherit'] },
   );
-  let output = '';
-  jest.stderr.on('data', (chunk) => {
-    process.stderr.write(chunk);
-    output = (output + chunk).slice(-1_000_000);
-  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => jest.kill(signal));
   }
@@ -60,7 +55,7 @@ async function jestProcess(kind, jestArguments, resultsFile) {
   const status = await new Promise((resolve) => {
     jest.once('close', resolve);
   });
-  return { status, output, hasHung: watch.stop() };
+  return { status, hasHung: watch.stop() };
 }
 
 /** Ends a run that does not end by itself: some seconds after its results, or when it has taken far too long. */

@@ -1,14 +1,9 @@
-/** What jest prints when something of a test stays after the tests of its file, or of all files, have ended. */
-const LEAKS = [
-  ['A worker process has failed to exit gracefully', 'A test file left a handle open, so its worker had to be killed.'],
-  ['Jest did not exit one second after the test run', 'Something kept the run open after its last test.'],
-];
-
 /**
  * The numbers of the last line, and the sentences before it. A run fails for what its tests say, and for each of:
- * nothing run, a test skipped or left to do, a handle left open, a run that had to be ended.
+ * nothing run, a test skipped or left to do, a run that had to be ended. Test files that leave something open fail by
+ * test/setup/leak-environment.mjs.
  */
-export function verdictOf({ results, status, output, hasHung }) {
+export function verdictOf({ results, status, hasHung }) {
   const problems = [];
   if (results === undefined) {
     problems.push('The run ended before its tests did; see above.');
@@ -21,8 +16,7 @@ export function verdictOf({ results, status, output, hasHung }) {
   if (results.numTotalTests === 0) {
     problems.push('No test was run.');
   }
-  problems.push(...LEAKS.filter(([mark]) => output.includes(mark)).map(([, sentence]) => sentence));
-  if (hasHung && problems.length === 0) {
+  if (hasHung) {
     problems.push('The run did not end by itself after its last test: something was left open.');
   }
   const broken = results.numFailedTests + results.numRuntimeErrorTestSuites;

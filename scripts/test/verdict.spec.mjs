@@ -12,7 +12,7 @@ const GOOD = {
 };
 
 const run = (results, ending = {}) =>
-  verdictOf({ results: results && { ...GOOD, ...results }, status: 0, output: '', hasHung: false, ...ending });
+  verdictOf({ results: results && { ...GOOD, ...results }, status: 0, hasHung: false, ...ending });
 
 describe('the verdict on a test run', () => {
   it('is good when every test passed', () => {
@@ -28,12 +28,6 @@ describe('the verdict on a test run', () => {
     ['a skipped test', { numPendingTests: 1 }, {}, '1 tests were skipped or are still to be written.'],
     ['a test to be written', { numTodoTests: 2 }, {}, '2 tests were skipped or are still to be written.'],
     ['no test at all', { numTotalTests: 0, numPassedTests: 0 }, {}, 'No test was run.'],
-    [
-      'an open handle in a worker',
-      {},
-      { output: 'A worker process has failed to exit gracefully and' },
-      /had to be killed/,
-    ],
     ['a run that does not end', {}, { hasHung: true, status: null }, /did not end by itself/],
     ['a failure outside of the tests', {}, { status: 1 }, 'jest ended with code 1; see above.'],
     ['a run without results', undefined, { status: 1 }, 'The run ended before its tests did; see above.'],
