@@ -49,7 +49,7 @@ describe('the page window', () => {
     expect(window.oldestEventMs).toBeNull();
     window.add(aPage(1, []));
     expect(window.oldestEventMs).toBeNull();
-    window.add(aPage(2, [anEvent(1, { occurredAtMs: 500 }), anEvent(2, { occurredAtMs: 300 })]));
+    window.add(aPage(2, [anEvent(1, { occurredAtMs: 300 }), anEvent(2, { occurredAtMs: 500 })]));
     window.add(aPage(3, [anEvent(3, { occurredAtMs: 400 })]));
     expect(window.oldestEventMs).toBe(300);
     expect(window.eventsHeld).toBe(3);

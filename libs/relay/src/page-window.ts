@@ -6,7 +6,10 @@ const EVENT_OVERHEAD_BYTES = 256;
 export interface PageInFlight {
   readonly page: CapturedPage;
   readonly bytes: number;
-  /** `occurredAtMs` of its earliest event; `null` without events. */
+  /**
+   * `occurredAtMs` of its first event, which is the earliest but for the time between two statements: positions and
+   * times are drawn together. `null` without events.
+   */
   readonly oldestEventMs: number | null;
   /** Events that the sink has not confirmed yet. */
   pending: number;
@@ -55,7 +58,7 @@ export class PageWindow {
 
   add(page: CapturedPage): PageInFlight {
     const bytes = page.bytes + page.events.length * EVENT_OVERHEAD_BYTES;
-    const inFlight = { page, bytes, oldestEventMs: oldestOf(page), pending: page.events.length };
+    const inFlight = { page, bytes, oldestEventMs: page.events[0]?.occurredAtMs ?? null, pending: page.events.length };
     this.pages.push(inFlight);
     this.bytesHeld += bytes;
     return inFlight;
@@ -81,12 +84,4 @@ export class PageWindow {
     }
     return count;
   }
-}
-
-function oldestOf(page: CapturedPage): number | null {
-  let oldest = Number.POSITIVE_INFINITY;
-  for (const { occurredAtMs } of page.events) {
-    oldest = occurredAtMs < oldest ? occurredAtMs : oldest;
-  }
-  return oldest === Number.POSITIVE_INFINITY ? null : oldest;
 }
