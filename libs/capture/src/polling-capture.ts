@@ -17,7 +17,7 @@ export interface PollingOptions {
 }
 
 export const DEFAULT_POLLING_OPTIONS: PollingOptions = {
-  pageRowsMax: 1_000,
+  pageRowsMax: 2_000,
   pageBytesMax: 8 * 1024 * 1024,
   gapRangesMax: 50_000,
 };
