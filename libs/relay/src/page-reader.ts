@@ -7,7 +7,7 @@ import { type PageInFlight, type PageWindow } from './page-window.js';
 import { PollPace } from './poll-pace.js';
 import { sinkProblemOf, sinkSilent, sourceSilent } from './problem.js';
 import { type RelayClock, type RelayTimer } from './relay-clock.js';
-import { RelayError } from './relay.errors.js';
+import { RelayError, type RelayErrorCode } from './relay.errors.js';
 import { type Route } from './route-config.js';
 import { type RouteMeter } from './route-meter.js';
 import { type RouteProblem } from './route-state.js';
@@ -189,11 +189,8 @@ export class PageReader {
   }
 
   private refuse(page: CapturedPage, event: OutboxEvent, error: unknown): void {
-    if (!(error instanceof RelayError)) {
-      throw error;
-    }
-    const message = `Event ${event.id} at position ${String(event.position)}: ${error.message}`;
-    this.events.pageRefused(page, { side: 'relay', code: error.code, message });
+    const { code, message } = encodeProblemOf(error);
+    this.events.pageRefused(page, { side: 'relay', code, message: `${nameOf(event)}: ${message}` });
   }
 
   private queue(addressed: readonly Addressed[], page: PageInFlight): void {
@@ -229,4 +226,20 @@ export class PageReader {
     }
     return false;
   }
+}
+
+function nameOf({ id, position }: OutboxEvent): string {
+  return `Event ${id} at position ${String(position)}`;
+}
+
+/** What is wrong with an event. Unexpected errors are named by class only: their message may carry data. */
+function encodeProblemOf(error: unknown): { readonly code: RelayErrorCode; readonly message: string } {
+  if (error instanceof RelayError) {
+    return error;
+  }
+  const kind = error instanceof Error ? error.name : typeof error;
+  return {
+    code: 'event_refused',
+    message: `No record can be made of it (unexpected ${kind}). Correct its row in the outbox, then resume the route.`,
+  };
 }

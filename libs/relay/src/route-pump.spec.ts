@@ -226,6 +226,27 @@ describe('the pump of a claimed route', () => {
     await Promise.all([illegal.stop(), large.stop()]);
   });
 
+  it('stops by name at an event on which the encoding itself fails, without what the failure said', async () => {
+    const relay = new FakeRelay();
+    relay.source.prepare = (capture) => {
+      const broken = anEvent(2);
+      Object.defineProperty(broken, 'aggregateId', {
+        get: () => {
+          throw new RangeError('a payload');
+        },
+      });
+      capture.give([anEvent(1), broken]);
+    };
+    await relay.start();
+    expect(relay.status.state.kind).toBe('stopped');
+    expect(relay.problem).toMatch(/^event_refused: Event 0{8}-0000-7000-8000-0{11}2 at position 2: .*RangeError/);
+    expect(relay.problem).not.toContain('a payload');
+    await relay.clock.advance(60_000);
+    expect(relay.source.captures).toHaveLength(1);
+    expect(relay.sink.sends).toEqual([]);
+    await relay.stop();
+  });
+
   it('carries the low of the ledger as it was last written', async () => {
     const relay = new FakeRelay();
     relay.source.prepare = (capture) => {
