@@ -76,7 +76,7 @@ describe('the size of a page', () => {
       await capture.nextPage();
     }
 
-    expect(requests.map(({ rowsMax }) => rowsMax)).toEqual([128, 256, 512, 1_000, 1_000]);
+    expect(requests.map(({ rowsMax }) => rowsMax)).toEqual([128, 256, 512, 1_024, 2_000]);
   });
 
   it('follows the bytes while events are big, so that no statement prints much more than a page', async () => {
