@@ -159,8 +159,8 @@ export class PageReader {
       return;
     }
     const inFlight = this.parts.window.add(page);
-    for (const { encoded } of addressed) {
-      if (!this.topics.has(encoded.topic) && !(await this.openTopic(encoded.topic, page))) {
+    for (const each of addressed) {
+      if (!this.topics.has(each.encoded.topic) && !(await this.openTopic(each, page))) {
         return;
       }
     }
@@ -205,8 +205,9 @@ export class PageReader {
   }
 
   /** Tries until it succeeds. False: given up, because the reader was closed or the sink refuses for good. */
-  private async openTopic(name: string, page: CapturedPage): Promise<boolean> {
+  private async openTopic({ event, encoded }: Addressed, page: CapturedPage): Promise<boolean> {
     const { sink, clock, route } = this.parts;
+    const name = encoded.topic;
     while (!this.abort.signal.aborted) {
       try {
         const deadline = { clock, ms: route.tuning.callDeadlineMs, signal: this.abort.signal, error: sinkSilent };
@@ -217,7 +218,8 @@ export class PageReader {
         const problem = sinkProblemOf(error);
         const { action } = sendPolicyFor(sendErrorCodeOf(error));
         if (action === 'stop' || action === 'bisect') {
-          this.events.pageRefused(page, { ...problem, message: `Topic ${name}: ${problem.message}` });
+          const message = `${nameOf(event)}, for topic ${name}: ${problem.message}`;
+          this.events.pageRefused(page, { ...problem, message });
           return false;
         }
         this.topicProblem = problem;

@@ -146,6 +146,19 @@ describe('the pump of a claimed route', () => {
     await relay.stop();
   });
 
+  it('names topic, position and id of the event whose topic the sink refuses to open', async () => {
+    const relay = new FakeRelay();
+    relay.sink.topicError = new SinkError('configuration', 'The broker refuses the name.');
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1), anEvent(2)]);
+    };
+    await relay.start();
+    expect(relay.problem).toMatch(
+      /^configuration: Event 0{8}-0000-7000-8000-0{11}1 at position 1, for topic outbox\.event\.order: The broker refuses/,
+    );
+    await relay.stop();
+  });
+
   it('stops the route at the one event that the sink refuses, with all before it published and settled', async () => {
     const relay = new FakeRelay();
     relay.sink.isHolding = true;

@@ -30,6 +30,12 @@ const NOT_AUTHORISED: Verdict = {
   advice: 'Check the SASL user, and its rights to write to, describe and (if topics are to be made) create the topic.',
 };
 const CONFIGURATION: Verdict = { code: 'configuration', advice: 'Check the settings of the topic and of the sink.' };
+const TOPIC_NAME: Verdict = {
+  code: 'configuration',
+  advice:
+    'Kafka refuses this topic name. It must have 1 to 249 letters, digits, dots, underscores and hyphens, and differ ' +
+    'from every other topic by more than dots in place of underscores (a.b and a_b collide): change the topic template, or the aggregate type.',
+};
 const TLS: Verdict = {
   code: 'configuration',
   advice: "Check KAFKA_SSL, KAFKA_SSL_CA and the broker's certificate and listener.",
@@ -42,7 +48,7 @@ const BY_PROTOCOL: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
   [3, { code: 'topic_missing', advice: 'Create the topic, or let the sink create it.' }],
   [7, { code: 'timeout', advice: '' }],
   [10, TOO_LARGE],
-  [17, CONFIGURATION],
+  [17, TOPIC_NAME],
   [18, TOO_LARGE],
   [21, CONFIGURATION],
   [29, NOT_AUTHORISED],

@@ -141,6 +141,17 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
     }
   }, 60_000);
 
+  it('names the rule when a name differs from a topic that is there by dots and underscores only', async () => {
+    const name = uniqueName('collides');
+    sinkWith();
+    await sink.openTopic(`${name}.eu`);
+
+    await expect(sink.openTopic(`${name}_eu`)).rejects.toMatchObject({
+      code: 'configuration',
+      message: expect.stringMatching(new RegExp(`topic ${name}_eu: INVALID_TOPIC_EXCEPTION.*collide`)),
+    });
+  }, 60_000);
+
   it('demands a topic when it may not create it, and creates nothing', async () => {
     const name = uniqueName('demanded');
     sinkWith({ topics: { create: false } });

@@ -27,6 +27,7 @@ class FakeCluster {
   readonly answers: Answer[] = [];
   readonly created: KafkaTopicShape[] = [];
   connectError: Error | undefined;
+  createError: Error | undefined;
   /** A client whose sends stay open when it is closed. */
   isDeafToClose = false;
   /** So many answers until a new topic is served. */
@@ -65,6 +66,9 @@ class FakeProducer implements KafkaProducerPort {
   }
 
   createTopic(topic: string, shape: KafkaTopicShape): Promise<void> {
+    if (this.cluster.createError) {
+      return Promise.reject(this.cluster.createError);
+    }
     this.cluster.created.push(shape);
     this.cluster.partitions.set(topic, shape.partitions);
     return Promise.resolve();
@@ -422,6 +426,17 @@ describe('the Kafka sink', () => {
 
       expect((await sink.openTopic('payments')).lanes).toHaveLength(6);
       expect(cluster.unserved).toBe(0);
+    });
+
+    it('whose name the brokers refuse is named, with the rule', async () => {
+      const cluster = new FakeCluster();
+      cluster.createError = new ProtocolError(17, 'INVALID_TOPIC_EXCEPTION');
+      const sink = sinkOn(cluster, { policy: { create: true, partitions: 6, replication: 3 } });
+
+      const error = await failureOf(sink.openTopic('orders_eu'));
+
+      expect(error).toMatchObject({ code: 'configuration', outcome: 'refused' });
+      expect(error.message).toMatch(/topic orders_eu: INVALID_TOPIC_EXCEPTION\. .*a\.b and a_b collide/);
     });
 
     it('is demanded otherwise, in a sentence that says what to do', async () => {
