@@ -60,8 +60,8 @@ export async function migrate(target: MigrationTarget, options: MigrateOptions =
     const notices = await roleNotices(client);
     if (leavesAhead < wanted) {
       notices.push(
-        `Only ${leavesAhead} of ${wanted} outbox leaves lie ahead: an open transaction holds the default partition. ` +
-          'The relay goes on trying; or run this again.',
+        `Only ${leavesAhead} of ${wanted} outbox leaves lie ahead: an open transaction holds the default ` +
+          'partition, or it holds more than 8 MB. The relay goes on trying; or run this again.',
       );
     }
     return { version: SCHEMA_VERSION, applied, leavesAhead, notices };

@@ -210,6 +210,21 @@ describe('ensure_leaves', () => {
     await producer.end();
   });
 
+  it('makes none while the default partition is big, so that no producer waits for it to be scanned', async () => {
+    await client.query(`select setval('millrace.position', 30000123)`);
+    await client.query(`insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload)
+      select gen_random_uuid(), 'order', 'o-1', 'order.placed', jsonb_build_object('text', repeat('x', 1500))
+      from generate_series(1, 6000)`);
+
+    expect(await ensure(client, 2)).toEqual({ ahead: 0 });
+    await client.query(INSERT);
+    expect((await client.query('select from millrace.outbox_default')).rowCount).toBe(6_001);
+
+    await client.query(`set millrace.retention = on`);
+    await client.query('truncate millrace.outbox_default');
+    expect(await ensure(client, 2)).toEqual({ ahead: 2 });
+  });
+
   it('leaves room for the statements that run now when the next boundary is near', async () => {
     await client.query(`select setval('millrace.position', 30000950)`);
     await client.query(INSERT);

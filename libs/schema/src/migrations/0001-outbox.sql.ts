@@ -108,6 +108,9 @@ create trigger outbox_default_no_truncate before truncate on millrace.outbox_def
  * producer behind the oldest open transaction. All tables are built first, so the default partition is locked for the
  * catalog updates only. ANALYZE makes the planner see an empty leaf as empty.
  *
+ * ATTACH scans the default partition under that lock: while it is big no leaf is made, and rows go on landing in it,
+ * which works, rather than wait for the scan.
+ *
  * Where a position without a leaf was already given out, its row is or will be in the default partition, and ATTACH of
  * that range would fail: the next leaf then starts above, with a tenth of a leaf between for statements that run now.
  */
@@ -152,13 +155,16 @@ $body$;
 
 -- Makes leaves until so many lie wholly ahead of the sequence, and returns how many do. Never waits longer than
 -- lock_timeout and never raises for contention: fewer than asked for means that an open transaction holds the default
--- partition or another caller is at work, so call again later. To be called outside of a longer transaction.
+-- partition, that it is too big, or that another caller is at work, so call again later. To be called outside of a
+-- longer transaction.
 create function millrace.ensure_leaves(ahead integer default 10, width bigint default 1000000) returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '50ms'
 as $body$
 declare
+  -- each ATTACH scans the default partition while producers wait for it: milliseconds up to here, seconds per gigabyte
+  default_bytes_max constant bigint := 8 * 1024 * 1024;
   missing integer;
   first_lo bigint;
   lo bigint;
@@ -172,6 +178,9 @@ begin
     return millrace.leaves_ahead();
   end if;
   begin
+    if pg_relation_size('millrace.outbox_default') > default_bytes_max then
+      return millrace.leaves_ahead();
+    end if;
     missing := ahead - millrace.leaves_ahead();
     first_lo := millrace.next_leaf_lo(width);
     for n in 0 .. missing - 1 loop
