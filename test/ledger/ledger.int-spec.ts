@@ -5,13 +5,13 @@ import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { Random } from './random.js';
 import { readAll, type Reading } from './reading.js';
-import { openTransaction, runStragglers, runWriters, TRUTH_SQL, WRITE_THREE_SQL } from './writers.js';
+import { openTransaction, runStragglers, runWriters, TRUTH_SQL, writeThreeSql } from './writers.js';
 
 const SEEDS = (process.env['MILLRACE_LEDGER_SEEDS'] ?? '1,2,3').split(',').map(Number);
 /** A file to which each run adds a line of figures; test/faults/ledger.mjs reads it. */
 const REPORT = process.env['MILLRACE_LEDGER_REPORT'];
-const WRITING_MS = 4_000;
-const UNDISTURBED_MS = 1_500;
+const WRITING_MS = 4_500;
+const UNDISTURBED_MS = 2_000;
 const SLOW_MS = 1_500;
 const DRAIN_MS = 40_000;
 const EXPIRE_SQL = `update millrace.ledger set expires = clock_timestamp() - interval '1 second'`;
@@ -59,7 +59,7 @@ describe('the ledger on a real PostgreSQL', () => {
       await sleep(UNDISTURBED_MS);
       const busyHere = await openTransaction(database.url, `update aggregate set version = 0 where key = 'unused'`);
       const busyElsewhere = await openTransaction(elsewhere.url, 'select pg_current_xact_id()');
-      const slow = await openTransaction(database.url, WRITE_THREE_SQL, ['slow', 0]);
+      const slow = await openTransaction(database.url, writeThreeSql('slow', 0));
       await sleep(SLOW_MS);
       await slow.commit();
       await writing;

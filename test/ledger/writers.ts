@@ -23,14 +23,16 @@ const WRITE_SQL = `with event as (
   values (gen_random_uuid(), $3::text, $1::text, 'changed', $2::int, jsonb_build_object('version', $2::int)) returning id
 ) insert into truth select id, $1::text, $2::int from event where $3::text = 'account'`;
 
-/** Three events of key $1 with the versions after $2, at positions next to each other. */
-export const WRITE_THREE_SQL = `with event as (
-  insert into millrace.outbox (id, aggregatetype, aggregateid, type, aggregateversion, payload)
-  select gen_random_uuid(), 'account', $1::text, 'changed', $2::int + n, '{}' from generate_series(1, 3) n
-  returning id, aggregateversion
-) insert into truth select id, $1::text, aggregateversion from event`;
+/** Three events of one key with the versions after `version`, at positions next to each other. */
+export function writeThreeSql(key: string, version: number): string {
+  return `with event as (
+    insert into millrace.outbox (id, aggregatetype, aggregateid, type, aggregateversion, payload)
+    select gen_random_uuid(), 'account', '${key}', 'changed', ${version} + n, '{}' from generate_series(1, 3) n
+    returning id, aggregateversion
+  ) insert into truth select id, '${key}', aggregateversion from event`;
+}
 
-const STRAGGLING_MS = 250;
+const STRAGGLING_MS_MAX = 600;
 
 /**
  * Concurrent transactions on locked aggregates: one to three events each with growing versions, 15 % rolled back,
@@ -42,26 +44,39 @@ export async function runWriters(options: WriterOptions): Promise<void> {
 }
 
 /**
- * Two more writers that meet again and again: the younger transaction draws its positions first, the older one commits
- * at once above them, and the younger one stays open until all others of its time have ended.
+ * Two more writers that meet again and again: the younger transaction draws its positions first, the older one then
+ * commits above them, before anything younger can have ended (it waits in the server for the younger one's signal, an
+ * advisory lock), and the younger one stays open until all others of its time have ended.
  */
 export async function runStragglers({ databaseUrl, untilMs }: WriterOptions): Promise<void> {
   const older = new pg.Client(databaseUrl);
   const younger = new pg.Client(databaseUrl);
   await Promise.all([older.connect(), younger.connect()]);
-  const lock = `select version from aggregate where key = $1 for update`;
   for (let version = 0; performance.now() < untilMs; version += 3) {
-    await older.query('begin');
-    await older.query(lock, ['early']);
-    await younger.query('begin');
-    await younger.query(lock, ['late']);
-    await younger.query(WRITE_THREE_SQL, ['late', version]);
-    await older.query(WRITE_THREE_SQL, ['early', version]);
-    await older.query('commit');
-    await sleep(STRAGGLING_MS);
+    await younger.query('select pg_advisory_lock(1)');
+    await older.query(`begin; select from aggregate where key = 'early' for update`);
+    const above = older.query(`select pg_advisory_xact_lock(1); ${writeThreeSql('early', version)}; commit`);
+    await younger.query(`begin; ${writeThreeSql('late', version)}; select pg_advisory_unlock(1)`);
+    await above;
+    await untilOldest(older, younger);
     await younger.query('commit');
   }
   await Promise.all([older.end(), younger.end()]);
+}
+
+/** Waits until nothing older than the open transaction of `younger` is left in the server, but not long. */
+async function untilOldest(older: pg.Client, younger: pg.Client): Promise<void> {
+  const { rows } = await younger.query<{ xid: string }>('select pg_current_xact_id()::text as xid');
+  const untilMs = performance.now() + STRAGGLING_MS_MAX;
+  for (let isOldest = false; !isOldest && performance.now() < untilMs;) {
+    await sleep(10);
+    const seen = await older.query<{ oldest: boolean }>(
+      'select pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8 as oldest',
+      [rows[0]?.xid],
+    );
+    isOldest = seen.rows[0]?.oldest === true;
+  }
+  await sleep(40);
 }
 
 async function runWriter(
@@ -123,15 +138,11 @@ async function pause(random: Random, maxMs: number): Promise<void> {
 }
 
 /** Opens a transaction with one statement that stays open until it is committed. */
-export async function openTransaction(
-  databaseUrl: string,
-  sql: string,
-  values: unknown[] = [],
-): Promise<{ commit(): Promise<void> }> {
+export async function openTransaction(databaseUrl: string, sql: string): Promise<{ commit(): Promise<void> }> {
   const client = new pg.Client(databaseUrl);
   await client.connect();
   await client.query('begin');
-  await client.query(sql, values);
+  await client.query(sql);
   return {
     commit: async () => {
       await client.query('commit');
