@@ -157,13 +157,32 @@ describe('a polled event', () => {
     expect(Object.entries(row?.event?.headers ?? {}).sort()).toEqual([
       ['__proto__', 'kept'],
       ['flag', 'true'],
-      ['list', '[1,"x"]'],
+      ['list', '[1, "x"]'],
       ['none', 'null'],
       ['tenant', 't 1'],
       ['try', '2'],
     ]);
     const bytes = Buffer.byteLength(row?.event?.payload ?? '');
     expect(row?.bytes).toBeGreaterThan(bytes);
+  });
+
+  it('has numbers and deep values of its headers exactly as PostgreSQL prints them, and counts what is printed', async () => {
+    await client.query(
+      `insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload, headers)
+       values (gen_random_uuid(), 'account', 'k', 'opened', '{}', '{"big": 12345678901234567890, "scale": 1.10}'),
+         (gen_random_uuid(), 'account', 'k', 'opened', '{}', ('{"d":' || repeat('[', 5000) || repeat(']', 5000) || '}')::jsonb),
+         (gen_random_uuid(), 'account', 'k', 'opened', '{}', '{}')`,
+    );
+
+    const { rows } = await new PgOutboxReader(connection, null).poll(request(0));
+
+    const d = '['.repeat(5_000) + ']'.repeat(5_000);
+    expect(rows.map(({ event }) => event?.headers)).toEqual([
+      { big: '12345678901234567890', scale: '1.10' },
+      { d },
+      {},
+    ]);
+    expect(rows[1]?.bytes).toBe(Buffer.byteLength(JSON.stringify({ d })) + '{}'.length + ' '.length);
   });
 
   it('without headers has none, and one that the route does not want leaves its position alone', async () => {

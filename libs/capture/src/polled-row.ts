@@ -34,7 +34,7 @@ class PolledEvent implements OutboxEvent {
 
   get headers(): Readonly<Record<string, string>> | null {
     const headers = this.row[8] ?? null;
-    return headers === null ? null : bareTexts(headers);
+    return headers === null ? null : parseHeaders(headers);
   }
 
   get occurredAtMs(): number {
@@ -55,15 +55,9 @@ export function polledRow(row: TextRow): PolledRow {
   return { position, event: new PolledEvent(position, toEventId(id), row, payload), bytes: Number(row[10]) };
 }
 
-/** The entries of a producer's header object as bare text: a string is itself, anything else its JSON. */
-function bareTexts(json: string): Record<string, string> {
-  const parsed: unknown = JSON.parse(json);
-  const entries: readonly [string, unknown][] =
-    typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];
-  // not by assignment, which would drop a header named __proto__
-  return Object.fromEntries(
-    entries.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
-  );
+/** The poll prints an object of strings alone; as parsed, a header named __proto__ is an entry like any other. */
+function parseHeaders(json: string): Record<string, string> {
+  return JSON.parse(json) as Record<string, string>;
 }
 
 /** PostgreSQL prints `2026-11-21 11:20:00.123456+00`; sessions with another time zone print its offset. */
