@@ -43,7 +43,7 @@ export function assertNodeForPlatformatic(node: string): void {
   if (!isKnown) {
     throw new SinkError(
       'configuration',
-      `@platformatic/kafka needs Node 22.22, 24.6 or later, and this is Node ${node}: use a later Node, or the client kafkajs.`,
+      `@platformatic/kafka needs Node 22.22, 24.6 or later, and this is Node ${node}: use a later Node, or choose kafkajs (MILLRACE_KAFKA_CLIENT=kafkajs, or client: kafkajs in the YAML file).`,
     );
   }
 }
