@@ -25,6 +25,8 @@ const POLL_MS = 20;
 export default class LeakEnvironment extends TestEnvironment {
   async setup() {
     await super.setup();
+    // these are made at their first use, and stay
+    this.standardStreams = [process.stdin, process.stdout, process.stderr];
     this.before = countHeld();
   }
 
