@@ -172,7 +172,7 @@ export class LaneSender {
     failure: { readonly error: unknown; readonly durationMs: number },
   ): void {
     const code = sendErrorCodeOf(failure.error);
-    const attempt = lane.attempts + 1;
+    const attempt = lane.attempts() + 1;
     const { length: events } = batch.items;
     this.parts.meter.sendFailed({ lane: lane.sinkLane, code, events, attempt, ...failure });
     if (this.isClosed) {
@@ -180,7 +180,7 @@ export class LaneSender {
     }
     const { tuning } = this.parts.route;
     const { action, attemptsMax = Number.POSITIVE_INFINITY } = sendPolicyFor(code);
-    switch (attempt < attemptsMax ? action : 'stop') {
+    switch (lane.attempts(code) + 1 < attemptsMax ? action : 'stop') {
       case 'resend': {
         const limits = { minMs: tuning.sendRetryMinMs, maxMs: tuning.sendRetryMaxMs };
         this.retryLater(lane, failure.error, backoffMs(attempt, limits, this.parts.random));
@@ -198,7 +198,7 @@ export class LaneSender {
   }
 
   private retryLater(lane: Lane, error: unknown, delayMs: number): void {
-    lane.failed();
+    lane.failed(sendErrorCodeOf(error));
     this.failing.set(lane, sinkProblemOf(error));
     const timer = this.parts.clock.after(delayMs, () => {
       this.retries.delete(lane);

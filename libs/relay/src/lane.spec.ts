@@ -63,18 +63,19 @@ describe('a lane', () => {
   it('hands out the very same batch after an unknown outcome, whatever has been queued since', () => {
     const lane = laneOf(items(2));
     const batch = lane.next(9);
-    expect(lane.failed()).toBe(1);
+    lane.failed('timeout');
     items(2, { page: 2 }).forEach((item) => {
       lane.push(item);
     });
     expect(lane.next(9)).toBeNull();
     lane.retry();
     expect(lane.next(9)).toBe(batch);
-    expect(lane.failed()).toBe(2);
+    lane.failed('receipt_invalid');
+    expect([lane.attempts(), lane.attempts('timeout'), lane.attempts('topic_missing')]).toEqual([2, 1, 0]);
     lane.retry();
     lane.next(9);
     lane.acked();
-    expect(lane.attempts).toBe(0);
+    expect(lane.attempts()).toBe(0);
     expect(lane.next(9)?.items).toHaveLength(2);
   });
 

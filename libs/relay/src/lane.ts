@@ -38,7 +38,7 @@ export class Lane {
   private batch: LaneBatch | null = null;
   private phase: 'idle' | 'sending' | 'waiting' = 'idle';
   private suspects = 0;
-  private failures = 0;
+  private readonly failures = new Map<string, number>();
   private bytesMax: number;
 
   constructor(
@@ -53,9 +53,16 @@ export class Lane {
     return this.phase === 'idle' && this.items.length > 0;
   }
 
-  /** Failures in a row of the batch at the head. */
-  get attempts(): number {
-    return this.failures;
+  /** Failures of the batch at the head: of all codes, or of one. */
+  attempts(code?: string): number {
+    if (code !== undefined) {
+      return this.failures.get(code) ?? 0;
+    }
+    let sum = 0;
+    for (const count of this.failures.values()) {
+      sum += count;
+    }
+    return sum;
   }
 
   push(item: LaneItem): void {
@@ -77,17 +84,16 @@ export class Lane {
   acked(): void {
     const count = this.batch?.items.length ?? 0;
     this.suspects = Math.max(0, this.suspects - count);
-    this.failures = 0;
+    this.failures.clear();
     this.items.splice(0, count);
     this.batch = null;
     this.phase = 'idle';
   }
 
-  /** The sink may or may not have stored the batch. Returns the number of failures in a row. */
-  failed(): number {
-    this.failures += 1;
+  /** The sink may or may not have stored the batch, and failed with `code`. */
+  failed(code: string): void {
+    this.failures.set(code, this.attempts(code) + 1);
     this.phase = 'waiting';
-    return this.failures;
   }
 
   /** The wait after `failed` or `hold` is over. */
@@ -108,7 +114,7 @@ export class Lane {
   refused(reason: 'too_large' | 'invalid'): LaneItem | null {
     const batch = this.batch;
     this.batch = null;
-    this.failures = 0;
+    this.failures.clear();
     this.phase = 'idle';
     const count = batch?.items.length ?? 0;
     if (count === 1) {

@@ -220,6 +220,48 @@ describe('the pump of a claimed route', () => {
     await relay.stop();
   });
 
+  it('counts receipts that cannot be believed by themselves, whatever failed before them', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1)]);
+    };
+    await relay.start();
+    for (let attempt = 0; attempt < 20; attempt += 1) {
+      const isReceipt = attempt > 9 && attempt % 2 === 1;
+      const code = isReceipt ? 'receipt_invalid' : 'unavailable';
+      relay.sink.sendAt(attempt).fail(new SinkError(code, 'No.'));
+      await relay.clock.advance(5_000);
+      expect(relay.status.state.kind).toBe(attempt === 19 ? 'stopped' : 'stalled');
+    }
+    expect(relay.status.sendErrors).toEqual({ unavailable: 15, receipt_invalid: 5 });
+    await relay.stop();
+  });
+
+  it('stops by name when a topic stays deleted, and a resume opens it anew', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1)]);
+    };
+    await relay.start();
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      expect(relay.status.state.kind).toBe(attempt === 0 ? 'running' : 'stalled');
+      relay.sink.sendAt(attempt).fail(new SinkError('topic_deleted', 'The topic was deleted.'));
+      await relay.clock.advance(3_000);
+    }
+    expect(relay.status.state.kind).toBe('stopped');
+    expect(relay.problem).toMatch(/^topic_deleted: Event .* at position 1, for outbox\.event\.order\/0: The topic was/);
+    expect(relay.source.capture.settled).toEqual([]);
+    relay.sink.isHolding = false;
+    await relay.engine.resume({ route: 'orders', actor: 'anna', reason: null });
+    await relay.clock.advance(1_000);
+    expect(relay.sink.opened).toEqual(['outbox.event.order', 'outbox.event.order']);
+    expect(relay.status.state.kind).toBe('running');
+    expect(relay.source.capture.settled).toEqual([1]);
+    await relay.stop();
+  });
+
   it('sends nothing of a page with an event that no topic or no record can be made of', async () => {
     const illegal = new FakeRelay();
     illegal.source.prepare = (capture) => {

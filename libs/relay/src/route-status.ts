@@ -37,6 +37,8 @@ export interface ClaimStatus {
   readonly high: Position;
   /** The highest position that the source's sequence has given out, as last read. */
   readonly lastPosition: Position;
+  /** Leaves of the outbox that lie ahead of the sequence, as last read; `null` before the first look. */
+  readonly leavesAhead: number | null;
   readonly gapRanges: number;
   readonly gapsDied: number;
   /** Set while reading waits because there are too many gaps: who holds them open. */
@@ -79,9 +81,10 @@ export function routeStatusOf(parts: StatusParts): RouteStatus {
 
 function claimStatusOf(pump: PumpSnapshot, meter: RouteMeter): ClaimStatus {
   const { epoch, capture, pagesInFlight, bytesInFlight } = pump;
-  const { low, high, lastPosition, gapRanges, gapsDied, gapHolder } = capture;
+  const { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder } = capture;
   const lagEvents = lagEventsOf(pump, meter);
-  return { epoch, low, high, lastPosition, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight };
+  const ledger = { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder };
+  return { ...ledger, epoch, lagEvents, pagesInFlight, bytesInFlight };
 }
 
 function lagEventsOf({ capture, unsettledEvents }: PumpSnapshot, meter: RouteMeter): number {

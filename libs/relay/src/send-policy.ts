@@ -10,7 +10,7 @@ export type SendAction = 'resend' | 'wait' | 'bisect' | 'stop';
 /** The engine's answer to one kind of failure. */
 export interface SendPolicy {
   readonly action: SendAction;
-  /** After so many failures of one batch in a row the route stops; without it never. */
+  /** After so many failures of one batch with this very code the route stops; without it never. */
   readonly attemptsMax?: number;
   /** What the operator is told beside the sink's own message. */
   readonly advice: string;
@@ -34,6 +34,12 @@ const POLICY: Readonly<Record<SinkErrorCode, SendPolicy>> = {
   topic_missing: {
     action: 'wait',
     advice: 'Create the topic, or let the sink create topics; the relay looks again every few seconds.',
+  },
+  topic_deleted: {
+    action: 'wait',
+    // a broker that lags behind the others may not know a topic for a moment
+    attemptsMax: 5,
+    advice: 'The relay looks a few times whether it is there again, then stops.',
   },
   partition_count_changed: {
     action: 'stop',

@@ -46,7 +46,8 @@ export interface SinkPort {
   start(): Promise<void>;
   /**
    * Makes or demands the topic and pins its lane count; cached per topic. A topic whose count has changed since is
-   * pinned anew, and lanes of the earlier opening are refused. Throws `SinkError` `topic_missing`.
+   * pinned anew, and lanes of the earlier opening are refused; one that a send found deleted is made or demanded
+   * again. Throws `SinkError` `topic_missing`.
    */
   openTopic(topic: string): Promise<SinkTopic>;
   send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt>;

@@ -3,6 +3,7 @@ export type SinkErrorCode =
   | 'unavailable'
   | 'timeout'
   | 'topic_missing'
+  | 'topic_deleted'
   | 'partition_count_changed'
   | 'record_too_large'
   | 'record_invalid'

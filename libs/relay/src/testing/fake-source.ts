@@ -86,6 +86,7 @@ export class FakeCapture implements CapturePort {
       high: toPosition(this.low),
       gapRanges: 0,
       lastPosition: toPosition(this.low),
+      leavesAhead: 10,
       gapHolder: null,
       pages: this.numbered,
       gapsDied: 0,

@@ -456,6 +456,60 @@ describe('the Kafka sink', () => {
       },
     );
 
+    it('that was deleted under a lane is said to be, until somebody opens it again and it is made anew', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { policy: { create: true, partitions: 3, replication: 1 } });
+      const lane = await laneOf(sink);
+      const other = await laneOf(sink, 1);
+      await sink.send(lane, [record(), record()]);
+      await sink.send(other, [record(), record()]);
+      cluster.partitions.delete('orders');
+      cluster.ends.clear();
+      cluster.answers.push(reject(new ProtocolError(6, 'NOT_LEADER_OR_FOLLOWER')));
+      cluster.answers.push(reject(new ProtocolError(3, 'UNKNOWN_TOPIC_OR_PARTITION')));
+
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        const error = await failureOf(sink.send(lane, [record()]));
+        expect(error).toMatchObject({ code: 'topic_deleted', outcome: 'unknown' });
+        expect(error.message).toMatch(/^Topic orders was there .* acknowledged are gone .* resume the route/);
+      }
+      expect(cluster.created).toEqual([]);
+
+      await sink.openTopic('orders');
+      expect(cluster.created).toEqual([{ partitions: 3, replication: 1 }]);
+      expect(await sink.send(lane, [record()])).toEqual({ baseOffset: 0n });
+      expect(await sink.send(other, [record()])).toEqual({ baseOffset: 0n });
+    });
+
+    it('that somebody deleted and made again is believed no more, and by its new number of partitions', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      await sink.send(lane, [record()]);
+      cluster.partitions.delete('orders');
+      cluster.ends.clear();
+      cluster.answers.push(reject(new ProtocolError(3, 'UNKNOWN_TOPIC_OR_PARTITION')));
+      await failureOf(sink.send(lane, [record()]));
+
+      cluster.partitions.set('orders', 3);
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'receipt_invalid' });
+      cluster.partitions.delete('orders');
+      cluster.answers.push(reject(new ProtocolError(3, 'UNKNOWN_TOPIC_OR_PARTITION')));
+      await failureOf(sink.send(lane, [record()]));
+      cluster.partitions.set('orders', 5);
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'partition_count_changed' });
+    });
+
+    it('that only a lagging leader does not know is not taken for deleted', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      cluster.answers.push(reject(new ProtocolError(3, 'UNKNOWN_TOPIC_OR_PARTITION')));
+
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'topic_missing' });
+      await sink.send(lane, [record()]);
+    });
+
     it('places a key as the Java client does', async () => {
       const topic = await sinkOn(new FakeCluster()).openTopic('orders');
 

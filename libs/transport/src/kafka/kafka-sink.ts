@@ -59,8 +59,13 @@ export class KafkaSink implements SinkPort {
   async openTopic(topic: string): Promise<SinkTopic> {
     const producer = await this.#connected();
     try {
+      const wasDeleted = this.#topics.isDeleted(topic);
       const opened = await this.#topics.open(topic, producer);
-      this.#receipts.forgive(opened);
+      if (wasDeleted) {
+        this.#receipts.forget(opened);
+      } else {
+        this.#receipts.forgive(opened);
+      }
       return opened;
     } catch (error) {
       throw this.#sinkError(`Kafka did not open topic ${topic}`, classifyKafkaError(error), error);
@@ -95,13 +100,16 @@ export class KafkaSink implements SinkPort {
   async #send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
     assertBatch(lane.id, records, this.features);
     const producer = await this.#connected();
-    this.#topics.assertLane(lane, producer);
+    await this.#topics.assertLane(lane, producer);
     try {
       const acks = await this.#produce(producer, lane, records);
       return this.#receipts.accept(lane, acks, records.length);
     } catch (error) {
       const failure = classifyKafkaError(error);
       await (failure.isClientSuspect ? this.#link.discard(producer) : this.#topics.refresh(lane.topic, producer));
+      if (this.#topics.isDeleted(lane.topic)) {
+        throw topicDeleted(lane.topic, error);
+      }
       throw this.#sinkError(`Kafka did not take a batch of ${records.length} for ${lane.id}`, failure, error);
     }
   }
@@ -141,4 +149,12 @@ export class KafkaSink implements SinkPort {
     }
     return new SinkError(code, `${what}: ${reason}.${advice && ` ${advice}`}`, { cause });
   }
+}
+
+function topicDeleted(topic: string, cause: unknown): SinkError {
+  return new SinkError(
+    'topic_deleted',
+    `Topic ${topic} was there when it was opened and has been deleted since, and the events in it that were acknowledged are gone with it. Replay those that consumers still need, then resume the route: it opens the topic anew, and creates it where topics.create is true.`,
+    { cause },
+  );
 }

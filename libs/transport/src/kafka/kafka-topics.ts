@@ -19,8 +19,11 @@ export interface KafkaTopicsOptions {
 interface PinnedTopic {
   readonly topic: KafkaTopic;
   checkedAt: number;
+  /** The partition count of the last look; `DELETED` when there was no topic. */
   seen: number;
 }
+
+const DELETED = 0;
 
 /** A new topic is served within this time. */
 const CREATED_VISIBLE_MS = 10_000;
@@ -38,8 +41,9 @@ export class KafkaTopics {
   constructor(private readonly options: KafkaTopicsOptions) {}
 
   /**
-   * Pins the topic; a topic whose count has changed since is pinned anew, for somebody who begins again. Throws
-   * `SinkError` `topic_missing` or `configuration`; other errors are the client's.
+   * Pins the topic; a topic whose count has changed since is pinned anew, for somebody who begins again, and one that
+   * was deleted is made or demanded again. Throws `SinkError` `topic_missing` or `configuration`; other errors are the
+   * client's.
    */
   async open(name: string, producer: KafkaProducerPort): Promise<SinkTopic> {
     if (!LEGAL_NAME.test(name) || name === '.' || name === '..') {
@@ -49,18 +53,29 @@ export class KafkaTopics {
       );
     }
     const pinned = this.#pinned.get(name);
-    if (pinned !== undefined) {
+    if (pinned !== undefined && pinned.seen !== DELETED) {
       return this.#pin(name, pinned.seen).topic;
     }
     const count = (await producer.refreshTopic(name)) ?? (await this.#make(name, producer));
     return this.#pin(name, count).topic;
   }
 
-  /** For each send: the lane is one of ours and its topic has not changed. Looks again, in the background, now and then. */
-  assertLane(lane: SinkLane, producer: KafkaProducerPort): void {
+  /** The topic was opened, and the last look found none. */
+  isDeleted(name: string): boolean {
+    return this.#pinned.get(name)?.seen === DELETED;
+  }
+
+  /**
+   * For each send: the lane is one of ours and its topic has not changed. Looks again in the background now and then,
+   * and at once while the topic is deleted: made again by somebody, it may have another number of partitions.
+   */
+  async assertLane(lane: SinkLane, producer: KafkaProducerPort): Promise<void> {
     const pinned = this.#pinned.get(lane.topic);
     if (pinned === undefined) {
       throw new Error(`Lane ${lane.id} belongs to no topic that was opened: take lanes from openTopic().`);
+    }
+    if (pinned.seen === DELETED) {
+      await this.refresh(lane.topic, producer);
     }
     assertUnchanged(pinned, lane);
     if (this.options.now() - pinned.checkedAt > this.options.recheckMs) {
@@ -86,7 +101,8 @@ export class KafkaTopics {
 
   async #look(name: string, producer: KafkaProducerPort): Promise<void> {
     const unknown = () => undefined;
-    const count = await within(this.options.refreshMs, producer.refreshTopic(name).catch(unknown), unknown);
+    const looking = producer.refreshTopic(name).then((seen) => seen ?? DELETED, unknown);
+    const count = await within(this.options.refreshMs, looking, unknown);
     const pinned = this.#pinned.get(name);
     if (pinned !== undefined && count !== undefined) {
       pinned.seen = count;
@@ -120,6 +136,7 @@ export class KafkaTopics {
   #pin(name: string, count: number): PinnedTopic {
     const existing = this.#pinned.get(name);
     if (existing?.topic.lanes.length === count) {
+      existing.seen = count;
       return existing;
     }
     const pinned = { topic: new KafkaTopic(name, count), checkedAt: this.options.now(), seen: count };
@@ -141,7 +158,8 @@ async function servedPartitions(name: string, producer: KafkaProducerPort): Prom
 /** A lane of an earlier opening is as wrong as one of a topic that has changed: its keys were placed by the old count. */
 function assertUnchanged({ topic, seen }: PinnedTopic, lane: SinkLane): void {
   const isStale = topic.lanes[lane.partition] !== lane;
-  if (isStale || seen !== topic.lanes.length) {
+  const hasChanged = seen !== topic.lanes.length && seen !== DELETED;
+  if (isStale || hasChanged) {
     const before = isStale ? 'another number of' : String(topic.lanes.length);
     throw new SinkError(
       'partition_count_changed',

@@ -41,6 +41,14 @@ export class LaneReceipts {
     }
   }
 
+  /** For a topic that was deleted and is there again: the offsets of all its lanes begin anew. */
+  forget({ lanes }: SinkTopic): void {
+    for (const { id } of lanes) {
+      this.#alarmed.delete(id);
+      this.#nextOffset.delete(id);
+    }
+  }
+
   clear(): void {
     this.#nextOffset.clear();
     this.#alarmed.clear();
