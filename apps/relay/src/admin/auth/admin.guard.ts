@@ -38,8 +38,6 @@ export class AdminGuard implements CanActivate {
   }
 
   private async authenticate(request: AdminRequest): Promise<Principal> {
-    const address = request.ip ?? 'unknown';
-    this.refuseLockedOut(address);
     const { authorization } = request.headers;
     if (authorization === undefined) {
       throw notAuthenticated('Send an admin token as `Authorization: Bearer <token>`.', 'Bearer realm="millrace"');
@@ -47,17 +45,17 @@ export class AdminGuard implements CanActivate {
     const token = BEARER.exec(authorization)?.[1];
     const principal = token === undefined ? undefined : await this.tokens.principalOf(token);
     if (principal === undefined) {
-      this.failedAttempts.record(address);
+      this.countWrongToken(request.ip ?? 'unknown');
       throw notAuthenticated(
         'This is no admin token of this relay. Send a valid one as `Authorization: Bearer <token>`.',
         'Bearer realm="millrace", error="invalid_token"',
       );
     }
-    this.failedAttempts.clear(address);
     return principal;
   }
 
-  private refuseLockedOut(address: string): void {
+  /** Only after the check: a right token always passes, so nobody can lock its owner out from behind one address. */
+  private countWrongToken(address: string): void {
     const lockedForMs = this.failedAttempts.lockedForMs(address);
     if (lockedForMs > 0) {
       const seconds = Math.ceil(lockedForMs / 1_000);
@@ -67,6 +65,7 @@ export class AdminGuard implements CanActivate {
         { headers: { 'Retry-After': String(seconds) } },
       );
     }
+    this.failedAttempts.record(address);
   }
 }
 

@@ -1,4 +1,4 @@
-/** How many wrong tokens an address may send in a window before it has to wait for the window's end. */
+/** How many wrong tokens an address may send in a window before further ones are answered with a wait. */
 export interface FailedAttemptLimits {
   readonly failuresMax: number;
   readonly windowMs: number;
@@ -14,7 +14,7 @@ interface Window {
   readonly endsAtMs: number;
 }
 
-/** Counts wrong tokens per address and says how long an address is locked out. Bounded in memory. */
+/** Counts wrong tokens per address and says how long further ones are turned away. Bounded in memory. */
 export class FailedAttempts {
   private readonly windows = new Map<string, Window>();
 
@@ -23,7 +23,7 @@ export class FailedAttempts {
     private readonly nowMs: () => number = () => performance.now(),
   ) {}
 
-  /** Milliseconds until the address may try again; 0 when it may now. */
+  /** Milliseconds until the address may send another wrong token; 0 when it may now. */
   lockedForMs(address: string): number {
     const window = this.current(networkOf(address));
     return window !== undefined && window.failures >= this.limits.failuresMax ? window.endsAtMs - this.nowMs() : 0;
@@ -40,11 +40,6 @@ export class FailedAttempts {
     this.windows.delete(network);
     this.forgetOldest();
     this.windows.set(network, { failures: 1, endsAtMs: this.nowMs() + this.limits.windowMs });
-  }
-
-  /** Forgets the wrong tokens of an address that has shown a right one. */
-  clear(address: string): void {
-    this.windows.delete(networkOf(address));
   }
 
   get size(): number {
