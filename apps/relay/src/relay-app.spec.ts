@@ -275,6 +275,19 @@ describe('the routes of the admin API', () => {
     expect(source.pauses).toEqual([]);
   });
 
+  it.each(['maintenance\u0000', 'a\tb', 'a\nb', 'a\u001b[31mb', 'a\u0085b'])(
+    'refuse a reason with control characters, by the name of the field (%#)',
+    async (reason) => {
+      for (const command of ['pause', 'resume']) {
+        const body = JSON.stringify({ reason });
+        const answer = await ask(`/admin/v1/routes/order/${command}`, { method: 'POST', body });
+        expect(answer.status).toBe(400);
+        expect(JSON.parse(answer.text)).toMatchObject({ errors: [{ path: 'reason' }] });
+      }
+      expect(source.pauses).toEqual([]);
+    },
+  );
+
   it.each([
     ['route_unknown', 409, undefined],
     ['database_unavailable', 503, '5'],

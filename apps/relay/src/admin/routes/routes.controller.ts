@@ -7,9 +7,15 @@ import { Caller, RequireRole } from '../auth/access.decorators.js';
 import { type Principal } from '../auth/principal.js';
 import { routeListSchema, type RouteView, routeViewOf, routeViewSchema } from './route-view.js';
 
-const commandSchema = z
-  .strictObject({ reason: z.string().trim().min(1).max(500).describe('kept in the audit row').optional() })
-  .default({});
+const reasonSchema = z
+  .string()
+  .trim()
+  .min(1)
+  .max(500)
+  .regex(/^\P{Cc}*$/u, 'must be one line of text without control characters')
+  .describe('kept in the audit row');
+
+const commandSchema = z.strictObject({ reason: reasonSchema.optional() }).default({});
 
 type Command = z.infer<typeof commandSchema>;
 
