@@ -102,7 +102,7 @@ class SimReader implements OutboxReaderPort {
   sequence(): Promise<SequenceReading> {
     return this.connection.ask(() => {
       const lastPosition = toPosition(this.parts.database.lastPosition);
-      return { cache: 1n, increment: 1n, isCycling: false, lastPosition };
+      return { cache: 1n, increment: 1n, isCycling: false, lastPosition, leavesAhead: 10 };
     });
   }
 

@@ -47,6 +47,7 @@ class FakeSource implements SourcePort {
           low: toPosition(9007199254740993n),
           high: toPosition(9007199254740995n),
           lastPosition: toPosition(9007199254740995n),
+          leavesAhead: 10,
           gapRanges: 1,
           gapHolder: null,
           pages: 1,
@@ -216,6 +217,7 @@ describe('the routes of the admin API', () => {
         low: '9007199254740993',
         high: '9007199254740995',
         lastPosition: '9007199254740995',
+        leavesAhead: 10,
         gapRanges: 1,
       },
       sendErrors: {},
@@ -422,6 +424,7 @@ describe('metrics', () => {
       'millrace_relay_route_state{route="order",source="order",sink="main",state="ended"} 0',
       'millrace_relay_lease_held{route="order",source="order",sink="main"} 1',
       'millrace_relay_epoch{route="order",source="order",sink="main"} 4611686018427388000',
+      'millrace_relay_outbox_leaves_ahead{route="order",source="order",sink="main"} 10',
       'millrace_relay_gap_ranges{route="order",source="order",sink="main"} 1',
       'millrace_relay_lag_seconds{route="order",source="order",sink="main"} 0',
     ]) {

@@ -31,6 +31,11 @@ export interface CaptureStatus {
   readonly gapRanges: number;
   /** The highest position that the sequence has given out, as last read. */
   readonly lastPosition: Position;
+  /**
+   * Leaves of the outbox that lie ahead of the sequence, as last read; `null` before the first look. At 0 rows land in
+   * the default partition, from which they are read like any other.
+   */
+  readonly leavesAhead: number | null;
   /** Set while `high` waits because there are too many gaps: who holds them open (pid, age, application). */
   readonly gapHolder: string | null;
   readonly pages: number;
@@ -42,7 +47,7 @@ export interface CaptureStatus {
  *
  * Order: for two events of one key written under the aggregate's lock, the earlier comes in the same or an earlier
  * page and before the later one. Loss: a committed row is handed out at least once per claim unless it was settled.
- * `nextPage` and `settle` may overlap each other but neither may overlap itself.
+ * `nextPage` may overlap `settle` and `renew`; nothing else may overlap.
  */
 export interface CapturePort {
   /**
@@ -52,7 +57,10 @@ export interface CapturePort {
   nextPage(): Promise<CapturedPage>;
   /** Writes the ledger as it was after `page`, in one statement, guarded by the epoch; renews the lease. */
   settle(page: CapturedPage): Promise<SettleResult>;
-  /** Renews the lease only. Throws `CaptureError` `fenced` when another owner has the route. */
+  /**
+   * Renews the lease; then, when nothing is being read, takes care of the source as `nextPage` does. Throws
+   * `CaptureError`: `fenced` when another owner has the route, and what `nextPage` throws of the source.
+   */
   renew(): Promise<SettleResult>;
   status(): CaptureStatus;
   /** Gives the lease back when it is still ours, and closes the connections. Idempotent. */

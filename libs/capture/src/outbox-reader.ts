@@ -47,12 +47,14 @@ export interface OutboxWriters {
   readonly oldest: string | null;
 }
 
-/** The sequence's settings and place, for the discipline check. */
+/** The sequence's settings and place, for the discipline check, and what lies ahead of it. */
 export interface SequenceReading {
   readonly cache: bigint;
   readonly increment: bigint;
   readonly isCycling: boolean;
   readonly lastPosition: Position;
+  /** Leaves that lie wholly ahead of the sequence. */
+  readonly leavesAhead: number;
 }
 
 /** Read access to one outbox. Every call is one statement in autocommit. Errors are `CaptureError`. */
@@ -64,7 +66,7 @@ export interface OutboxReaderPort {
   forceFlush(): Promise<void>;
   writers(): Promise<OutboxWriters>;
   sequence(): Promise<SequenceReading>;
-  /** Makes leaves ahead of the sequence where they are missing. */
+  /** Makes leaves ahead of the sequence where they are missing; gives up after two seconds. */
   ensureLeaves(): Promise<void>;
   close(): Promise<void>;
 }

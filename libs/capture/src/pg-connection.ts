@@ -35,8 +35,7 @@ export interface Statement {
 }
 
 /**
- * One connection to the producer's database that connects at its first statement and is never used again after it
- * has failed. Statements run one at a time in autocommit; every error is a `CaptureError`.
+ * One connection to the producer's database that connects at its first statement and never again. Statements run one at a time in autocommit; every error is a `CaptureError`.
  */
 export class PgConnection {
   private client: Promise<pg.Client> | undefined;
@@ -72,6 +71,16 @@ export class PgConnection {
         ...(statement.name === undefined ? {} : { name: statement.name }),
       });
       return result.rows;
+    } catch (error) {
+      throw toCaptureError(error);
+    }
+  }
+
+  /** One text of several statements, in one message and so in one implicit transaction; their rows are dropped. */
+  async run(text: string): Promise<void> {
+    try {
+      const client = await this.connected();
+      await client.query(text);
     } catch (error) {
       throw toCaptureError(error);
     }

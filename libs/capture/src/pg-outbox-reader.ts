@@ -68,11 +68,12 @@ export class PgOutboxReader implements OutboxReaderPort {
       increment: BigInt(text(row, 1)),
       isCycling: text(row, 2) === 't',
       lastPosition: toPosition(text(row, 3)),
+      leavesAhead: Number(text(row, 4)),
     };
   }
 
   async ensureLeaves(): Promise<void> {
-    await this.connection.rows({ text: ENSURE_LEAVES_SQL });
+    await this.connection.run(ENSURE_LEAVES_SQL);
   }
 
   async close(): Promise<void> {

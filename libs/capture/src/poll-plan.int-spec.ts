@@ -101,6 +101,16 @@ describe('the plan of a poll', () => {
       expect(nodes.filter(({ type, relation }) => type === 'Seq Scan' && relation !== 'position')).toEqual([]);
       expect(nodes.some(({ type }) => /^(Index|Bitmap)/.test(type))).toBe(true);
     });
+
+    it('of thousands of gaps looks each of them up', async () => {
+      const many = Array.from({ length: 5_000 }, (_, index) => gap(2 * index + 2));
+      const nodes = await planOf(request(null, many));
+
+      expect(relationsOf(nodes)).toEqual(['outbox_p1']);
+      expect(nodes.filter(({ type }) => /Join|Seq Scan/.test(type)).map(({ relation }) => relation)).toEqual([
+        'position',
+      ]);
+    });
   });
 
   it('without a reach looks into every leaf above, and into the default partition', async () => {

@@ -3,7 +3,8 @@
  * that an empty page has them too; volatile functions run after the snapshot was taken. Rows of gaps and rows above
  * `high` are united, ordered, cut by number, printed once (`offset 0` keeps the planner from printing them twice) and
  * cut by bytes. Payloads of unwanted rows stay in the database. Literal bounds let the planner open only the leaves
- * that can hold the positions asked for.
+ * that can hold the positions asked for; the single positions themselves are hidden from it in a subquery: with 10,000
+ * of them it would take longer to plan, or choose to read all rows between, than to look them up.
  *
  * $1 rows, $2 bytes, then: above, reach, single gap positions, their lowest and highest, wide gaps' lo and hi, their
  * lowest and highest, types.
@@ -47,7 +48,7 @@ export function pollSql(shape: PollShape): string {
   }
   if (shape.hasSingles) {
     branches.push(
-      `(select ${COLUMNS} from unnest(${next()}::bigint[]) g(position) join millrace.outbox o on o.position = g.position
+      `(select ${COLUMNS} from millrace.outbox o where o.position = any((select ${next()}::bigint[])::bigint[])
         and o.position between ${next()}::bigint and ${next()}::bigint order by o.position limit $1)`,
     );
   }
@@ -99,7 +100,8 @@ where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted
   and l.relation = 'millrace.outbox'::regclass`;
 
 export const SEQUENCE_SQL = `select s.seqcache::text as cache, s.seqincrement::text as increment, s.seqcycle as is_cycling,
-  (select case when is_called then last_value else 0 end from millrace.position)::text as last_position
+  (select case when is_called then last_value else 0 end from millrace.position)::text as last_position,
+  millrace.leaves_ahead()::text as leaves_ahead
 from pg_sequence s where s.seqrelid = 'millrace.position'::regclass`;
 
 export const FLUSHED_SQL = 'select pg_current_wal_flush_lsn()::text as lsn';
@@ -107,4 +109,5 @@ export const FLUSHED_SQL = 'select pg_current_wal_flush_lsn()::text as lsn';
 /** A transactional message writes WAL under an xid, so its synchronous commit flushes all WAL before it. */
 export const FORCE_FLUSH_SQL = `select pg_logical_emit_message(true, 'millrace', '')`;
 
-export const ENSURE_LEAVES_SQL = 'select millrace.ensure_leaves()';
+/** Two statements in one message are one implicit transaction: the limit ends with it, also behind a pooler. */
+export const ENSURE_LEAVES_SQL = `set local statement_timeout = '2s'; select millrace.ensure_leaves()`;

@@ -467,6 +467,16 @@ describe('the sequence', () => {
     });
   });
 
+  it('that cannot get leaves is read all the same, within seconds', async () => {
+    await insert(client, { count: 3 });
+    await client.query(`create or replace function millrace.ensure_leaves(ahead integer default 10, width bigint default 1000000)
+      returns integer language sql as 'select 0 from pg_sleep(60)'`);
+    const capture = await claim();
+
+    expect(positionsOf(await read(capture), await read(capture))).toEqual([1, 2, 3]);
+    expect(capture.status().leavesAhead).toBe(9);
+  });
+
   it('that is spoiled while the route runs stops it within ten seconds', async () => {
     const capture = await claim();
     await read(capture);

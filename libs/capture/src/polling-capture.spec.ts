@@ -2,8 +2,22 @@ import { describe, expect, it } from '@jest/globals';
 import { toEpoch, toPosition } from '@millrace/events';
 import { type LedgerState } from './ledger.js';
 import { type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
-import { type OutboxReaderPort, type PolledRow, type PollRequest, type PollResult } from './outbox-reader.js';
+import {
+  type OutboxReaderPort,
+  type PolledRow,
+  type PollRequest,
+  type PollResult,
+  type SequenceReading,
+} from './outbox-reader.js';
 import { DEFAULT_POLLING_OPTIONS, PollingCapture, type PollingOptions } from './polling-capture.js';
+
+const READING: SequenceReading = {
+  cache: 1n,
+  increment: 1n,
+  isCycling: false,
+  lastPosition: toPosition(1_000_000),
+  leavesAhead: 10,
+};
 
 interface FakeSource {
   readonly capture: PollingCapture;
@@ -35,7 +49,7 @@ function captureOver(
     flushedLsn: () => note('flushedLsn', disk.shift() ?? 100n),
     forceFlush: () => note('forceFlush', undefined),
     writers: () => Promise.resolve({ oldestXid: null, oldest: null }),
-    sequence: () => Promise.resolve({ cache: 1n, increment: 1n, isCycling: false, lastPosition: toPosition(0) }),
+    sequence: () => Promise.resolve(READING),
     ensureLeaves: () => Promise.resolve(),
     close: () => note('close reader', undefined),
   };

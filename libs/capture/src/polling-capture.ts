@@ -5,7 +5,8 @@ import { CaptureError } from './capture.errors.js';
 import { type GapBound, type LedgerState, type LedgerStep, lowOf, takeReading } from './ledger.js';
 import { type LedgerStorePort } from './ledger-store.js';
 import { type OutboxReaderPort, type PolledRow, type PollResult } from './outbox-reader.js';
-import { checkSequence, checkSequencePlace } from './sequence-discipline.js';
+import { checkSequencePlace } from './sequence-discipline.js';
+import { SourceCare } from './source-care.js';
 import { WriterWatch } from './writer-watch.js';
 
 /** Limits of one capture. */
@@ -25,7 +26,6 @@ export const DEFAULT_POLLING_OPTIONS: PollingOptions = {
 const REACH = 1_000_000n;
 /** The first page of a claim: events of a megabyte each must not make one statement print a gigabyte. */
 const FIRST_PAGE_ROWS = 128;
-const SEQUENCE_CHECK_INTERVAL_MS = 10_000;
 const FLUSH_WAIT_MS = 1;
 const FLUSH_READS_BEFORE_FORCE = 3;
 
@@ -73,35 +73,27 @@ export class PollingCapture implements CapturePort {
   private lastPosition = toPosition(0n);
   private reach: bigint | null = null;
   private rowsMax: number;
-  private sequenceCheckedAtMs = Number.NEGATIVE_INFINITY;
+  private isReading = false;
   private pages = 0;
   private died = 0n;
+  private readonly care: SourceCare;
   private readonly writers: WriterWatch;
 
   constructor(private readonly parts: PollingCaptureParts) {
     this.state = parts.claimed;
     this.settled = parts.claimed;
     this.rowsMax = Math.min(FIRST_PAGE_ROWS, parts.options.pageRowsMax);
+    this.care = new SourceCare(parts.reader, parts.clock);
     this.writers = new WriterWatch(parts.reader, parts.clock);
   }
 
   async nextPage(): Promise<CapturedPage> {
-    const { reader, options } = this.parts;
-    await this.checkSource();
-    const isCrowded = this.state.gaps.length > options.gapRangesMax;
-    await this.writers.watch(this.state.gaps, isCrowded);
-    const result = await reader.poll({
-      above: isCrowded ? null : this.state.high,
-      reach: this.reach,
-      gaps: this.state.gaps,
-      rowsMax: this.rowsMax,
-      bytesMax: options.pageBytesMax,
-    });
-    const page = this.takePage(result);
-    if (result.rows.length > 0) {
-      await this.waitForFlush(result);
+    this.isReading = true;
+    try {
+      return await this.readPage();
+    } finally {
+      this.isReading = false;
     }
-    return page;
   }
 
   async settle(page: CapturedPage): Promise<SettleResult> {
@@ -123,6 +115,9 @@ export class PollingCapture implements CapturePort {
 
   async renew(): Promise<SettleResult> {
     const saved = await this.parts.store.save(this.settled);
+    if (!this.isReading) {
+      await this.takeCare();
+    }
     return { isPaused: saved.isPaused };
   }
 
@@ -132,6 +127,7 @@ export class PollingCapture implements CapturePort {
       high: this.settled.high,
       gapRanges: this.state.gaps.length,
       lastPosition: this.lastPosition,
+      leavesAhead: this.care.leavesAhead,
       gapHolder: this.state.gaps.length > this.parts.options.gapRangesMax ? this.writers.oldest : null,
       pages: this.pages,
       gapsDied: Number(this.died),
@@ -142,14 +138,31 @@ export class PollingCapture implements CapturePort {
     await Promise.all([this.parts.store.release(), this.parts.reader.close()]);
   }
 
-  private async checkSource(): Promise<void> {
-    const nowMs = this.parts.clock.nowMs();
-    if (nowMs - this.sequenceCheckedAtMs < SEQUENCE_CHECK_INTERVAL_MS) {
-      return;
+  private async readPage(): Promise<Page> {
+    const { reader, options } = this.parts;
+    await this.takeCare();
+    const isCrowded = this.state.gaps.length > options.gapRangesMax;
+    await this.writers.watch(this.state.gaps, isCrowded);
+    const result = await reader.poll({
+      above: isCrowded ? null : this.state.high,
+      reach: this.reach,
+      gaps: this.state.gaps,
+      rowsMax: this.rowsMax,
+      bytesMax: options.pageBytesMax,
+    });
+    const page = this.takePage(result);
+    if (result.rows.length > 0) {
+      await this.waitForFlush(result);
     }
-    checkSequence(await this.parts.reader.sequence());
-    await this.parts.reader.ensureLeaves();
-    this.sequenceCheckedAtMs = nowMs;
+    return page;
+  }
+
+  private async takeCare(): Promise<void> {
+    const reading = await this.care.whenDue();
+    if (reading !== null) {
+      checkSequencePlace(reading.lastPosition, this.state.high);
+      this.lastPosition = reading.lastPosition;
+    }
   }
 
   private takePage(result: PollResult): Page {

@@ -43,6 +43,11 @@ export const ROUTE_GAUGES: readonly RouteGauge[] = [
     valueOf: ({ claim }) => numberOf(claim?.lastPosition),
   },
   {
+    name: 'millrace_relay_outbox_leaves_ahead',
+    help: 'Leaves of the outbox ready for new positions, as last read; at 0 rows land in the default partition',
+    valueOf: ({ claim }) => claim?.leavesAhead ?? null,
+  },
+  {
     name: 'millrace_relay_gap_ranges',
     help: 'Ranges of positions below the highest one that were not visible when read past',
     valueOf: ({ claim }) => claim?.gapRanges ?? null,

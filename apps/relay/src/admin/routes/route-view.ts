@@ -26,6 +26,9 @@ const claimView = z
     low: bigNumber.describe('all positions at or below are settled'),
     high: bigNumber.describe('the highest position seen'),
     lastPosition: bigNumber.describe('the highest position given out by the source'),
+    leavesAhead: count()
+      .nullable()
+      .describe('leaves of the outbox ready for new positions; null before the first look'),
     gapRanges: count(),
     gapsDied: count(),
     gapHolder: z.string().nullable().describe('who holds gaps open, while reading waits for that'),
