@@ -2,7 +2,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError } from './command-error.mjs';
-import { onParentGone } from './parent.mjs';
+import { toNextProcess } from './first-process.mjs';
+import { passOnSignals } from './parent.mjs';
 import { PINNED_NODE, ROOT } from './paths.mjs';
 
 const PINNED_MAJOR = 24;
@@ -43,19 +44,16 @@ export function isInstalled(wanted, installed) {
   });
 }
 
-/**
- * Runs this script again on the pinned Node unless it is on it already, and ends with its exit code. A signal is left
- * to the other process, which a terminal sends it to as well; it is passed on when it was sent to this one alone.
- */
+/** Runs this script again on the pinned Node unless it is on it already, and ends with its exit code. */
 export async function continueOnPinnedNode() {
   if (Number(process.versions.node.split('.')[0]) === PINNED_MAJOR) {
     return;
   }
-  const child = spawn(PINNED_NODE, process.argv.slice(1), { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.on(signal, () => child.kill(signal));
-  }
-  onParentGone(() => child.kill('SIGTERM'));
+  const child = spawn(PINNED_NODE, process.argv.slice(1), {
+    stdio: 'inherit',
+    env: { ...process.env, ...toNextProcess },
+  });
+  passOnSignals(child);
   const [status, signal] = await new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (...ending) => resolve(ending));

@@ -15,3 +15,17 @@ export function onParentGone(listener) {
   timer.unref();
   return { stop: () => clearInterval(timer) };
 }
+
+/**
+ * Passes the signals that are sent to this process on to its child, which ends it. When the parent is gone the child
+ * gets a SIGTERM, but for one that had a signal already: a signal for the whole group is what ended the parent too.
+ */
+export function passOnSignals(child, source = process, watchParent = onParentGone) {
+  const watch = watchParent(() => child.kill('SIGTERM'));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    source.on(signal, () => {
+      watch.stop();
+      child.kill(signal);
+    });
+  }
+}

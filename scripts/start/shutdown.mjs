@@ -1,32 +1,36 @@
 import { onParentGone } from '../setup/parent.mjs';
 import { say } from './say.mjs';
 
-/** A terminal's Ctrl-C, and npm, which passes it on, are heard as several signals. */
-const ONE_REQUEST_MS = 300;
+/** One Ctrl-C is heard several times: from the terminal, from npm and from the process between, which pass it on. */
+const ONE_CTRL_C_MS = 1_000;
 
 /**
  * Knows what runs, and stops it in the reverse order at the first SIGINT, SIGTERM or SIGHUP, or when the npm that
- * started this process is gone. A second signal ends everything at once.
+ * started this process is gone. Only a second SIGINT, which a person sends, ends everything at once: a supervisor's
+ * SIGTERM to a process group comes again from each process that passes it on, at any time.
  */
 export class Shutdown {
   #stages = [];
-  #requestedAt;
+  #source;
+  #isRequested = false;
+  #interruptedAt;
   #request;
   #stopping;
   #parentWatch;
 
-  constructor() {
+  constructor(source = process, watchParent = onParentGone) {
+    this.#source = source;
     this.requested = new Promise((resolve) => {
       this.#request = resolve;
     });
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-      process.on(signal, () => this.#hear());
-    }
-    this.#parentWatch = onParentGone(() => this.#hear());
+    source.on('SIGINT', () => this.#interrupt());
+    source.on('SIGTERM', () => this.#stop());
+    source.on('SIGHUP', () => this.#stop());
+    this.#parentWatch = watchParent(() => this.#stop());
   }
 
   get isRequested() {
-    return this.#requestedAt !== undefined;
+    return this.#isRequested;
   }
 
   /** Throws when a stop was asked for, so that a start in progress ends. */
@@ -48,7 +52,7 @@ export class Shutdown {
 
   /** Stops all, the last stage first. Repeated calls wait for the same stop. */
   async stopAll() {
-    this.#requestedAt ??= performance.now();
+    this.#isRequested = true;
     this.#stopping ??= this.#stopStages();
     await this.#stopping;
     this.#parentWatch.stop();
@@ -64,13 +68,17 @@ export class Shutdown {
     }
   }
 
-  #hear() {
+  #stop() {
+    this.#request();
+    void this.stopAll();
+  }
+
+  #interrupt() {
     const now = performance.now();
-    if (this.#requestedAt === undefined) {
-      this.#requestedAt = now;
-      this.#request();
-      void this.stopAll();
-    } else if (now - this.#requestedAt > ONE_REQUEST_MS) {
+    this.#interruptedAt ??= now;
+    if (now - this.#interruptedAt < ONE_CTRL_C_MS) {
+      this.#stop();
+    } else {
       void this.#force();
     }
   }
@@ -79,6 +87,6 @@ export class Shutdown {
     say('Ending everything at once.');
     const all = this.#stages.flatMap(({ members }) => members);
     await Promise.allSettled(all.map(async ({ supervised }) => supervised.kill()));
-    process.exit(1);
+    this.#source.exit(1);
   }
 }
