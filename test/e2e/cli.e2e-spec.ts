@@ -169,7 +169,8 @@ describe('millrace ledger adopt', () => {
   it('names an unknown route and asks for a reason', async () => {
     const unknown = await millrace(['ledger', 'adopt', '-d', database.url, '--route', 'x', '--reason', 'compared']);
     const unexplained = await millrace(['ledger', 'adopt', '-d', database.url, '--route', 'x']);
-    expect(unknown).toMatchObject({ code: 1, err: expect.stringContaining('Route x has no ledger') as string });
-    expect(unexplained).toMatchObject({ code: 2, err: expect.stringContaining('--reason') as string });
+    expect([unknown.code, unexplained.code]).toEqual([1, 2]);
+    expect(unknown.err).toContain('Route x has no ledger');
+    expect(unexplained.err).toContain('--reason');
   });
 });
