@@ -15,13 +15,11 @@ import { ProblemFilter, type ProblemTranslation } from './problem.filter.js';
 import { createRequestLog, createRootLogger, type LogLevelName } from './request-log.js';
 import { createRequestMetrics } from './request-metrics.js';
 import { createSecurityHeaders } from './security-headers.js';
+import { TimedExpressAdapter } from './timed-express-adapter.js';
 import { createValidationPipe } from './validation.js';
 
 /** The largest request body that is read, after decompression. */
 const BODY_BYTES_MAX = 64 * 1024;
-
-/** A caller that has not sent its whole request by then is cut off. */
-const REQUEST_TIMEOUT_MS = 30_000;
 
 /** What an HTTP app is made of, beside its module. */
 export interface HttpAppOptions extends ApiDescription {
@@ -61,7 +59,7 @@ export async function createHttpApp(
     ...(options.tls === undefined ? {} : { httpsOptions: options.tls }),
   };
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest's options class is only a shape
-  const app = await NestFactory.create<NestExpressApplication>(root, nestOptions);
+  const app = await NestFactory.create<NestExpressApplication>(root, new TimedExpressAdapter(), nestOptions);
   app.useLogger(new FrameworkLog(app.get(Logger)));
   app.use(createRequestLog(logger), createRequestMetrics(app.get(Registry)));
   readRequests(app, options);
@@ -78,7 +76,6 @@ function readRequests(app: NestExpressApplication, { isBehindProxy = false, tls 
   app.use(...createSecurityHeaders(isBehindProxy || tls !== undefined), refuseOtherMedia);
   app.useBodyParser('json', { limit: BODY_BYTES_MAX });
   const server = app.getHttpServer();
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.on('request', (_request, response) => {
     response.once('close', () => {
       setImmediate(closeIdleWhenStopping, server);
