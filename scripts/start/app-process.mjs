@@ -15,8 +15,9 @@ export class AppProcess {
   #child;
   #exited = Promise.resolve();
 
-  constructor({ name, port, environment, print }) {
+  constructor({ name, port, portVariable, environment, print }) {
     this.name = name;
+    this.portVariable = portVariable;
     this.url = `http://127.0.0.1:${port}`;
     this.environment = environment;
     this.print = print;
@@ -86,7 +87,10 @@ export class AppProcess {
       await sleep(POLL_MS);
     }
     if (!this.#isRunning) {
-      throw new CommandError(`The ${this.name} app ended while it was starting; its last lines above say why.`);
+      throw new CommandError(
+        `The ${this.name} app ended while it was starting; its last lines above say why ` +
+          `(PORT there is ${this.portVariable} here).`,
+      );
     }
     await this.stop();
     throw new CommandError(

@@ -6,20 +6,25 @@ import { LOCAL } from '../setup/paths.mjs';
 const FILE = join(LOCAL, 'start.pid');
 
 /**
- * Allows one `npm start` per clone. Tells whether an earlier one ended without stopping in order: its servers,
- * which end by themselves when it is gone, may still be on their way out.
+ * Throws when an `npm start` runs in this clone. Tells whether an earlier one ended without stopping in order: what it
+ * started, which ends by itself when it is gone, may still be on its way out.
  */
-export function takeInstance() {
-  mkdirSync(LOCAL, { recursive: true });
+export function hasPredecessor() {
   const earlier = readPid();
   if (earlier !== undefined && earlier !== process.pid && isStart(earlier)) {
     throw new CommandError(`npm start is already running in this clone (process ${earlier}): stop that one first.`);
   }
+  return earlier !== undefined;
+}
+
+/** Allows one `npm start` per clone: this one, until it ends. */
+export function takeInstance() {
+  hasPredecessor();
+  mkdirSync(LOCAL, { recursive: true });
   writeFileSync(FILE, String(process.pid));
   process.once('exit', () => {
     rmSync(FILE, { force: true });
   });
-  return { hasPredecessor: earlier !== undefined };
 }
 
 function readPid() {

@@ -1,26 +1,25 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { CommandError } from '../setup/command-error.mjs';
+import { sinceFirstProcessMs } from '../setup/first-process.mjs';
 import { ROOT } from '../setup/paths.mjs';
+import { isKafkaFetched } from '../setup/prerequisites.mjs';
 import { takeInstance } from './instance-lock.mjs';
 import { say } from './say.mjs';
-import { readSettings } from './settings.mjs';
 import { Shutdown } from './shutdown.mjs';
 import { welcome } from './welcome.mjs';
 
 /** Builds, starts everything in order, and waits until it is told to stop. Leaves nothing, also when it fails. */
-export async function run({ isFresh }) {
-  const startedAt = performance.now();
-  const settings = readSettings(process.env);
-  const instance = takeInstance();
+export async function run(settings, { isFresh }) {
+  takeInstance();
   const shutdown = new Shutdown();
   try {
     build();
     // only now: these import what was just built
     const { startAll } = await import('./start-all.mjs');
-    const urls = await startAll(settings, { isFresh, shutdown, hasPredecessor: instance.hasPredecessor });
-    const seconds = ((performance.now() - startedAt) / 1_000).toFixed(0);
-    console.log(welcome({ ...urls, seconds }));
+    const urls = await startAll(settings, { isFresh, shutdown });
+    const seconds = (sinceFirstProcessMs() / 1_000).toFixed(0);
+    console.log(welcome({ ...urls, seconds, hasLocalConsumer: isKafkaFetched() }));
     await shutdown.requested;
   } catch (error) {
     // what fails because it is being stopped is no failure

@@ -1,29 +1,10 @@
 import { rmSync } from 'node:fs';
-import { isPortFree, LocalKafka, LocalPostgres } from '@millrace/testing';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { CommandError } from '../setup/command-error.mjs';
+import { LocalKafka, LocalPostgres } from '@millrace/testing';
 import { isKafkaFetched } from '../setup/prerequisites.mjs';
+import { removalNote } from './removal-note.mjs';
 import { say } from './say.mjs';
-import { needsPostgres, wantedPorts } from './settings.mjs';
+import { needsPostgres } from './settings.mjs';
 import { Supervised } from './supervised.mjs';
-
-const LEAVING_MS = 20_000;
-const POLL_MS = 100;
-
-/** Throws when a port that is needed is in use; servers of an earlier run that was killed get time to leave. */
-export async function requirePorts(settings, hasPredecessor) {
-  const deadline = performance.now() + (hasPredecessor ? LEAVING_MS : 0);
-  for (const { who, port, variable } of wantedPorts(settings)) {
-    while (!(await isPortFree(port))) {
-      if (performance.now() >= deadline) {
-        throw new CommandError(
-          `Port ${port}, which ${who} needs, is in use: stop the program that has it, or set ${variable} to a free port.`,
-        );
-      }
-      await sleep(POLL_MS);
-    }
-  }
-}
 
 /** The local servers that the settings ask for, not started yet. */
 export function localServers(settings) {
@@ -49,10 +30,7 @@ export function removeData({ postgres, kafka }, settings) {
     rmSync(settings.kafka.dataDir, { recursive: true, force: true });
     rmSync(kafka.logFile, { force: true });
   }
-  const left = [postgres ?? 'POSTGRES_ADMIN_URL', kafka ?? 'KAFKA_BROKERS'].filter((one) => typeof one === 'string');
-  say(
-    `Removed the local data.${left.length === 0 ? '' : ` The servers of ${left.join(' and ')} are left as they are.`}`,
-  );
+  say(removalNote(settings));
 }
 
 /** Starts both side by side; they are supervised from then on. */

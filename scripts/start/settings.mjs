@@ -16,18 +16,20 @@ export function readSettings(environment) {
     databaseVariable: `${name.toUpperCase()}_DATABASE_URL`,
     databaseUrl: optional(environment, `${name.toUpperCase()}_DATABASE_URL`),
   }));
-  return {
+  const settings = {
     services,
     relay: { name: 'relay', ...port('RELAY_PORT', RELAY_PORT) },
     postgres: { adminUrl: adminUrl(environment), ...port('POSTGRES_PORT', 54320), dataDir: join(LOCAL, 'postgres') },
     kafka: {
-      brokers: optional(environment, 'KAFKA_BROKERS'),
+      brokers: brokers(environment),
       ...port('KAFKA_PORT', 9092),
       controller: port('KAFKA_CONTROLLER_PORT', 9093),
       dataDir: join(LOCAL, 'kafka', 'data'),
     },
     relayConfig: optional(environment, 'MILLRACE_CONFIG') ?? join(ROOT, 'millrace.yaml'),
   };
+  requireDistinctPorts(wantedPorts(settings));
+  return settings;
 }
 
 /** Whether a local PostgreSQL is needed: not when one is named, or every service has its database. */
@@ -57,10 +59,27 @@ function portOf({ port, variable }) {
 function readPort(environment, variable, byDefault) {
   const text = optional(environment, variable);
   const port = text === undefined ? byDefault : Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+  if (!isPort(port)) {
     throw new CommandError(`${variable} is not a port: give a whole number from 1 to 65535.`);
   }
   return port;
+}
+
+function isPort(number) {
+  return Number.isInteger(number) && number >= 1 && number <= 65_535;
+}
+
+function isHostAndPort(text) {
+  return isPort(Number(/^[^\s:/@]+:(\d{1,5})$/.exec(text)?.[1]));
+}
+
+function requireDistinctPorts(wanted) {
+  for (const { port } of wanted) {
+    const variables = wanted.filter((other) => other.port === port).map(({ variable }) => variable);
+    if (variables.length > 1) {
+      throw new CommandError(`${variables.join(' and ')} have the same port, ${port}: give each one of its own.`);
+    }
+  }
 }
 
 function adminUrl(environment) {
@@ -71,6 +90,22 @@ function adminUrl(environment) {
     );
   }
   return text;
+}
+
+/** As the relay reads them: host:port, separated by commas. */
+function brokers(environment) {
+  const text = optional(environment, 'KAFKA_BROKERS');
+  if (text === undefined) {
+    return undefined;
+  }
+  const given = text
+    .split(',')
+    .map((broker) => broker.trim())
+    .filter((broker) => broker !== '');
+  if (given.length === 0 || !given.every(isHostAndPort)) {
+    throw new CommandError('KAFKA_BROKERS is not valid: give host:port, separated by commas, without a scheme.');
+  }
+  return given.join(',');
 }
 
 /** An empty variable counts as not set, as compose files write it. */

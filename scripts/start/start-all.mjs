@@ -1,17 +1,18 @@
 import { adminToken } from './admin-token.mjs';
 import { AppProcess } from './app-process.mjs';
 import { createDatabases, migrateDatabase } from './databases.mjs';
+import { requirePorts } from './ports.mjs';
 import { say } from './say.mjs';
-import { localServers, removeData, requirePorts, startServers } from './servers.mjs';
-import { needsPostgres } from './settings.mjs';
+import { localServers, removeData, startServers } from './servers.mjs';
+import { needsPostgres, wantedPorts } from './settings.mjs';
 import { Supervised } from './supervised.mjs';
 
 /** The stages stop in the reverse order of this. */
 const STAGE = { postgres: 'postgres', kafka: 'kafka', apps: 'apps' };
 
 /** Servers, databases, migrations, apps; returns where they are. Everything started is told to `shutdown` first. */
-export async function startAll(settings, { isFresh, shutdown, hasPredecessor }) {
-  await requirePorts(settings, hasPredecessor);
+export async function startAll(settings, { isFresh, shutdown }) {
+  await requirePorts(wantedPorts(settings)); // again: the installation and the build took their time
   const servers = localServers(settings);
   if (isFresh) {
     removeData(servers, settings);
@@ -61,10 +62,11 @@ function appProcesses(settings, services, relayOnly) {
     environment: { KAFKA_BROKERS: relayOnly.KAFKA_BROKERS, DATABASE_URL: service.databaseUrl },
   }));
   return [relay, ...others].map(
-    ({ name, port, environment }) =>
+    ({ name, port, variable, environment }) =>
       new AppProcess({
         name,
         port,
+        portVariable: variable,
         environment: { ...process.env, ...environment, PORT: String(port) },
         print: (line) => console.log(line),
       }),

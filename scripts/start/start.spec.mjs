@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { formatLine } from './app-output.mjs';
 import { parseArguments } from './arguments.mjs';
+import { removalNote } from './removal-note.mjs';
 import { restartDelay } from './restart-delay.mjs';
 import { needsPostgres, readSettings, wantedPorts } from './settings.mjs';
+import { welcome } from './welcome.mjs';
 
 describe('a line of an app', () => {
   it('is printed with name, level, phrase and fields', () => {
@@ -58,12 +60,56 @@ describe('the settings of npm start', () => {
     expect(readSettings({ KAFKA_BROKERS: '', ORDER_PORT: '' })).toEqual(readSettings({}));
   });
 
+  it('may have the port of a local server that is not started for an app', () => {
+    expect(readSettings({ KAFKA_BROKERS: 'a:9092, b:9092,', ORDER_PORT: '9092' }).kafka.brokers).toBe('a:9092,b:9092');
+  });
+
   it.each([
     [{ KAFKA_PORT: '70000' }, 'KAFKA_PORT is not a port: give a whole number from 1 to 65535.'],
     [{ ORDER_PORT: 'x' }, 'ORDER_PORT is not a port: give a whole number from 1 to 65535.'],
+    [{ RELAY_PORT: '3001' }, 'RELAY_PORT and ORDER_PORT have the same port, 3001: give each one of its own.'],
+    [{ KAFKA_CONTROLLER_PORT: '9092' }, 'KAFKA_PORT and KAFKA_CONTROLLER_PORT have the same port, 9092'],
+    [{ KAFKA_BROKERS: 'kafka' }, 'KAFKA_BROKERS is not valid: give host:port'],
+    [{ KAFKA_BROKERS: 'a:9092,b:70000' }, 'KAFKA_BROKERS is not valid: give host:port'],
+    [{ KAFKA_BROKERS: ',' }, 'KAFKA_BROKERS is not valid: give host:port'],
     [{ POSTGRES_ADMIN_URL: 'mysql://a@b' }, 'POSTGRES_ADMIN_URL is not a PostgreSQL URL'],
   ])('refuse %j', (environment, message) => {
     expect(() => readSettings(environment)).toThrow(message);
+  });
+});
+
+describe('what --fresh says', () => {
+  const postgres = { POSTGRES_ADMIN_URL: 'postgres://a@b/postgres' };
+  const kafka = { KAFKA_BROKERS: 'kafka:9092' };
+
+  it.each([
+    [{}, 'Removed the local data.'],
+    [kafka, 'Removed the local data. Your own Kafka is left as it is.'],
+    [{ ORDER_DATABASE_URL: 'postgres://a@b/o' }, 'Removed the local data. Your own PostgreSQL is left as it is.'],
+    [
+      { ...postgres, ...kafka },
+      '--fresh has nothing to remove: PostgreSQL and Kafka are servers of your own, and are left as they are.',
+    ],
+  ])('with %j', (environment, note) => {
+    expect(removalNote(readSettings(environment))).toBe(note);
+  });
+});
+
+describe('the welcome', () => {
+  const at = { relayUrl: 'r', orderUrl: 'o', postgresUrl: 'p', brokers: 'kafka:9092', adminToken: 't', seconds: '9' };
+
+  it('names the consumer in .local when it is there', () => {
+    const text = welcome({ ...at, hasLocalConsumer: true });
+    expect(text).toContain("-cp '.local/kafka/lib/*'");
+    expect(text).toContain('org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server kafka:9092 \\\n');
+  });
+
+  it("names the given Kafka's consumer when nothing was fetched", () => {
+    const text = welcome({ ...at, hasLocalConsumer: false });
+    expect(text).toContain(
+      '  kafka-console-consumer.sh --bootstrap-server kafka:9092 --topic outbox.event.order --from-beginning\n',
+    );
+    expect(text).not.toContain('.local/kafka');
   });
 });
 

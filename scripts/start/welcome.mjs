@@ -1,7 +1,5 @@
-import { isKafkaFetched } from '../setup/prerequisites.mjs';
-
 /** What is printed when all is up: where, and what to try first. */
-export function welcome({ relayUrl, orderUrl, postgresUrl, brokers, adminToken, seconds }) {
+export function welcome({ relayUrl, orderUrl, postgresUrl, brokers, adminToken, seconds, hasLocalConsumer }) {
   return `
 Millrace is up after ${seconds} s.
 
@@ -18,9 +16,7 @@ Place an order, and read it back:
 
 See its event in Kafka, with Kafka's own consumer (Ctrl-C ends it):
 
-  ${consumer()} --bootstrap-server ${brokers} \\
-    --topic outbox.event.order --from-beginning --formatter-property print.key=true \\
-    --formatter-property print.headers=true
+  ${hasLocalConsumer ? localConsumer(brokers) : givenConsumer(brokers)}
 
 Ask the relay about its routes:
 
@@ -30,8 +26,14 @@ Ctrl-C stops everything.
 `;
 }
 
-function consumer() {
-  return isKafkaFetched()
-    ? "java -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp '.local/kafka/lib/*' \\\n    org.apache.kafka.tools.consumer.ConsoleConsumer"
-    : 'kafka-console-consumer.sh';
+function localConsumer(brokers) {
+  return `java -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp '.local/kafka/lib/*' \\
+    org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server ${brokers} \\
+    --topic outbox.event.order --from-beginning --formatter-property print.key=true \\
+    --formatter-property print.headers=true`;
+}
+
+/** Of the Kafka that was given, of any release: without the options that have changed their names. */
+function givenConsumer(brokers) {
+  return `kafka-console-consumer.sh --bootstrap-server ${brokers} --topic outbox.event.order --from-beginning`;
 }
