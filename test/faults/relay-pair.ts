@@ -39,6 +39,8 @@ export class RelayPair {
   private isStopping = false;
   private takeOverCount = 0;
   private crashCount = 0;
+  private readonly epochs = new Map<RelayProcess, bigint>();
+  private readonly ends = new Map<bigint, string>();
 
   private constructor(private readonly options: RelayPairOptions) {}
 
@@ -62,6 +64,11 @@ export class RelayPair {
     return this.crashCount;
   }
 
+  /** By what each epoch was ended, where it is known. */
+  get endsOfEpochs(): ReadonlyMap<bigint, string> {
+    return this.ends;
+  }
+
   /** The logs of the two, over all their lives. */
   get logFiles(): readonly string[] {
     return this.places.map(({ name }) => join(this.options.folder, `${name}.log`));
@@ -78,8 +85,11 @@ export class RelayPair {
     return this.leading;
   }
 
-  /** Whoever runs the route loses it, without an end of its process. */
-  forgetLeader(): void {
+  /** Whoever runs the route loses it now, without an end of its process. */
+  leaderLoses(cause: string): void {
+    if (this.leading !== undefined) {
+      this.endEpochOf(this.leading, cause);
+    }
     this.leading = undefined;
   }
 
@@ -90,9 +100,10 @@ export class RelayPair {
   }
 
   /** SIGKILL; the relay is started again after `downMs`. */
-  async kill(relay: RelayProcess, downMs: number): Promise<void> {
+  async kill(relay: RelayProcess, cause: string, downMs: number): Promise<void> {
     this.killed.add(relay);
     await relay.end('SIGKILL');
+    this.endEpochOf(relay, cause);
     this.startAgain(relay, downMs);
   }
 
@@ -118,6 +129,13 @@ export class RelayPair {
     await Promise.all(this.places.map(async ({ relay }) => relay?.end('SIGTERM')));
   }
 
+  private endEpochOf(relay: RelayProcess, cause: string): void {
+    const epoch = this.epochs.get(relay);
+    if (epoch !== undefined) {
+      this.ends.set(epoch, cause);
+    }
+  }
+
   private startAgain(relay: RelayProcess, downMs: number): void {
     const restart = this.restart(relay, downMs);
     this.restarts.add(restart);
@@ -130,6 +148,18 @@ export class RelayPair {
     if (place !== undefined && !this.isStopping) {
       this.run(place);
     }
+  }
+
+  private heard(relay: RelayProcess, line: string): void {
+    if (line === 'leading') {
+      this.leading = relay;
+      this.takeOverCount += 1;
+    }
+    const epoch = /^claimed (\d+)$/.exec(line)?.[1];
+    if (epoch !== undefined) {
+      this.epochs.set(relay, BigInt(epoch));
+    }
+    this.news.emit(line);
   }
 
   private run(place: Place): void {
@@ -145,11 +175,7 @@ export class RelayPair {
       nodeArguments: ['--enable-source-maps', ...preload.map((name) => `--import=${join(PRELOAD, `${name}.js`)}`)],
       environment: { MILLRACE_FAULTS_LEASE_MS: String(leaseMs) },
       onLine: (line) => {
-        if (line === 'leading') {
-          this.leading = relay;
-          this.takeOverCount += 1;
-        }
-        this.news.emit(line);
+        this.heard(relay, line);
       },
     });
     place.relay = relay;

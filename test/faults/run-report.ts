@@ -9,6 +9,8 @@ export interface RunReport {
   readonly takeOvers: number;
   /** Ends of a relay that nobody had killed. */
   readonly crashes: number;
+  /** By what each epoch was ended, where it is known. */
+  readonly endsOfEpochs: ReadonlyMap<bigint, string>;
   readonly counts: WorkloadCounts;
   readonly committed: number;
   /** Milliseconds from the end of the last fault until nothing was left to send; `undefined` when it took too long. */
@@ -24,19 +26,22 @@ const EXAMPLES = 3;
 export function printReport(report: RunReport): boolean {
   const { counts, committed, verdict, caughtUpMs, stops } = report;
   const rate = Math.round(committed / counts.seconds);
-  say(`  ${faultCounts(report.faults)}; ${report.takeOvers} take-overs, ${report.crashes} crashes`);
+  say(`  ${countText(report.faults)}; ${report.takeOvers} take-overs, ${report.crashes} crashes`);
   say(
     `  ${committed} events committed (${rate}/s) in ${counts.commits} transactions, ${counts.rollbacks} rolled back, ` +
       `${counts.unknown} cut off`,
   );
-  say(`  ${verdict.delivered} records in the topic, ${repeatText(verdict.repeats)}`);
-  for (const kind of PROBLEM_KINDS) {
-    const found = verdict.problems.filter((problem) => problem.kind === kind);
-    say(`  ${kind}: ${found.length}`);
-    found.slice(0, EXAMPLES).forEach(({ text }) => {
-      say(`    ${text}`);
+  const causes = verdict.repeats.map((repeat) => repeatCause(repeat, report.endsOfEpochs));
+  say(
+    `  ${verdict.delivered} records in the topic, ${causes.length} repeats${causes.length === 0 ? '' : `: ${countText(causes)}`}`,
+  );
+  const found = PROBLEM_KINDS.map((kind) => verdict.problems.filter((problem) => problem.kind === kind));
+  say(`  ${PROBLEM_KINDS.map((kind, index) => `${kind} ${found[index]?.length ?? 0}`).join(', ')}`);
+  found
+    .flatMap((problems) => problems.slice(0, EXAMPLES))
+    .forEach(({ kind, text }) => {
+      say(`    ${kind}: ${text}`);
     });
-  }
   say(
     `  nothing left to send ${caughtUpMs === undefined ? 'NOT within 30 s' : `after ${(caughtUpMs / 1_000).toFixed(1)} s`}`,
   );
@@ -49,18 +54,18 @@ export function printReport(report: RunReport): boolean {
   return isPassed;
 }
 
-function faultCounts(faults: readonly Fault['kind'][]): string {
-  const counts = new Map<string, number>();
-  for (const kind of faults) {
-    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+/** The epoch grows with each take-over: a repeat with the same one was sent twice by the same relay. */
+function repeatCause({ firstEpoch, epoch }: Repeat, ends: ReadonlyMap<bigint, string>): string {
+  if (epoch === firstEpoch) {
+    return 'sent again by the same relay';
   }
-  return [...counts].map(([kind, count]) => `${kind} ${count}`).join(', ');
+  return epoch < firstEpoch ? 'by a relay that had lost the route' : `after ${ends.get(firstEpoch) ?? 'a take-over'}`;
 }
 
-/** The epoch grows with each take-over: a repeat with the same one was sent twice by the same relay. */
-function repeatText(repeats: readonly Repeat[]): string {
-  const takeOver = repeats.filter(({ firstEpoch, epoch }) => epoch > firstEpoch).length;
-  const resent = repeats.filter(({ firstEpoch, epoch }) => epoch === firstEpoch).length;
-  const late = repeats.length - takeOver - resent;
-  return `${repeats.length} repeats: ${takeOver} after a take-over, ${resent} sent again by the same relay, ${late} by a relay that had lost the route`;
+function countText(names: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const name of names) {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return [...counts].map(([name, count]) => `${count} ${name}`).join(', ');
 }

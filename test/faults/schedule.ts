@@ -39,10 +39,15 @@ export function faultSchedule(seed: number, seconds: number): readonly Fault[] {
   return times.map((atMs, index) => toFault(shuffled[index] ?? 'kill-leader', atMs, random));
 }
 
+/** What is done to whom, in a few words. */
+export function faultName(fault: Fault): string {
+  return fault.kind === 'kill-at-barrier' ? `${fault.kind} ${fault.barrier}` : fault.kind;
+}
+
 /** One line for the terminal. */
 export function faultText(fault: Fault): string {
-  const what = fault.kind === 'kill-at-barrier' ? `${fault.kind} ${fault.barrier}` : fault.kind;
-  return `${(fault.atMs / 1_000).toFixed(1)} s ${what}, down for ${(fault.downMs / 1_000).toFixed(1)} s`;
+  const { atMs, downMs } = fault;
+  return `${(atMs / 1_000).toFixed(1)} s ${faultName(fault)}, down for ${(downMs / 1_000).toFixed(1)} s`;
 }
 
 function toFault(kind: FaultKind, atMs: number, random: Random): Fault {

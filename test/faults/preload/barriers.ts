@@ -1,4 +1,12 @@
-import { type CapturedPage, PollingCapture, type SettleResult } from '@millrace/capture';
+import {
+  type CapturedPage,
+  type ClaimRequest,
+  type ClaimResult,
+  createPollingSource,
+  PollingCapture,
+  type SettleResult,
+  type SourcePort,
+} from '@millrace/capture';
 import { around } from './around.js';
 import { freeze, listenToHarness, tellHarness } from './link.js';
 import { aroundSend } from './around-send.js';
@@ -14,6 +22,22 @@ const leading = new WeakSet<object>();
 
 listenToHarness((line) => {
   armed = line === '' ? armed : line;
+});
+
+// a source connects to nothing before it is asked for a claim
+const source: unknown = Object.getPrototypeOf(
+  createPollingSource({ name: 'none', databaseUrl: 'postgres://none/none' }),
+);
+if (!isSourcePort(source)) {
+  throw new Error('The polling source has no method `claim` to wrap: adapt the preloaded modules of the fault runs.');
+}
+
+around<'claim', [ClaimRequest], ClaimResult>(source, 'claim', async (claim) => {
+  const result = await claim();
+  if (result.kind === 'claimed') {
+    tellHarness(`claimed ${result.epoch}`);
+  }
+  return result;
 });
 
 around<'settle', [CapturedPage], SettleResult>(PollingCapture.prototype, 'settle', async (settle, capture, [page]) => {
@@ -40,6 +64,10 @@ aroundSend(async (send) => {
     }
   }
 });
+
+function isSourcePort(value: unknown): value is SourcePort {
+  return typeof value === 'object' && value !== null && 'claim' in value;
+}
 
 function pass(barrier: string): void {
   if (armed === barrier) {
