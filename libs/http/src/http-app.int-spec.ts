@@ -109,6 +109,15 @@ describe('an HTTP app of the workspace', () => {
     expect((await post('{"text":"hello"}')).status).toBe(201);
   });
 
+  it.each(['{"text":"hello","__proto__":{"admin":true}}', '{"text":"hello","lines":[{"__proto__":1}]}'])(
+    'refuses a field __proto__ as it refuses every unknown field: %s',
+    async (body) => {
+      const response = await post(body);
+      expect(response.status).toBe(400);
+      expect(await problemOf(response)).toMatchObject({ errors: [{ path: '__proto__' }] });
+    },
+  );
+
   it('survives a body nested as deep as the limit allows', async () => {
     const response = await post(`{"text":"x","lines":${'['.repeat(30_000)}${']'.repeat(30_000)}}`);
     expect(response.status).toBe(400);

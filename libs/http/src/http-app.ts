@@ -12,6 +12,7 @@ import { refuseOtherMedia } from './media-type.js';
 import { MetricsModule } from './metrics.module.js';
 import { type ApiDescription, serveOpenApi } from './openapi.js';
 import { ProblemFilter, type ProblemTranslation } from './problem.filter.js';
+import { refusePrototypeFields } from './prototype-fields.js';
 import { createRequestLog, createRootLogger, type LogLevelName } from './request-log.js';
 import { createRequestMetrics } from './request-metrics.js';
 import { createSecurityHeaders } from './security-headers.js';
@@ -75,6 +76,7 @@ function readRequests(app: NestExpressApplication, { isBehindProxy = false, tls 
   app.set('trust proxy', isBehindProxy ? 1 : false);
   app.use(...createSecurityHeaders(isBehindProxy || tls !== undefined), refuseOtherMedia);
   app.useBodyParser('json', { limit: BODY_BYTES_MAX });
+  app.use(refusePrototypeFields);
   const server = app.getHttpServer();
   server.on('request', (_request, response) => {
     response.once('close', () => {
