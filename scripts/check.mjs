@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { delimiter, join } from 'node:path';
+import { checkLinks } from './check/links.mjs';
 import { checkProductionInstall } from './check/production-install.mjs';
 import { CommandError, runMain } from './setup/command-error.mjs';
 import { continueOnPinnedNode, installIfNeeded } from './setup/install.mjs';
@@ -9,6 +10,7 @@ import { requireNode } from './setup/prerequisites.mjs';
 /** The steps in the order of how soon they tell; all are run, so that one run names everything that is wrong. */
 const STEPS = [
   { title: 'format', run: () => tool('prettier', '--check', '--log-level', 'warn', '.') },
+  { title: 'links of the documents', run: () => checkLinks() },
   { title: 'build', run: () => tool('tsc', '-b') },
   { title: 'types of the tests', run: () => tool('tsc', '-p', 'test/tsconfig.json', '--noEmit') },
   { title: 'lint', run: () => tool('eslint', '.', '--max-warnings', '0') },
