@@ -2,6 +2,7 @@ import {
   CaptureError,
   type ClaimRequest,
   type ClaimResult,
+  FirstPage,
   type LedgerClaim,
   type LedgerClaimRequest,
   type LedgerSaved,
@@ -159,6 +160,7 @@ class SimLedgerStore implements LedgerStorePort {
 /** The real polling capture over the simulated database, as one process sees it. */
 export class SimSource implements SourcePort {
   readonly name = 'db';
+  private readonly firstPage = new FirstPage();
 
   constructor(private readonly parts: SimSourceParts) {}
 
@@ -175,6 +177,7 @@ export class SimSource implements SourcePort {
       clock: { nowMs: () => process.clock.monotonicMs(), sleep: (ms) => process.sleep(ms) },
       claimed: claim.state,
       options: { pageRowsMax, pageBytesMax: 1_000_000, gapRangesMax },
+      firstPage: this.firstPage,
     });
     return { kind: 'claimed', epoch: claim.epoch, isPaused: claim.isPaused, capture };
   }

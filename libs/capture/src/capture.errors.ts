@@ -1,6 +1,7 @@
 /** The closed list of what can go wrong between the relay and a source. */
 export type CaptureErrorCode =
   | 'database_unavailable'
+  | 'statement_timeout'
   | 'database_url_invalid'
   | 'authentication_failed'
   | 'not_authorised'
@@ -20,6 +21,7 @@ export type CaptureDisposition = 'retry' | 'reclaim' | 'stop';
 
 const DISPOSITION: Readonly<Record<CaptureErrorCode, CaptureDisposition>> = {
   database_unavailable: 'retry',
+  statement_timeout: 'retry',
   database_url_invalid: 'stop',
   authentication_failed: 'retry',
   not_authorised: 'retry',

@@ -12,6 +12,7 @@ export type {
 export type { CaptureClock } from './capture-clock.js';
 export { CaptureError } from './capture.errors.js';
 export type { CaptureDisposition, CaptureErrorCode } from './capture.errors.js';
+export { FirstPage } from './first-page.js';
 export type { GapBound, GapRange, LedgerState } from './ledger.js';
 export { gapDelta, lowOf } from './ledger.js';
 export type { LedgerClaim, LedgerClaimRequest, LedgerSaved, LedgerStorePort } from './ledger-store.js';

@@ -5,8 +5,9 @@ import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
 const TEXT_TYPES = { getTypeParser: () => (value: string | Buffer) => value };
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const STATEMENT_TIMEOUT_MS = 30_000;
-const ANSWER_TIMEOUT_MS = 35_000;
+/** Both lie below the 30 s that a route waits for a page, so that it hears what was wrong. */
+const STATEMENT_TIMEOUT_MS = 20_000;
+const ANSWER_TIMEOUT_MS = 25_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 
 /**
@@ -146,6 +147,7 @@ function checkedUrl(databaseUrl: string): string {
 }
 
 const CODE_BY_SQLSTATE: Readonly<Record<string, CaptureErrorCode>> = {
+  '57014': 'statement_timeout',
   '28P01': 'authentication_failed',
   '28000': 'authentication_failed',
   '42501': 'not_authorised',
@@ -164,6 +166,9 @@ const SENTENCE: Readonly<Partial<Record<CaptureErrorCode, string>>> = {
   schema_too_old:
     'Schema millrace in the database is older than this relay needs; run `millrace migrate --database-url URL`.',
   not_primary: 'The database is a standby or recovering; the relay reads the primary only and waits for it.',
+  statement_timeout:
+    'A statement of the relay took longer than its limit, or was cancelled; the relay tries again, with a smaller page ' +
+    'if it was reading. Look for very large events and for load on the database.',
   database_unavailable:
     'The database does not answer; check that it runs and that host, port and database name are right.',
 };

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, type TestDatabase, testPostgresUrl } from '@millrace/testing';
 import pg from 'pg';
 import { type CapturedPage } from './capture-port.js';
+import { FirstPage } from './first-page.js';
 import { PgConnection } from './pg-connection.js';
 import { PgLedgerStore } from './pg-ledger-store.js';
 import { PgOutboxReader } from './pg-outbox-reader.js';
@@ -85,6 +86,7 @@ async function claim(
     clock: { nowMs: () => nowMs, sleep: () => Promise.resolve() },
     claimed: claimed.state,
     options: { ...DEFAULT_POLLING_OPTIONS, ...options },
+    firstPage: new FirstPage(),
   });
   captures.push(capture);
   return capture;

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { toEpoch, toPosition } from '@millrace/events';
+import { CaptureError } from './capture.errors.js';
+import { FirstPage } from './first-page.js';
 import { type LedgerState } from './ledger.js';
 import { type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
 import {
@@ -70,6 +72,7 @@ function captureOver(
     clock: { nowMs: () => 0, sleep: (ms) => note(`sleep ${ms}`, undefined) },
     claimed: { high: toPosition(0), gaps: [] },
     options: { ...DEFAULT_POLLING_OPTIONS, ...options },
+    firstPage: new FirstPage(),
   });
   return { capture, reader, store, requests, calls };
 }
@@ -108,6 +111,36 @@ describe('the size of a page', () => {
     await capture.nextPage();
 
     expect(requests.map(({ rowsMax }) => rowsMax)).toEqual([1, 1]);
+  });
+});
+
+describe('the first page of a claim', () => {
+  it('shrinks with each that the server could not print in time, to one row, and is as before once one came', async () => {
+    const firstPage = new FirstPage();
+    const asked: number[] = [];
+    let printable = 0;
+    const claimAndRead = async (): Promise<void> => {
+      const { reader, store } = captureOver(300);
+      const poll = (request: PollRequest): Promise<PollResult> => {
+        asked.push(request.rowsMax);
+        return request.rowsMax > printable
+          ? Promise.reject(new CaptureError('statement_timeout', 'Too long.'))
+          : reader.poll(request);
+      };
+      const clock = { nowMs: () => 0, sleep: () => Promise.resolve() };
+      const claimed = { high: toPosition(0), gaps: [] };
+      const options = DEFAULT_POLLING_OPTIONS;
+      await new PollingCapture({ reader: { ...reader, poll }, store, clock, claimed, options, firstPage }).nextPage();
+    };
+
+    for (const rows of [128, 64, 32, 16, 8, 4, 2, 1, 1]) {
+      await expect(claimAndRead()).rejects.toMatchObject({ code: 'statement_timeout' });
+      expect(asked.splice(0)).toEqual([rows]);
+    }
+    printable = 1_000;
+    await claimAndRead();
+    await claimAndRead();
+    expect(asked).toEqual([1, 128]);
   });
 });
 
@@ -177,6 +210,7 @@ describe('the evidence that a gap is dead', () => {
       clock: { nowMs: () => 10_000, sleep: () => Promise.resolve() },
       claimed: { high: toPosition(gaps.length > 0 ? 3 : 0), gaps },
       options: DEFAULT_POLLING_OPTIONS,
+      firstPage: new FirstPage(),
     });
     const answerSave = (xid: bigint): void => {
       answer({ isPaused: false, xid });

@@ -2,9 +2,10 @@ import { type OutboxEvent, toPosition } from '@millrace/events';
 import { type CaptureClock } from './capture-clock.js';
 import { type CapturedPage, type CapturePort, type CaptureStatus, type SettleResult } from './capture-port.js';
 import { CaptureError } from './capture.errors.js';
+import { type FirstPage } from './first-page.js';
 import { type GapBound, type LedgerState, type LedgerStep, lowOf, takeReading } from './ledger.js';
 import { type LedgerStorePort } from './ledger-store.js';
-import { type OutboxReaderPort, type PolledRow, type PollResult } from './outbox-reader.js';
+import { type OutboxReaderPort, type PolledRow, type PollRequest, type PollResult } from './outbox-reader.js';
 import { checkSequencePlace } from './sequence-discipline.js';
 import { SourceCare } from './source-care.js';
 import { WriterWatch } from './writer-watch.js';
@@ -24,8 +25,6 @@ export const DEFAULT_POLLING_OPTIONS: PollingOptions = {
 };
 
 const REACH = 1_000_000n;
-/** The first page of a claim: events of a megabyte each must not make one statement print a gigabyte. */
-const FIRST_PAGE_ROWS = 128;
 const FLUSH_WAIT_MS = 1;
 const FLUSH_READS_BEFORE_FORCE = 3;
 
@@ -60,6 +59,8 @@ export interface PollingCaptureParts {
   readonly clock: CaptureClock;
   readonly claimed: LedgerState;
   readonly options: PollingOptions;
+  /** One for all claims of a route. */
+  readonly firstPage: FirstPage;
 }
 
 /**
@@ -82,7 +83,7 @@ export class PollingCapture implements CapturePort {
   constructor(private readonly parts: PollingCaptureParts) {
     this.state = parts.claimed;
     this.settled = parts.claimed;
-    this.rowsMax = Math.min(FIRST_PAGE_ROWS, parts.options.pageRowsMax);
+    this.rowsMax = Math.min(parts.firstPage.rows, parts.options.pageRowsMax);
     this.care = new SourceCare(parts.reader, parts.clock);
     this.writers = new WriterWatch(parts.reader, parts.clock);
   }
@@ -139,11 +140,11 @@ export class PollingCapture implements CapturePort {
   }
 
   private async readPage(): Promise<Page> {
-    const { reader, options } = this.parts;
+    const { options } = this.parts;
     await this.takeCare();
     const isCrowded = this.state.gaps.length > options.gapRangesMax;
     await this.writers.watch(this.state.gaps, isCrowded);
-    const result = await reader.poll({
+    const result = await this.poll({
       above: isCrowded ? null : this.state.high,
       reach: this.reach,
       gaps: this.state.gaps,
@@ -155,6 +156,18 @@ export class PollingCapture implements CapturePort {
       await this.waitForFlush(result);
     }
     return page;
+  }
+
+  private async poll(request: PollRequest): Promise<PollResult> {
+    const { reader, firstPage } = this.parts;
+    try {
+      const result = await reader.poll(request);
+      firstPage.pollAnswered();
+      return result;
+    } catch (error) {
+      firstPage.pollFailed(request.rowsMax);
+      throw error;
+    }
   }
 
   private async takeCare(): Promise<void> {

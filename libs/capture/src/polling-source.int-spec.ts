@@ -446,6 +446,42 @@ describe('a claim is refused', () => {
   });
 });
 
+describe('a claim after one whose page took longer than its limit', () => {
+  it('asks for fewer rows, and the one before said what was wrong', async () => {
+    await insert(client, 100);
+    const source = createPollingSource({ name: 'source', databaseUrl: database.url });
+    const next = async (): Promise<CapturedPage> => {
+      const result = await source.claim({
+        route: 'r',
+        owner: 'a',
+        ttlMs: 30_000,
+        from: EARLIEST,
+        aggregateTypes: null,
+      });
+      if (result.kind === 'held') {
+        throw new Error(`The route is held by ${result.owner}.`);
+      }
+      captures.push(result.capture);
+      return result.capture.nextPage();
+    };
+    const other = await database.connect();
+    await other.query('begin');
+    await other.query('lock table millrace.outbox in access exclusive mode');
+    const first = next();
+    await blocked('octets');
+    await client.query(`select pg_cancel_backend(pid) from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock' and query like '%octets%'`);
+
+    await expect(first).rejects.toMatchObject({
+      code: 'statement_timeout',
+      disposition: 'retry',
+      message: expect.stringMatching(/took longer than its limit.*57014/),
+    });
+    await other.end();
+    expect((await next()).rowCount).toBe(64);
+  });
+});
+
 describe('a login role', () => {
   let login: string;
   let url: string;

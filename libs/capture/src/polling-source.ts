@@ -2,6 +2,7 @@ import { requireSchema, SchemaError } from '@millrace/schema';
 import { systemClock } from './capture-clock.js';
 import { type ClaimRequest, type ClaimResult, type PauseRequest, type SourcePort } from './capture-port.js';
 import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
+import { FirstPage } from './first-page.js';
 import { ADOPT_SQL, PAUSE_SQL } from './ledger.sql.js';
 import { PgConnection, type Statement } from './pg-connection.js';
 import { PgLedgerStore } from './pg-ledger-store.js';
@@ -24,6 +25,7 @@ export function createPollingSource(options: PollingSourceOptions): SourcePort {
 
 class PollingSource implements SourcePort {
   readonly name: string;
+  private readonly firstPages = new Map<string, FirstPage>();
 
   constructor(private readonly options: PollingSourceOptions) {
     this.name = options.name;
@@ -45,6 +47,7 @@ class PollingSource implements SourcePort {
         clock: systemClock,
         claimed: claim.state,
         options: { ...DEFAULT_POLLING_OPTIONS, ...limitsOf(this.options) },
+        firstPage: this.firstPageOf(request.route),
       });
       return { kind: 'claimed', epoch: claim.epoch, isPaused: claim.isPaused, capture };
     } catch (error) {
@@ -58,6 +61,12 @@ class PollingSource implements SourcePort {
       text: PAUSE_SQL,
       values: [request.route, request.isPaused, request.actor, request.reason],
     });
+  }
+
+  private firstPageOf(route: string): FirstPage {
+    const known = this.firstPages.get(route) ?? new FirstPage();
+    this.firstPages.set(route, known);
+    return known;
   }
 
   private connection(role: string): PgConnection {

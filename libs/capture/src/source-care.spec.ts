@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { toEpoch, toPosition } from '@millrace/events';
 import { CaptureError } from './capture.errors.js';
+import { FirstPage } from './first-page.js';
 import { type LedgerStorePort } from './ledger-store.js';
 import { type OutboxReaderPort, type PollResult, type SequenceReading } from './outbox-reader.js';
 import { DEFAULT_POLLING_OPTIONS, PollingCapture } from './polling-capture.js';
@@ -71,7 +72,14 @@ function claim(): PollingCapture {
     release: () => Promise.resolve(),
   };
   const clock = { nowMs: () => nowMs, sleep: () => Promise.resolve() };
-  return new PollingCapture({ reader, store, clock, claimed, options: DEFAULT_POLLING_OPTIONS });
+  return new PollingCapture({
+    reader,
+    store,
+    clock,
+    claimed,
+    options: DEFAULT_POLLING_OPTIONS,
+    firstPage: new FirstPage(),
+  });
 }
 
 describe('a route that is not read', () => {
