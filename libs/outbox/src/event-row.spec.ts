@@ -78,6 +78,20 @@ describe('prepareRows', () => {
     expect(error instanceof Error ? error.message : '').not.toContain('secret');
   });
 
+  it('counts a header as a record does: name, value and ten bytes, whatever JSON makes of it', async () => {
+    const bytesWith = async (headers: Record<string, string>): Promise<number> => {
+      const [row] = await prepareRows(Placed, [{ orderId: 'a' }], { headers }, LIMIT);
+      return row?.bytes ?? 0;
+    };
+    const bare = await bytesWith({});
+
+    expect((await bytesWith({ tenant: 'ü', b: '' })) - bare).toBe(6 + 2 + 10 + (1 + 0 + 10));
+    const many = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`h${index + 10}`, 'v']));
+    expect((await bytesWith(many)) - bare).toBe(50 * (3 + 1 + 10));
+    const tooMany = Object.fromEntries(Array.from({ length: 80 }, (_, index) => [`h${index + 10}`, 'v']));
+    await expect(bytesWith(tooMany)).rejects.toMatchObject({ code: 'event_too_large' });
+  });
+
   it('refuses a header that is no text', async () => {
     const headers: Record<string, string> = {};
     Object.assign(headers, { attempt: 1 });

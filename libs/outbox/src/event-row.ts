@@ -38,6 +38,8 @@ export interface EventRow {
 }
 
 const KEY_BYTES_MAX = 1_024;
+/** Lengths of a header on a Kafka record, at their largest: the relay's sink counts the same. */
+const HEADER_OVERHEAD_BYTES = 10;
 const HEADER_NAME = /^[^\s\p{C}]{1,200}$/u;
 const VERSION_MAX = 9_223_372_036_854_775_807n;
 
@@ -52,11 +54,12 @@ export async function prepareRows(
   const aggregateVersion = toVersion(contract, options.aggregateVersion);
   refuseId(contract, options.id, payloads.length);
   const rows: EventRow[] = [];
+  const headersBytes = recordBytesOf(options.headers ?? {});
   for (const payload of payloads) {
     const checked = await checkContract(contract, payload);
     const json = demandJson(contract, checked, 'payload', 'payload_not_json');
     const aggregateId = toKey(contract, checked);
-    const bytes = Buffer.byteLength(aggregateId) + json.printedBytes + (headers?.printedBytes ?? 0);
+    const bytes = Buffer.byteLength(aggregateId) + json.printedBytes + headersBytes;
     refuseSize(contract, bytes, maxEventBytes);
     rows.push({
       id: toEventId(options.id?.toLowerCase() ?? v7()),
@@ -129,6 +132,14 @@ function toHeaders(contract: EventContract, headers: PublishOptions['headers']):
     }
   }
   return demandJson(contract, headers, 'headers', 'header_invalid');
+}
+
+function recordBytesOf(headers: Readonly<Record<string, string>>): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(headers)) {
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value) + HEADER_OVERHEAD_BYTES;
+  }
+  return bytes;
 }
 
 function headerError(contract: EventContract, reason: string): OutboxError {

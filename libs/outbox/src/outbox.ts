@@ -12,8 +12,8 @@ export interface OutboxConfig {
   /** The ambient form's adapter; without it `publish` needs the transaction as its first argument. */
   readonly currentTransaction?: CurrentTransaction;
   /**
-   * The most bytes of key, payload (as PostgreSQL prints it) and headers together. Default 921,600: a record of at most
-   * 1 MiB, Kafka's default limit, then holds it with Millrace's own headers.
+   * The most bytes of key, payload (as PostgreSQL prints it) and headers (name, value and ten bytes each) together.
+   * Default 921,600: a record of at most 1 MiB, Kafka's default limit, then holds it with Millrace's own headers.
    */
   readonly maxEventBytes?: number;
 }
