@@ -68,7 +68,9 @@ describe('a local Kafka', () => {
 
   it('keeps its records and its port over SIGKILL', async () => {
     const { pid, port } = kafka;
+    const exited = kafka.exited();
     await kafka.kill();
+    expect(await exited).toBe('SIGKILL');
     expect(isProcessAlive(pid)).toBe(false);
     expect(await isPortFree(port)).toBe(true);
 

@@ -122,9 +122,9 @@ export class LocalKafka {
     this.server = undefined;
   }
 
-  /** Resolves when the broker has ended, for whatever reason. */
-  async exited(): Promise<void> {
-    await this.server?.exited;
+  /** Resolves when the broker has ended, for whatever reason: to the signal or exit code; at once if it is not running. */
+  async exited(): Promise<string | undefined> {
+    return this.server?.exited;
   }
 
   private writeProperties(port: number, controllerPort: number): string {

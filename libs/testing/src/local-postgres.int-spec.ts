@@ -50,8 +50,9 @@ describe('a local PostgreSQL', () => {
     await query(`begin; insert into kept values (1); prepare transaction 'survives'`);
     const { pid, port } = postgres;
 
+    const exited = postgres.exited();
     await postgres.kill();
-
+    expect(await exited).toBe('SIGKILL');
     expect(isProcessAlive(pid)).toBe(false);
     expect(await isPortFree(port)).toBe(true);
     await postgres.start();

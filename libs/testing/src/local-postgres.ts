@@ -146,9 +146,9 @@ export class LocalPostgres {
     this.server = undefined;
   }
 
-  /** Resolves when the server has ended, for whatever reason. */
-  async exited(): Promise<void> {
-    await this.server?.exited;
+  /** Resolves when the server has ended, for whatever reason: to the signal or exit code; at once if it is not running. */
+  async exited(): Promise<string | undefined> {
+    return this.server?.exited;
   }
 
   private async answers(): Promise<boolean> {

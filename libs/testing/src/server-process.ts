@@ -28,8 +28,8 @@ const LOG_TAIL_LINES = 12;
 /** One run of a server program, in a session of its own so that Ctrl-C in a terminal does not reach it. */
 export class ServerProcess {
   readonly pid: number;
-  /** Resolves, and never rejects, when the process has ended. */
-  readonly exited: Promise<void>;
+  /** Resolves, and never rejects, when the process has ended: to the signal or the exit code that ended it. */
+  readonly exited: Promise<string>;
   private readonly child: ChildProcess;
   private readonly held: Leash;
   private readonly options: ServerProcessOptions;
@@ -40,9 +40,9 @@ export class ServerProcess {
     this.pid = pid;
     this.held = leash({ pid, signal: options.stopSignal, removeAfter: options.removeAfter });
     this.exited = new Promise((resolve) => {
-      child.once('exit', () => {
+      child.once('exit', (code, signal) => {
         this.held.release();
-        resolve();
+        resolve(signal ?? `exit code ${code ?? 'unknown'}`);
       });
     });
     child.unref();
