@@ -71,12 +71,12 @@ describe('the ports', () => {
     const waiting = requirePorts([{ ...order, port }], true);
     await close(servers.pop());
     await waiting;
-    expect(said.join()).toContain('An earlier npm start ended without stopping: ');
+    expect(said.join()).toContain('An earlier npm start ended without stopping; ');
   });
 
-  it('say that nothing is left of a start that was killed', async () => {
+  it('say when a start that was killed has left them', async () => {
     await requirePorts([{ ...order, port: await closedPort() }], true);
-    expect(said.join()).toContain('An earlier npm start ended without stopping: nothing of it is left.');
+    expect(said.join()).toContain('An earlier npm start ended without stopping; its ports are free.');
   });
 });
 

@@ -13,8 +13,8 @@ const POLL_MS = 100;
 export async function requirePorts(wanted, hasPredecessor = false) {
   let busy = await busyPorts(wanted);
   if (hasPredecessor) {
-    const left = busy.length === 0 ? 'nothing of it is left.' : 'waiting for what is left of it to end ...';
-    say(`An earlier npm start ended without stopping: ${left}`);
+    const left = busy.length === 0 ? 'its ports are free.' : 'waiting for what is left of it to end ...';
+    say(`An earlier npm start ended without stopping; ${left}`);
     const deadline = performance.now() + LEAVING_MS;
     while (busy.length > 0 && performance.now() < deadline) {
       await sleep(POLL_MS);
