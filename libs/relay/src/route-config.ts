@@ -38,7 +38,7 @@ export interface RouteTuning {
  * of a core; the batch stays below Kafka's default limit of 1 MiB.
  */
 export const DEFAULT_ROUTE_TUNING: RouteTuning = {
-  pagesInFlightMax: 8,
+  pagesInFlightMax: 4,
   bytesInFlightMax: 32 * 1024 * 1024,
   batchRecordsMax: 1_000,
   batchBytesMax: 768 * 1024,
