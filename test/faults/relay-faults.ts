@@ -104,6 +104,9 @@ async function inject(fault: Fault, { postgres, kafka }: Servers, relays: RelayP
       await (standby && relays.kill(standby, fault.kind, fault.downMs));
       return standby === undefined ? ': there was none' : '';
     }
+    case 'freeze-leader':
+      await relays.freeze(leader, fault.kind, fault.downMs);
+      return '';
     case 'kill-at-barrier': {
       const isReached = await relays.reach(leader, fault.barrier);
       await relays.kill(leader, faultName(fault), fault.downMs);

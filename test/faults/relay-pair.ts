@@ -107,6 +107,14 @@ export class RelayPair {
     this.startAgain(relay, downMs);
   }
 
+  /** SIGSTOP, and SIGCONT after `downMs`: longer than its lease, and the relay finds that it has lost the route. */
+  async freeze(relay: RelayProcess, cause: string, downMs: number): Promise<void> {
+    relay.send('SIGSTOP');
+    this.leaderLoses(cause);
+    await sleep(downMs);
+    relay.send('SIGCONT');
+  }
+
   /** Waits until the relay has got to the barrier, where it freezes. False: it did not in time, and goes on. */
   async reach(relay: RelayProcess, barrier: Barrier): Promise<boolean> {
     relay.tell(barrier);

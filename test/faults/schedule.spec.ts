@@ -12,6 +12,7 @@ describe('the schedule of faults', () => {
     const kinds = faults.map((fault) => (fault.kind === 'kill-at-barrier' ? fault.barrier : fault.kind));
     expect(kinds.filter((kind) => kind === 'kill-kafka')).toHaveLength(1);
     expect(kinds.filter((kind) => kind === 'kill-postgres')).toHaveLength(1);
+    expect(kinds.filter((kind) => kind === 'freeze-leader')).toHaveLength(1);
     expect(kinds).toEqual(expect.arrayContaining(['before-ledger', 'mid-page', 'after-ledger', 'kill-leader']));
     expect(faults.length).toBeGreaterThan(11);
     const times = faults.map(({ atMs }) => atMs);

@@ -4,11 +4,12 @@ import { Random } from '../ledger/random.js';
 export const BARRIERS = ['before-ledger', 'mid-page', 'after-ledger'] as const;
 export type Barrier = (typeof BARRIERS)[number];
 
-/** What is done to whom. Times in milliseconds; `downMs` is how long the victim stays down. */
+/** What is done to whom. Times in milliseconds; `downMs` is how long the victim stays down, or stands still. */
 export type Fault = { readonly atMs: number; readonly downMs: number } & (
   | { readonly kind: 'kill-leader' }
   | { readonly kind: 'kill-standby' }
   | { readonly kind: 'kill-at-barrier'; readonly barrier: Barrier }
+  | { readonly kind: 'freeze-leader' }
   | { readonly kind: 'kill-kafka' }
   | { readonly kind: 'kill-postgres' }
 );
@@ -18,8 +19,11 @@ type FaultKind = Exclude<Fault['kind'], 'kill-at-barrier'> | Barrier;
 
 const STEP_MIN_MS = 2_000;
 const STEP_SPAN_MS = 3_000;
+/** Longer than the lease of a run by default: the other relay takes over, and the frozen one comes back. */
+const FREEZE_MIN_MS = 4_000;
+const FREEZE_SPAN_MS = 3_000;
 /** Each comes once; the rest of the time is filled with kills of the leader and, one in four, of the standby. */
-const ONCE: readonly FaultKind[] = ['kill-kafka', 'kill-postgres', ...BARRIERS];
+const ONCE: readonly FaultKind[] = ['kill-kafka', 'kill-postgres', 'freeze-leader', ...BARRIERS];
 const STANDBY_ODDS = 4;
 
 /** The faults of a run, in time order; the same seed and length give the same schedule. */
@@ -55,6 +59,8 @@ function toFault(kind: FaultKind, atMs: number, random: Random): Fault {
     case 'kill-kafka':
     case 'kill-postgres':
       return { kind, atMs, downMs: 1_000 + random.below(3_000) };
+    case 'freeze-leader':
+      return { kind, atMs, downMs: FREEZE_MIN_MS + random.below(FREEZE_SPAN_MS) };
     case 'kill-leader':
     case 'kill-standby':
       return { kind, atMs, downMs: random.below(1_000) };

@@ -76,6 +76,11 @@ export class RelayProcess {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  /** Sends the signal; nothing happens when the process has ended. */
+  send(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
   /** Sends the signal and waits for the end; nothing happens when it has ended. */
   async end(signal: NodeJS.Signals): Promise<void> {
     if (this.isRunning) {
