@@ -1,4 +1,12 @@
 export type { SinkFeatures, SinkHeader, SinkLane, SinkPort, SinkReceipt, SinkRecord, SinkTopic } from './sink-port.js';
+export type {
+  AssignedPartition,
+  Delivery,
+  PartitionReceiver,
+  SubscriptionListener,
+  SubscriptionPort,
+  SubscriptionStatus,
+} from './subscription-port.js';
 export { SinkError } from './transport.errors.js';
 export type { SinkErrorCode, SinkOutcome } from './transport.errors.js';
 export { partitionOfKey } from './murmur2.js';
