@@ -13,7 +13,7 @@ module.exports = {
       name: 'lib-public-api-only',
       severity: 'error',
       from: { path: '^(apps|libs)/([^/]+)/' },
-      to: { path: '^libs/([^/]+)/src/(?!(index|cls)\\.ts$)', pathNot: '^libs/$2/' },
+      to: { path: '^libs/([^/]+)/src/(?!(index|cls|testing|prometheus)\\.ts$)', pathNot: '^libs/$2/' },
     },
     {
       name: 'broker-clients-live-in-transport',
@@ -25,8 +25,8 @@ module.exports = {
     {
       name: 'arrows-point-down',
       severity: 'error',
-      from: { path: '^libs/(events|schema|outbox|capture|transport)/', pathNot: '\\.(spec|int-spec)\\.ts$' },
-      to: { path: '^libs/(relay|http|contracts|testing)/' },
+      from: { path: '^libs/(events|schema|outbox|capture|transport|inbox)/', pathNot: '\\.(spec|int-spec)\\.ts$' },
+      to: { path: '^libs/(relay|http|service|contracts|testing)/' },
     },
     {
       name: 'testing-is-for-tests',

@@ -1,13 +1,8 @@
 import 'reflect-metadata';
 
-import { listen, runApp } from '@millrace/http';
+import { runService } from '@millrace/service';
 
-import { createOrderApp } from './order-app.js';
-import { readOrderConfig } from './order.config.js';
+import { orderService } from './order.definition.js';
+import { OrderModule } from './order.module.js';
 
-await runApp(async () => {
-  const config = readOrderConfig(process.env);
-  const app = await createOrderApp(config);
-  await listen(app, config.http);
-  return app;
-});
+await runService(orderService, (dataSource, config) => OrderModule.forRoot(dataSource, config));

@@ -1,13 +1,7 @@
 import 'reflect-metadata';
 
-import { runOnce } from '@millrace/http';
+import { runMigration } from '@millrace/service';
 
-import { migrateTables } from './database/migrate-tables.js';
-import { readMigrationConfig } from './migrate.config.js';
+import { orderService } from './order.definition.js';
 
-await runOnce(async () => {
-  const applied = await migrateTables(readMigrationConfig());
-  return applied.length === 0
-    ? 'The tables of the order service are up to date'
-    : `Applied to the tables of the order service: ${applied.join(', ')}`;
-});
+await runMigration(orderService);

@@ -2,14 +2,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { portOf } from '@millrace/http';
+import { createServiceApp, migrateTables, readServiceConfig } from '@millrace/service';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 
-import { migrateTables } from './database/migrate-tables.js';
-import { createOrderApp } from './order-app.js';
-import { readOrderConfig } from './order.config.js';
+import { orderService } from './order.definition.js';
+import { OrderModule } from './order.module.js';
 import { type OrderPage, type OrderView } from './orders/order-api.js';
 
 const tea = { sku: 'tea', quantity: 2, unitPriceCents: 450 };
@@ -27,9 +27,17 @@ describe('the order service', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    await migrateTables({ url: database.url, poolMax: 2 });
+    await migrateTables(orderService, { url: database.url, poolMax: 2 });
     client = await database.connect();
-    app = await createOrderApp(readOrderConfig({ DATABASE_URL: database.url, LOG_LEVEL: 'silent', PORT: '0' }));
+    app = await createServiceApp(
+      orderService,
+      readServiceConfig(orderService, {
+        DATABASE_URL: database.url,
+        KAFKA_BROKERS: '127.0.0.1:9',
+        LOG_LEVEL: 'silent',
+      }),
+      (dataSource, config) => OrderModule.forRoot(dataSource, config),
+    );
     await app.listen(0, '127.0.0.1');
     url = `http://127.0.0.1:${portOf(app)}`;
   });

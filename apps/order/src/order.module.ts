@@ -1,12 +1,11 @@
 import { OrderPlaced } from '@millrace/contracts';
 import { HealthModule, IdempotencyKeys, MetricsModule } from '@millrace/http';
 import { OutboxModule } from '@millrace/outbox';
+import { DatabaseModule, DatabaseReadiness, type ServiceConfig } from '@millrace/service';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 
-import { DatabaseModule } from './database/database.module.js';
-import { DatabaseReadiness } from './database/database-readiness.js';
 import { OrderController } from './orders/order.controller.js';
 import { OrderMetrics } from './orders/order-metrics.js';
 import { OrderService, SOURCE_NAME } from './orders/order.service.js';
@@ -14,7 +13,7 @@ import { OrderService, SOURCE_NAME } from './orders/order.service.js';
 /** The order service over a data source that is open; it is closed with the app. */
 @Module({})
 export class OrderModule {
-  static forRoot(dataSource: DataSource, source: string): DynamicModule {
+  static forRoot(dataSource: DataSource, { source }: ServiceConfig): DynamicModule {
     return {
       module: OrderModule,
       imports: [

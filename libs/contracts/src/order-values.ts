@@ -35,3 +35,9 @@ export const TOTAL_CENTS_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Cents in all. */
 export const totalCentsSchema = z.int().min(0).max(TOTAL_CENTS_MAX);
+
+/** An order's id; the key of every event about it, whichever service tells it. */
+export const orderIdSchema = z.uuid();
+
+/** Why something was refused, as a word to branch on: `out-of-stock`, `insufficient-funds`. */
+export const reasonSchema = z.string().regex(/^[a-z][a-z0-9-]{0,63}$/);

@@ -27,8 +27,15 @@ export interface TypeOrmManager {
   readonly createQueryRunner?: never;
 }
 
+/** What carries such a manager: the transaction that a handler of `@millrace/inbox` is given. */
+export interface ManagerCarrier {
+  readonly manager: TypeOrmManager;
+  /** A DataSource has it, and is no transaction. */
+  readonly createQueryRunner?: never;
+}
+
 /** The caller's open transaction. */
-export type Transaction = PgClient | TypeOrmQueryRunner | TypeOrmManager;
+export type Transaction = PgClient | TypeOrmQueryRunner | TypeOrmManager | ManagerCarrier;
 
 /**
  * The `pg` client of an open transaction. Throws `OutboxError`: `no_transaction`, `transaction_finished`,
@@ -68,6 +75,9 @@ export function refuseAutocommit(client: PgClient): void {
 function runnerOf(transaction: unknown): TypeOrmQueryRunner | null {
   if (isQueryRunner(transaction)) {
     return transaction;
+  }
+  if (hasProperty(transaction, 'manager') && !isPgClient(transaction)) {
+    return runnerOf(transaction.manager);
   }
   if (!hasProperty(transaction, 'getRepository')) {
     return null;

@@ -8,11 +8,11 @@ import {
   ProblemError,
 } from '@millrace/http';
 import { Outbox } from '@millrace/outbox';
+import { Database } from '@millrace/service';
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager, type FindOptionsWhere, LessThan } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 
-import { Database } from '../database/database.js';
 import { type ListOrders, type OrderAccepted, type OrderPage, type OrderView, type PlaceOrder } from './order-api.js';
 import { decodeCursor, encodeCursor } from './order-cursor.js';
 import { OrderMetrics } from './order-metrics.js';

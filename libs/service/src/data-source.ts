@@ -1,8 +1,7 @@
 import { DataSource } from 'typeorm';
 
-import { Orders1763700000000 } from '../migrations/1763700000000-orders.js';
-import { type DatabaseConfig } from '../order.config.js';
-import { OrderEntity, OrderLineEntity } from '../orders/order.entity.js';
+import { type DatabaseConfig } from './service.config.js';
+import { type ServiceDefinition, tablesOf } from './service-definition.js';
 
 /** The name of the table in which TypeORM notes what it has applied. */
 export const MIGRATIONS_TABLE = 'migration';
@@ -40,14 +39,17 @@ const CONNECT_TIMEOUT_MS = 2000;
 /** A connection that fell silent leaves the pool at the latest then. */
 const CONNECTION_LIFETIME_S = 60;
 
-/** The data source of the service, not yet connected. */
-export function createDataSource(config: DatabaseConfig, limits: ConnectionLimits): DataSource {
+/** The data source of a service, not yet connected. */
+export function createDataSource(
+  service: ServiceDefinition,
+  config: DatabaseConfig,
+  limits: ConnectionLimits,
+): DataSource {
   return new DataSource({
     type: 'postgres',
     url: config.url,
-    applicationName: 'order',
-    entities: [OrderEntity, OrderLineEntity],
-    migrations: [Orders1763700000000],
+    applicationName: service.name,
+    ...tablesOf(service),
     migrationsTableName: MIGRATIONS_TABLE,
     synchronize: false,
     installExtensions: false,

@@ -1,21 +1,22 @@
 import { StartError } from '@millrace/http';
 import { type DataSource } from 'typeorm';
 
-import { type DatabaseConfig } from '../order.config.js';
 import { createDataSource, REQUEST_LIMITS } from './data-source.js';
 import { toStartError } from './database.errors.js';
 import { readMigrationState, requireOutbox } from './migration-state.js';
+import { type DatabaseConfig } from './service.config.js';
+import { type ServiceDefinition } from './service-definition.js';
 
 /**
  * Connects and makes sure that the database fits this release; changes nothing. Throws `StartError` with a sentence
  * that says what to run: no server, no such database, schema `millrace` or the business tables not migrated.
  */
-export async function openDatabase(config: DatabaseConfig): Promise<DataSource> {
-  const dataSource = createDataSource(config, REQUEST_LIMITS);
+export async function openDatabase(service: ServiceDefinition, config: DatabaseConfig): Promise<DataSource> {
+  const dataSource = createDataSource(service, config, REQUEST_LIMITS);
   try {
     await dataSource.initialize();
     await requireOutbox(dataSource);
-    await requireTables(dataSource);
+    await requireTables(dataSource, service.name);
     return dataSource;
   } catch (error) {
     if (dataSource.isInitialized) {
@@ -25,8 +26,10 @@ export async function openDatabase(config: DatabaseConfig): Promise<DataSource> 
   }
 }
 
-async function requireTables(dataSource: DataSource): Promise<void> {
+async function requireTables(dataSource: DataSource, name: string): Promise<void> {
   if ((await readMigrationState(dataSource)) === 'pending') {
-    throw new StartError(['The tables of the order service are not migrated. Run: node dist/apps/order/migrate.js']);
+    throw new StartError([
+      `The tables of the ${name} service are not migrated. Run: node dist/apps/${name}/migrate.js`,
+    ]);
   }
 }

@@ -1,0 +1,14 @@
+import { type ServiceDefinition } from '@millrace/service';
+
+import { Orders1763700000000 } from './migrations/1763700000000-orders.js';
+import { OrderEntity, OrderLineEntity } from './orders/order.entity.js';
+
+export const orderService: ServiceDefinition = {
+  name: 'order',
+  title: 'Millrace order service',
+  description: 'Places orders and tells what became of them.',
+  version: '0.1.0',
+  port: 3001,
+  entities: [OrderEntity, OrderLineEntity],
+  migrations: [Orders1763700000000],
+};

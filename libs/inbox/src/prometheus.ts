@@ -1,0 +1,1 @@
+export type { ReleaseReport } from './inbox-port.js';

@@ -1,0 +1,13 @@
+export { createDataSource, MIGRATION_LIMITS, REQUEST_LIMITS } from './data-source.js';
+export { Database } from './database.js';
+export { translateDatabaseError, unavailable } from './database.errors.js';
+export { DatabaseModule } from './database.module.js';
+export { DatabaseReadiness } from './database-readiness.js';
+export { migrateTables } from './migrate-tables.js';
+export { readMigrationState } from './migration-state.js';
+export { openDatabase } from './open-database.js';
+export { createServiceApp, runMigration, runService } from './service-app.js';
+export type { ServiceModule } from './service-app.js';
+export { readMigrationConfig, readServiceConfig, serviceVariables } from './service.config.js';
+export type { DatabaseConfig, ServiceConfig } from './service.config.js';
+export type { Entity, ServiceDefinition } from './service-definition.js';

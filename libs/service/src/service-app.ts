@@ -1,0 +1,53 @@
+import { createHttpApp, listen, readTls, runApp, runOnce } from '@millrace/http';
+import { type DynamicModule } from '@nestjs/common';
+import { type NestExpressApplication } from '@nestjs/platform-express';
+import { type DataSource } from 'typeorm';
+
+import { translateDatabaseError } from './database.errors.js';
+import { migrateTables } from './migrate-tables.js';
+import { openDatabase } from './open-database.js';
+import { readMigrationConfig, readServiceConfig, type ServiceConfig } from './service.config.js';
+import { type ServiceDefinition } from './service-definition.js';
+
+/** The Nest module of a service over a data source that is open; it is closed with the app. */
+export type ServiceModule = (dataSource: DataSource, config: ServiceConfig) => DynamicModule;
+
+/** A service, complete and not yet listening. Throws `StartError` when its database is not fit for it. */
+export async function createServiceApp(
+  service: ServiceDefinition,
+  config: ServiceConfig,
+  moduleOf: ServiceModule,
+): Promise<NestExpressApplication> {
+  const tls = readTls(config.http);
+  const dataSource = await openDatabase(service, config.database);
+  return await createHttpApp(moduleOf(dataSource, config), {
+    name: service.name,
+    title: service.title,
+    version: service.version,
+    description: service.description,
+    logLevel: config.http.LOG_LEVEL,
+    isBehindProxy: config.http.MILLRACE_TRUST_PROXY,
+    ...(tls === undefined ? {} : { tls }),
+    translateProblem: translateDatabaseError,
+  });
+}
+
+/** The service as a process: reads its environment, opens its database, listens, stops in order. */
+export async function runService(service: ServiceDefinition, moduleOf: ServiceModule): Promise<void> {
+  await runApp(async () => {
+    const config = readServiceConfig(service);
+    const app = await createServiceApp(service, config, moduleOf);
+    await listen(app, config.http);
+    return app;
+  });
+}
+
+/** The program that brings a service's tables up to date, and says what it did. */
+export async function runMigration(service: ServiceDefinition): Promise<void> {
+  await runOnce(async () => {
+    const applied = await migrateTables(service, readMigrationConfig());
+    return applied.length === 0
+      ? `The tables of the ${service.name} service are up to date`
+      : `Applied to the tables of the ${service.name} service: ${applied.join(', ')}`;
+  });
+}

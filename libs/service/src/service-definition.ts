@@ -1,0 +1,27 @@
+import { type DataSourceOptions, type MigrationInterface, type EntitySchema } from 'typeorm';
+
+/** A class that TypeORM maps to a table. */
+export type Entity = (new () => object) | EntitySchema;
+
+/** What tells one reference service from another; the rest is in this lib. */
+export interface ServiceDefinition {
+  /** Its app, its database's default name, the relay's source and, for what it consumes, the consumer: `order`. */
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  /** The version that the API, its document and its health name. */
+  readonly version: string;
+  /** The default of `PORT`. */
+  readonly port: number;
+  readonly entities: readonly Entity[];
+  /** The business tables, oldest first. */
+  readonly migrations: readonly (new () => MigrationInterface)[];
+}
+
+/** The part of TypeORM's options that a definition gives. */
+export function tablesOf({
+  entities,
+  migrations,
+}: ServiceDefinition): Pick<DataSourceOptions, 'entities' | 'migrations'> {
+  return { entities: [...entities], migrations: [...migrations] };
+}
