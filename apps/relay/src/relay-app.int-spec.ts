@@ -124,6 +124,21 @@ async function startedRelay(more: Readonly<Record<string, string>> = {}): Promis
   return await relay.start({ DATABASE_URL: database.url, KAFKA_BROKERS: testKafkaBrokers().join(','), ...more });
 }
 
+/** A relay that a YAML file tells what to do with topics, and what else its one route is to be. */
+async function relayOfFile(topics: string, route = ''): Promise<RelayUnderTest> {
+  const folder = await mkdtemp(join(tmpdir(), 'millrace-relay-'));
+  await writeFile(
+    `${folder}/relay.yaml`,
+    `version: 1
+sources: { order: { databaseUrl: \${DATABASE_URL} } }
+sinks: { main: { kind: kafka, brokers: \${KAFKA_BROKERS}, topics: ${topics} } }
+routes: { default: { source: order, sink: main, ${route} } }`,
+  );
+  const relay = await startedRelay({ MILLRACE_CONFIG: `${folder}/relay.yaml` });
+  await rm(folder, { recursive: true });
+  return relay;
+}
+
 /** One committed event for each number, of one aggregate each. */
 async function insertEvents(count: number): Promise<void> {
   await client.query(
@@ -303,17 +318,19 @@ describe('a sink that is not as it should be', () => {
     }
   });
 
-  it('without the topic, which nobody may make: the route says so, and goes on once it is made', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'millrace-relay-'));
-    await writeFile(
-      `${folder}/relay.yaml`,
-      `version: 1
-sources: { order: { databaseUrl: \${DATABASE_URL} } }
-sinks: { main: { kind: kafka, brokers: \${KAFKA_BROKERS}, topics: { create: false } } }
-routes: { default: { source: order, sink: main } }`,
+  it('without the topic of a filter, which it may make: the topic is there before the first event', async () => {
+    const relay = await relayOfFile(
+      '{ create: true, partitions: 3, replication: 1 }',
+      `filter: { aggregatetypes: [${aggregateType}] }`,
     );
-    const relay = await startedRelay({ MILLRACE_CONFIG: `${folder}/relay.yaml` });
-    await rm(folder, { recursive: true });
+    await relay.entered('running');
+    const offsetsOrNone = async () => topicOffsets(testKafkaBrokers(), topic).catch(() => []);
+    const partitions = await until(offsetsOrNone, (seen) => seen.length > 0, `topic ${topic}`);
+    expect(partitions.map(({ end }) => end)).toEqual([0n, 0n, 0n]);
+  });
+
+  it('without the topic, which nobody may make: the route says so, and goes on once it is made', async () => {
+    const relay = await relayOfFile('{ create: false }');
     await relay.entered('running');
     await insertEvents(2);
     await relay.entered('stalled', 'topic_missing');

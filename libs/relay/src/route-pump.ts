@@ -2,6 +2,7 @@ import { type CapturePort, type CaptureStatus, type SettleResult } from '@millra
 import { type Epoch } from '@millrace/events';
 import { type SinkPort } from '@millrace/transport';
 import { RecordEncoder } from './event-record.js';
+import { openKnownTopics } from './known-topics.js';
 import { LaneSender } from './lane-sender.js';
 import { LeaseValidity, type LeaseStamp } from './lease-validity.js';
 import { PageReader } from './page-reader.js';
@@ -143,6 +144,7 @@ export class RoutePump {
     this.sender.setPaused(this.isPaused);
     this.scheduleBeat();
     this.reader.poke();
+    void openKnownTopics({ ...this.parts, signal: this.calls.signal });
     return this.ended;
   }
 

@@ -66,6 +66,15 @@ export class TopicTemplate {
     return topic;
   }
 
+  /** The topics of these aggregate types that can be told without an event: none when the type is in the name. */
+  topicsOf(aggregateTypes: readonly string[] | null): readonly string[] {
+    if (this.usesType || aggregateTypes === null) {
+      return [];
+    }
+    const topics = aggregateTypes.map((aggregateType) => this.fill({ aggregateType, type: '' }));
+    return [...new Set(topics)].filter((topic) => topicProblem(topic) === null);
+  }
+
   private fill(event: TopicParts): string {
     const values: Record<Placeholder, string> = {
       aggregatetype: event.aggregateType,
