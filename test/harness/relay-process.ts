@@ -1,9 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { leash } from '@millrace/testing';
+import { LinkedProcess } from './linked-process.js';
 
 /** The Kafka clients that a relay can be built on. */
 export const KAFKA_CLIENTS = ['platformatic', 'kafkajs'] as const;
@@ -31,25 +29,19 @@ export interface RelayProcessOptions {
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
-/** The file descriptor of the link between a relay and its harness. */
-const LINK = 3;
 const MAIN = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'apps', 'relay', 'main.js');
 
 /** One run of the relay as users run it: `dist/apps/relay/main.js`. It ends with the process that started it. */
-export class RelayProcess {
-  /** Resolves, and never rejects, when the process has ended. */
-  readonly exited: Promise<void>;
-  private readonly child: ChildProcess;
-
+export class RelayProcess extends LinkedProcess {
   constructor(readonly options: RelayProcessOptions) {
-    const { file, client, port } = options;
+    const { file, client, port, nodeArguments, onLine } = options;
     writeFileSync(`${file}.yaml`, configurationOf(options));
-    const log = openSync(`${file}.log`, 'a');
-    this.child = spawn(process.execPath, [...(options.nodeArguments ?? []), MAIN], {
-      cwd: dirname(file),
-      stdio: ['ignore', log, log, options.onLine === undefined ? 'ignore' : 'pipe'],
-      env: {
-        ...process.env,
+    super({
+      main: MAIN,
+      file,
+      nodeArguments,
+      onLine,
+      environment: {
         PORT: String(port),
         MILLRACE_CONFIG: `${file}.yaml`,
         MILLRACE_KAFKA_CLIENT: client,
@@ -57,41 +49,6 @@ export class RelayProcess {
         ...options.environment,
       },
     });
-    closeSync(log);
-    this.readLines();
-    const held = leash({ pid: this.pid, signal: 'SIGKILL' });
-    this.exited = new Promise((resolve) => {
-      this.child.once('exit', () => {
-        held.release();
-        resolve();
-      });
-    });
-  }
-
-  get pid(): number {
-    return this.child.pid ?? 0;
-  }
-
-  get isRunning(): boolean {
-    return this.child.exitCode === null && this.child.signalCode === null;
-  }
-
-  /** Sends the signal; nothing happens when the process has ended. */
-  send(signal: NodeJS.Signals): void {
-    this.child.kill(signal);
-  }
-
-  /** Sends the signal and waits for the end; nothing happens when it has ended. */
-  async end(signal: NodeJS.Signals): Promise<void> {
-    if (this.isRunning) {
-      this.child.kill(signal);
-      await this.exited;
-    }
-  }
-
-  /** Writes a line that the process can read from its file descriptor 3. */
-  tell(line: string): void {
-    this.link?.write(`${line}\n`);
   }
 
   /** Whether the relay says that it is ready; false while it does not answer. */
@@ -118,22 +75,6 @@ export class RelayProcess {
       .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
       .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)));
     return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
-  }
-
-  private get link(): Duplex | undefined {
-    const link = this.child.stdio[LINK];
-    return link instanceof Duplex ? link : undefined;
-  }
-
-  private readLines(): void {
-    let rest = '';
-    this.link?.on('data', (chunk: Buffer) => {
-      const lines = (rest + chunk.toString()).split('\n');
-      rest = lines.pop() ?? '';
-      lines.forEach((line) => this.options.onLine?.(line));
-    });
-    // it ends with the process, in whatever way
-    this.link?.on('error', () => undefined);
   }
 }
 
