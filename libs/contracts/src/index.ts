@@ -1,3 +1,5 @@
+export { inventoryFiguresSchema, orderFiguresSchema, paymentFiguresSchema, sumSchema, tallySchema } from './figures.js';
+export type { InventoryFigures, OrderFigures, PaymentFigures, Tally } from './figures.js';
 export { ORDER_LINES_MAX, orderLineSchema, totalCentsOf } from './order-line.js';
 export type { OrderLine } from './order-line.js';
 export {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
 
 import { ProblemError } from './http.errors.js';
 import { DELETE_EXPIRED, FIND_ANSWER, STORE_ANSWER, TRY_LOCK } from './idempotency.sql.js';
@@ -124,6 +124,12 @@ export class IdempotencyKeys {
     this.untilPruning = PRUNE_EVERY - 1;
     await tx.query(DELETE_EXPIRED, [PRUNE_ROWS]);
   }
+}
+
+/** Sets status and headers of an idempotent answer, and returns its body for the route to return. */
+export function giveAnswer(response: Response, { status, headers, body, isReplayed }: IdempotentAnswer): unknown {
+  response.status(status).set({ ...headers, ...(isReplayed ? { 'Idempotency-Replayed': 'true' } : {}) });
+  return body;
 }
 
 async function lock(tx: TransactionQuery, { scope, key }: IdempotentRequest): Promise<void> {

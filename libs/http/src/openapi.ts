@@ -68,6 +68,28 @@ export function ApiIdempotencyKey(): MethodDecorator {
   });
 }
 
+/** Declares the `If-Match` header of a PUT. */
+export function ApiIfMatch(): MethodDecorator {
+  return ApiHeader({
+    name: 'If-Match',
+    required: false,
+    description: 'Required once the resource exists: the ETag of the version that the caller has seen.',
+    schema: { type: 'string' },
+  });
+}
+
+/** Descriptions of the headers that answers carry, for `ApiResponse({ headers })`. */
+export const ANSWER_HEADERS = {
+  location: { Location: { description: 'the path of the resource', schema: { type: 'string' } } },
+  etag: { ETag: { description: 'the version of the resource, for If-Match', schema: { type: 'string' } } },
+  consistencyToken: {
+    'Consistency-Token': { description: 'for a read that must see this write', schema: { type: 'string' } },
+  },
+  replayed: {
+    'Idempotency-Replayed': { description: 'true when the answer is an earlier one', schema: { type: 'string' } },
+  },
+} as const;
+
 /** Answers may gain fields, so the document does not forbid unknown ones there; zod writes as if they were sealed. */
 function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): unknown {
   const converted = z.toJSONSchema(schema, {
