@@ -23,6 +23,11 @@ export class AppProcess {
     this.print = print;
   }
 
+  /** The process id of the last start; `undefined` before the first. */
+  get pid() {
+    return this.#child?.pid;
+  }
+
   /** Resolves when the app says that it is ready. */
   async start() {
     const child = spawn(process.execPath, ['--enable-source-maps', join(ROOT, 'dist', 'apps', this.name, 'main.js')], {

@@ -8,8 +8,10 @@ Starts PostgreSQL, Apache Kafka, the relay and the services on this machine, and
 
   POSTGRES_ADMIN_URL    uses this server (its user must be allowed to create databases) instead of the local one
   KAFKA_BROKERS         uses these brokers (host:port, comma separated) instead of the local one
-  ORDER_DATABASE_URL    uses this database, which must exist, for the order service
-  RELAY_PORT (3000), ORDER_PORT (3001), POSTGRES_PORT (54320), KAFKA_PORT (9092), KAFKA_CONTROLLER_PORT (9093)
+  ORDER_DATABASE_URL, INVENTORY_DATABASE_URL, PAYMENT_DATABASE_URL
+                        use this database, which must exist, for the service
+  RELAY_PORT (3000), ORDER_PORT (3001), INVENTORY_PORT (3002), PAYMENT_PORT (3003),
+  POSTGRES_PORT (54320), KAFKA_PORT (9092), KAFKA_CONTROLLER_PORT (9093)
   LOG_LEVEL             of the relay and the services: info (default), debug, warn ...`;
 
 /** What `npm start -- ...` was told. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { migrate } from '@millrace/schema';
 import pg from 'pg';
 import { CommandError } from '../setup/command-error.mjs';
 import { ROOT } from '../setup/paths.mjs';
@@ -25,15 +25,15 @@ export async function createDatabases(services, adminUrl) {
   return placed;
 }
 
-/** Brings schema `millrace` and the tables of one service up to date. */
+/** Brings schema `millrace`, as `millrace migrate` does, and the tables of one service up to date. */
 export async function migrateDatabase({ name, databaseUrl }) {
-  await runProgram(`The migration of ${name}'s schema millrace`, [
-    ...[join(ROOT, 'dist', 'apps', 'cli', 'main.js'), 'migrate', '--database-url', databaseUrl],
-  ]);
-  const tables = join(ROOT, 'dist', 'apps', name, 'migrate.js');
-  if (existsSync(tables)) {
-    await runProgram(`The migration of ${name}'s tables`, [tables], { DATABASE_URL: databaseUrl });
+  try {
+    await migrate({ databaseUrl });
+  } catch (error) {
+    throw new CommandError(`The migration of ${name}'s schema millrace failed: ${error.message}`);
   }
+  const tables = join(ROOT, 'dist', 'apps', name, 'migrate.js');
+  await runProgram(`The migration of ${name}'s tables`, [tables], { DATABASE_URL: databaseUrl });
   say(`Database ${name} is migrated.`);
 }
 

@@ -5,6 +5,12 @@ import { LOCAL } from '../setup/paths.mjs';
 
 const FILE = join(LOCAL, 'start.pid');
 
+/** The process id of the `npm start` that runs in this clone, or `undefined`. */
+export function runningStart() {
+  const pid = readPid();
+  return pid !== undefined && isStart(pid) ? pid : undefined;
+}
+
 /**
  * Throws when an `npm start` runs in this clone. Tells whether an earlier one ended without stopping in order: what it
  * started, which ends by itself when it is gone, may still be on its way out.

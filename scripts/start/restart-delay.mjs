@@ -1,10 +1,10 @@
-const FIRST_MS = 1_000;
+const FIRST_MS = 500;
 const LONGEST_MS = 30_000;
-const STEADY_MS = 60_000;
+const STEADY_MS = 10_000;
 
 /**
- * How long to wait before a program that crashed is started again: 1 s, doubled at each crash up to 30 s, and 1 s again
- * after a run of a minute.
+ * How long to wait before a program that crashed is started again: half a second, doubled at each crash up to 30 s, and
+ * half a second again after a run of ten seconds.
  */
 export function restartDelay({ ranForMs, previousMs }) {
   if (previousMs === undefined || ranForMs >= STEADY_MS) {

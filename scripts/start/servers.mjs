@@ -4,7 +4,6 @@ import { isKafkaFetched } from '../setup/prerequisites.mjs';
 import { removalNote } from './removal-note.mjs';
 import { say } from './say.mjs';
 import { needsPostgres } from './settings.mjs';
-import { Supervised } from './supervised.mjs';
 
 /** The local servers that the settings ask for, not started yet. */
 export function localServers(settings) {
@@ -33,30 +32,19 @@ export function removeData({ postgres, kafka }, settings) {
   say(removalNote(settings));
 }
 
-/** Starts both side by side; they are supervised from then on. */
-export async function startServers({ postgres, kafka }, onStarting) {
-  const starting = [];
-  if (postgres !== undefined) {
-    starting.push(startServer('PostgreSQL', postgres, onStarting));
-  }
-  if (kafka !== undefined) {
-    if (!isKafkaFetched()) {
-      say('Fetching Apache Kafka with Maven (54 MB, once) ...');
-    }
-    starting.push(startServer('Kafka', kafka, onStarting));
-  }
-  const ended = await Promise.allSettled(starting);
-  const failed = ended.find(({ status }) => status === 'rejected');
-  if (failed !== undefined) {
-    throw failed.reason;
-  }
-}
-
-async function startServer(title, server, onStarting) {
-  const supervised = new Supervised(title, server);
-  onStarting(title, supervised);
+/** Starts one, supervised from then on; `supervise` makes the supervisor and is told before anything runs. */
+export async function startServer(title, server, supervise) {
+  const supervised = supervise(title, server);
   const startedAt = performance.now();
   await supervised.start();
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
   say(`${title} is up on 127.0.0.1:${server.port} after ${seconds} s (log: ${server.logFile})`);
+}
+
+/** Starts Kafka, which is fetched when it is not here yet. */
+export async function startKafka(kafka, supervise) {
+  if (!isKafkaFetched()) {
+    say('Fetching Apache Kafka with Maven (54 MB, once) ...');
+  }
+  await startServer('Kafka', kafka, supervise);
 }

@@ -3,7 +3,11 @@ import { CommandError } from '../setup/command-error.mjs';
 import { LOCAL, ROOT } from '../setup/paths.mjs';
 
 /** The services: each has a database of its own, its tables' migrations, and is a source of the relay. */
-const SERVICES = [{ name: 'order', port: 3001 }];
+const SERVICES = [
+  { name: 'order', port: 3001 },
+  { name: 'inventory', port: 3002 },
+  { name: 'payment', port: 3003 },
+];
 
 const RELAY_PORT = 3000;
 

@@ -6,6 +6,12 @@ import { restartDelay } from './restart-delay.mjs';
 import { needsPostgres, readSettings, wantedPorts } from './settings.mjs';
 import { welcome } from './welcome.mjs';
 
+const OWN_DATABASES = {
+  ORDER_DATABASE_URL: 'postgres://a@b/o',
+  INVENTORY_DATABASE_URL: 'postgres://a@b/i',
+  PAYMENT_DATABASE_URL: 'postgres://a@b/p',
+};
+
 describe('a line of an app', () => {
   it('is printed with name, level, phrase and fields', () => {
     const line = JSON.stringify({ level: 30, time: 1, app: 'order', context: 'listen', port: 3001, msg: 'listening' });
@@ -43,17 +49,20 @@ describe('the settings of npm start', () => {
       { who: "Kafka's controller", port: 9093, variable: 'KAFKA_CONTROLLER_PORT' },
       { who: 'the relay app', port: 3000, variable: 'RELAY_PORT' },
       { who: 'the order app', port: 4001, variable: 'ORDER_PORT' },
+      { who: 'the inventory app', port: 3002, variable: 'INVENTORY_PORT' },
+      { who: 'the payment app', port: 3003, variable: 'PAYMENT_PORT' },
     ]);
   });
 
   it('leave out the servers that are given', () => {
     const settings = readSettings({ POSTGRES_ADMIN_URL: 'postgres://a@b/postgres', KAFKA_BROKERS: 'kafka:9092' });
     expect(needsPostgres(settings)).toBe(false);
-    expect(wantedPorts(settings).map(({ port }) => port)).toEqual([3000, 3001]);
+    expect(wantedPorts(settings).map(({ port }) => port)).toEqual([3000, 3001, 3002, 3003]);
   });
 
   it('need no PostgreSQL when every service names its database', () => {
-    expect(needsPostgres(readSettings({ ORDER_DATABASE_URL: 'postgres://a@b/order' }))).toBe(false);
+    expect(needsPostgres(readSettings(OWN_DATABASES))).toBe(false);
+    expect(needsPostgres(readSettings({ ...OWN_DATABASES, PAYMENT_DATABASE_URL: '' }))).toBe(true);
   });
 
   it('take an empty variable for one that is not set', () => {
@@ -85,7 +94,7 @@ describe('what --fresh says', () => {
   it.each([
     [{}, 'Removed the local data.'],
     [kafka, 'Removed the local data. Your own Kafka is left as it is.'],
-    [{ ORDER_DATABASE_URL: 'postgres://a@b/o' }, 'Removed the local data. Your own PostgreSQL is left as it is.'],
+    [OWN_DATABASES, 'Removed the local data. Your own PostgreSQL is left as it is.'],
     [
       { ...postgres, ...kafka },
       '--fresh has nothing to remove: PostgreSQL and Kafka are servers of your own, and are left as they are.',
@@ -96,7 +105,22 @@ describe('what --fresh says', () => {
 });
 
 describe('the welcome', () => {
-  const at = { relayUrl: 'r', orderUrl: 'o', postgresUrl: 'p', brokers: 'kafka:9092', adminToken: 't', seconds: '9' };
+  const at = {
+    urls: { relay: 'http://r', order: 'http://o', inventory: 'http://i', payment: 'http://p' },
+    databases: { order: 'postgres://a:secret@b/o', inventory: 'postgres://a@b/i', payment: 'postgres://a@b/p' },
+    brokers: 'kafka:9092',
+    adminToken: '$TOKEN',
+    seconds: '9',
+  };
+
+  it('names every app, and no password', () => {
+    const text = welcome({ ...at, hasLocalConsumer: true });
+    for (const url of Object.values(at.urls)) {
+      expect(text).toContain(`${url}/openapi.json`);
+    }
+    expect(text).toContain('postgres://a@b/o');
+    expect(text).not.toContain('secret');
+  });
 
   it('names the consumer in .local when it is there', () => {
     const text = welcome({ ...at, hasLocalConsumer: true });
@@ -114,14 +138,14 @@ describe('the welcome', () => {
 });
 
 describe('the delay before a restart', () => {
-  it('doubles from 1 s to 30 s and starts anew after a minute of running', () => {
+  it('doubles from half a second to 30 s and starts anew after ten seconds of running', () => {
     const delays = [];
     let previousMs;
-    for (let crash = 0; crash < 7; crash++) {
+    for (let crash = 0; crash < 8; crash++) {
       previousMs = restartDelay({ ranForMs: 100, previousMs });
       delays.push(previousMs);
     }
-    expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-    expect(restartDelay({ ranForMs: 60_000, previousMs: 30_000 })).toBe(1_000);
+    expect(delays).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    expect(restartDelay({ ranForMs: 10_000, previousMs: 30_000 })).toBe(500);
   });
 });

@@ -4,16 +4,17 @@ import { restartDelay } from './restart-delay.mjs';
 
 /**
  * Keeps a program running: `start()` resolves when it is up, `exited()` when it has ended, `stop(signal)` ends it. A
- * program that ends by itself after it was up is reported and started again.
+ * program that ends by itself after it was up is reported and started again; `onAgain` is called when it is up again.
  */
 export class Supervised {
   #stopping = new AbortController();
   #starting = Promise.resolve();
   #watching = Promise.resolve();
 
-  constructor(title, program) {
+  constructor(title, program, onAgain = () => undefined) {
     this.title = title;
     this.program = program;
+    this.onAgain = onAgain;
   }
 
   /** Starts it for the first time; rejects when it does not come up. */
@@ -64,6 +65,7 @@ export class Supervised {
       await this.program.start();
       if (!this.#stopping.signal.aborted) {
         say(`${this.title} is running again.`);
+        this.onAgain();
       }
     } catch (error) {
       // not up: the next turn of the watch finds it ended, reports it and waits longer

@@ -1,29 +1,61 @@
 /** What is printed when all is up: where, and what to try first. */
-export function welcome({ relayUrl, orderUrl, postgresUrl, brokers, adminToken, seconds, hasLocalConsumer }) {
+export function welcome({ urls, databases, brokers, adminToken, seconds, hasLocalConsumer }) {
+  const { relay, ...services } = urls;
+  const places = Object.entries(services).map(
+    ([name, url]) => `  ${`${name} service`.padEnd(18)}${url}/openapi.json   ${withoutPassword(databases[name])}`,
+  );
   return `
 Millrace is up after ${seconds} s.
 
-  order service   ${orderUrl}/openapi.json
-  relay           ${relayUrl}/health/ready   ${relayUrl}/metrics   ${relayUrl}/openapi.json
-  PostgreSQL      ${postgresUrl}
-  Kafka           ${brokers}
+${places.join('\n')}
+  ${'relay'.padEnd(18)}${relay}/openapi.json   ${relay}/health/ready   ${relay}/metrics
+  ${'Kafka'.padEnd(18)}${brokers}
 
-Place an order, and read it back:
-
-  curl -i ${orderUrl}/orders -H 'content-type: application/json' -H "idempotency-key: $(date +%s%N)" \\
-    -d '{"customerId":"ada","lines":[{"sku":"book","quantity":2,"unitPriceCents":1250}]}'
-  curl '${orderUrl}/orders?customerId=ada'
-
-See its event in Kafka, with Kafka's own consumer (Ctrl-C ends it):
+${tour(services)}
+Every step was an event. See the order's in Kafka, with Kafka's own consumer (Ctrl-C ends it):
 
   ${hasLocalConsumer ? localConsumer(brokers) : givenConsumer(brokers)}
 
-Ask the relay about its routes:
+Ask the relay about its routes, and the services whether stock and money add up:
 
-  curl -H "authorization: Bearer ${adminToken}" ${relayUrl}/admin/v1/routes
+  curl -H "authorization: Bearer ${adminToken}" ${relay}/admin/v1/routes
+  curl ${services.order}/invariants ${services.inventory}/invariants ${services.payment}/invariants
+
+In another terminal, some thousand orders with a live view, and the same while everything is being killed:
+
+  npm run demo
+  npm run demo -- --chaos
 
 Ctrl-C stops everything.
 `;
+}
+
+/** Stock, money, an order that is confirmed, one that is not. */
+function tour({ order, inventory, payment }) {
+  const json = "-H 'content-type: application/json'";
+  const key = '-H "idempotency-key: $(date +%s%N)"';
+  return `Put ten books on the shelf and 100.00 on Ada's account, and order two of the books:
+
+  curl -X PUT ${inventory}/stock/book ${json} -d '{"onHand":10}'
+  curl -X PUT ${payment}/accounts/ada ${json} -d '{"balanceCents":10000}'
+  curl -i ${order}/orders ${json} ${key} \\
+    -d '{"customerId":"ada","lines":[{"sku":"book","quantity":2,"unitPriceCents":1250}]}'
+
+A moment later the order is confirmed, two books are sold and 25.00 are paid:
+
+  curl '${order}/orders?customerId=ada'
+  curl ${inventory}/stock/book
+  curl ${payment}/accounts/ada
+
+Order 20 books, which there are not, or five at 50.00, which Ada cannot pay: rejected, with the reason, and the stock
+is given back. Repeat a POST with the same idempotency key: the same answer, and no second order.
+`;
+}
+
+function withoutPassword(text) {
+  const url = new URL(text);
+  url.password = '';
+  return url.toString();
 }
 
 function localConsumer(brokers) {
