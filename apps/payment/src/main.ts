@@ -1,1 +1,8 @@
-export {};
+import 'reflect-metadata';
+
+import { runService } from '@millrace/service';
+
+import { paymentService } from './payment.definition.js';
+import { PaymentModule } from './payment.module.js';
+
+await runService(paymentService, (dataSource, config) => PaymentModule.forRoot(dataSource, config));

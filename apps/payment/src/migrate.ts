@@ -1,0 +1,7 @@
+import 'reflect-metadata';
+
+import { runMigration } from '@millrace/service';
+
+import { paymentService } from './payment.definition.js';
+
+await runMigration(paymentService);
