@@ -10,13 +10,13 @@ import { readMigrationConfig, readServiceConfig, type ServiceConfig } from './se
 import { type ServiceDefinition } from './service-definition.js';
 
 /** The Nest module of a service over a data source that is open; it is closed with the app. */
-export type ServiceModule = (dataSource: DataSource, config: ServiceConfig) => DynamicModule;
+export type ServiceModuleFactory = (dataSource: DataSource, config: ServiceConfig) => DynamicModule;
 
 /** A service, complete and not yet listening. Throws `StartError` when its database is not fit for it. */
 export async function createServiceApp(
   service: ServiceDefinition,
   config: ServiceConfig,
-  moduleOf: ServiceModule,
+  moduleOf: ServiceModuleFactory,
 ): Promise<NestExpressApplication> {
   const tls = readTls(config.http);
   const dataSource = await openDatabase(service, config.database);
@@ -33,7 +33,7 @@ export async function createServiceApp(
 }
 
 /** The service as a process: reads its environment, opens its database, listens, stops in order. */
-export async function runService(service: ServiceDefinition, moduleOf: ServiceModule): Promise<void> {
+export async function runService(service: ServiceDefinition, moduleOf: ServiceModuleFactory): Promise<void> {
   await runApp(async () => {
     const config = readServiceConfig(service);
     const app = await createServiceApp(service, config, moduleOf);

@@ -1,4 +1,10 @@
+import { type EventContract } from '@millrace/events';
 import { type DataSourceOptions, type MigrationInterface, type EntitySchema } from 'typeorm';
+
+import { type ServiceInvariants } from './invariant-report.js';
+
+/** The token of the service's own `ServiceDefinition`. */
+export const SERVICE = Symbol('SERVICE');
 
 /** A class that TypeORM maps to a table. */
 export type Entity = (new () => object) | EntitySchema;
@@ -16,6 +22,10 @@ export interface ServiceDefinition {
   readonly entities: readonly Entity[];
   /** The business tables, oldest first. */
   readonly migrations: readonly (new () => MigrationInterface)[];
+  /** The contracts that it publishes. What it handles is found by its `@HandleEvent`. */
+  readonly publishes: readonly EventContract[];
+  /** What `GET /invariants` tells. */
+  readonly invariants: ServiceInvariants;
 }
 
 /** The part of TypeORM's options that a definition gives. */

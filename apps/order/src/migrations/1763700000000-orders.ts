@@ -10,11 +10,14 @@ create table orders (
   reason text,
   total_cents bigint not null,
   version integer not null,
+  is_refund_requested boolean not null,
   created_at timestamptz not null default clock_timestamp(),
   constraint orders_pk primary key (id),
   constraint orders_status_check check (status in ('pending', 'confirmed', 'rejected', 'cancelled')),
   constraint orders_total_cents_check check (total_cents between 0 and 9007199254740991),
-  constraint orders_version_check check (version >= 1)
+  constraint orders_version_check check (version >= 1),
+  constraint orders_reason_check check ((reason is not null) = (status = 'rejected')),
+  constraint orders_is_refund_requested_check check (not is_refund_requested or status = 'cancelled')
 );
 create index orders_customer_id_idx on orders (customer_id, id);
 create index orders_status_idx on orders (status, id);

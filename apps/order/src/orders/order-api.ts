@@ -8,7 +8,11 @@ import {
 } from '@millrace/contracts';
 import { z } from 'zod';
 
-import { ORDER_STATUSES } from './order.entity.js';
+/** What becomes of an order: all but `pending` are final. */
+export const ORDER_STATUSES = ['pending', 'confirmed', 'rejected', 'cancelled'] as const;
+
+/** What becomes of an order. */
+export type OrderStatus = (typeof ORDER_STATUSES)[number];
 
 const LINES_RULE = `lines must have 1 to ${ORDER_LINES_MAX} entries`;
 
@@ -35,6 +39,15 @@ export const orderAcceptedSchema = z.object({
 /** The answer to `POST /orders`. */
 export type OrderAccepted = z.infer<typeof orderAcceptedSchema>;
 
+/** The body of `POST /orders/{id}/cancel`: none, or an object without fields. */
+export const cancelOrderSchema = z.strictObject({}).optional();
+
+/** The answer to `POST /orders/{id}/cancel`. */
+export const orderCancelledSchema = z.object({ id: z.uuid(), status: z.literal('cancelled') });
+
+/** The answer to `POST /orders/{id}/cancel`. */
+export type OrderCancelledAnswer = z.infer<typeof orderCancelledSchema>;
+
 /** The path of one order. */
 export const orderPathSchema = z.object({ id: z.uuid('id must be a UUID') });
 
@@ -43,10 +56,10 @@ export const orderViewSchema = z.object({
   id: z.uuid(),
   customerId: z.string(),
   status: z.enum(ORDER_STATUSES),
-  reason: z.string().optional().describe('why it was rejected or cancelled'),
+  reason: z.string().optional().describe('why it was rejected: out-of-stock, insufficient-funds, ...'),
   lines: z.array(orderLineSchema),
   totalCents: totalCentsSchema,
-  version: z.int().min(1).describe('counts the changes of the order'),
+  version: z.int().min(1).describe('counts the changes of the order; in the ETag too'),
 });
 
 /** An order as it is told. */

@@ -1,12 +1,22 @@
-import { ApiIdempotencyKey, ApiProblems, Idempotent, type IdempotentRequest } from '@millrace/http';
+import {
+  ANSWER_HEADERS,
+  ApiIdempotencyKey,
+  ApiProblems,
+  etagOf,
+  giveAnswer,
+  Idempotent,
+  type IdempotentRequest,
+} from '@millrace/http';
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 
 import {
+  cancelOrderSchema,
   type ListOrders,
   listOrdersSchema,
   orderAcceptedSchema,
+  orderCancelledSchema,
   type OrderPage,
   orderPageSchema,
   orderPathSchema,
@@ -35,11 +45,7 @@ export class OrderController {
     status: 202,
     description: 'the order is stored',
     standardSchema: orderAcceptedSchema,
-    headers: {
-      Location: { description: 'the path of the order', schema: { type: 'string' } },
-      'Consistency-Token': { description: 'for a read that must see this write', schema: { type: 'string' } },
-      'Idempotency-Replayed': { description: 'true when the answer is an earlier one', schema: { type: 'string' } },
-    },
+    headers: { ...ANSWER_HEADERS.location, ...ANSWER_HEADERS.consistencyToken, ...ANSWER_HEADERS.replayed },
   })
   @ApiProblems({
     409: 'the first request with this key is still running',
@@ -52,17 +58,52 @@ export class OrderController {
     @Body({ schema: placeOrderSchema }) wish: PlaceOrder,
     @Res({ passthrough: true }) response: Response,
   ): Promise<unknown> {
-    const { status, headers, body, isReplayed } = await this.orders.place(request, wish);
-    response.status(status).set({ ...headers, ...(isReplayed ? { 'Idempotency-Replayed': 'true' } : {}) });
-    return body;
+    return giveAnswer(response, await this.orders.place(request, wish));
+  }
+
+  @Post(':id/cancel')
+  @HttpCode(202)
+  @ApiOperation({
+    summary: 'Cancel a pending order',
+    description: 'Its stock and, if it was captured meanwhile, its money are given back.',
+  })
+  @ApiIdempotencyKey()
+  @ApiResponse({
+    status: 202,
+    description: 'the order is cancelled',
+    standardSchema: orderCancelledSchema,
+    headers: { ...ANSWER_HEADERS.consistencyToken, ...ANSWER_HEADERS.replayed },
+  })
+  @ApiProblems({
+    404: 'no order has this id',
+    409: 'the order is confirmed, rejected or cancelled already, or the first request with this key is still running',
+    422: 'the key was used for another order',
+  })
+  async cancel(
+    @Idempotent() request: IdempotentRequest,
+    @Param({ schema: orderPathSchema }) { id }: { id: string },
+    @Body({ schema: cancelOrderSchema }) _none: undefined,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<unknown> {
+    return giveAnswer(response, await this.orders.cancel(request, id));
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'One order' })
-  @ApiResponse({ status: 200, description: 'the order', standardSchema: orderViewSchema })
+  @ApiResponse({
+    status: 200,
+    description: 'the order',
+    standardSchema: orderViewSchema,
+    headers: ANSWER_HEADERS.etag,
+  })
   @ApiProblems({ 404: 'no order has this id' })
-  async get(@Param({ schema: orderPathSchema }) { id }: { id: string }): Promise<OrderView> {
-    return await this.orders.get(id);
+  async get(
+    @Param({ schema: orderPathSchema }) { id }: { id: string },
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<OrderView> {
+    const order = await this.orders.get(id);
+    response.set('ETag', etagOf(order.version));
+    return order;
   }
 
   @Get()

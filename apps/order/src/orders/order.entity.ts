@@ -1,22 +1,7 @@
-import {
-  Column,
-  Entity,
-  JoinColumn,
-  ManyToOne,
-  OneToMany,
-  PrimaryColumn,
-  type Relation,
-  type ValueTransformer,
-} from 'typeorm';
+import { safeBigint } from '@millrace/service';
+import { Column, Entity, JoinColumn, ManyToOne, OneToMany, PrimaryColumn, type Relation } from 'typeorm';
 
-/** What becomes of an order. */
-export const ORDER_STATUSES = ['pending', 'confirmed', 'rejected', 'cancelled'] as const;
-
-/** What becomes of an order. */
-export type OrderStatus = (typeof ORDER_STATUSES)[number];
-
-/** The driver gives bigint columns as text; cents are bounded by 2^53 - 1, by contract and by constraint. */
-const cents: ValueTransformer = { to: (value: unknown) => value, from: (value: unknown) => Number(value) };
+import { type OrderStatus } from './order-api.js';
 
 @Entity('orders')
 export class OrderEntity {
@@ -29,15 +14,20 @@ export class OrderEntity {
   @Column('text')
   status!: OrderStatus;
 
+  /** Why it was rejected; null unless it was. */
   @Column('text', { nullable: true })
   reason!: string | null;
 
-  @Column('bigint', { name: 'total_cents', transformer: cents })
+  @Column('bigint', { name: 'total_cents', transformer: safeBigint })
   totalCents!: number;
 
   /** Counts the changes of the order from 1; each event of the order carries the version it made. */
   @Column('integer')
   version!: number;
+
+  /** True once the money of a cancelled order was captured after all, and its refund requested. */
+  @Column('boolean', { name: 'is_refund_requested' })
+  isRefundRequested!: boolean;
 
   @OneToMany('OrderLineEntity', 'order')
   lines!: Relation<OrderLineEntity>[];
@@ -57,7 +47,7 @@ export class OrderLineEntity {
   @Column('integer')
   quantity!: number;
 
-  @Column('bigint', { name: 'unit_price_cents', transformer: cents })
+  @Column('bigint', { name: 'unit_price_cents', transformer: safeBigint })
   unitPriceCents!: number;
 
   @ManyToOne(() => OrderEntity, 'lines')

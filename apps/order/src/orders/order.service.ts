@@ -7,20 +7,25 @@ import {
   type IdempotentRequest,
   ProblemError,
 } from '@millrace/http';
-import { Outbox } from '@millrace/outbox';
-import { Database } from '@millrace/service';
+import { Outbox, type PublishedEvent } from '@millrace/outbox';
+import { Database, SOURCE_NAME } from '@millrace/service';
 import { Inject, Injectable } from '@nestjs/common';
 import { type EntityManager, type FindOptionsWhere, LessThan } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 
-import { type ListOrders, type OrderAccepted, type OrderPage, type OrderView, type PlaceOrder } from './order-api.js';
+import {
+  type ListOrders,
+  type OrderAccepted,
+  type OrderCancelledAnswer,
+  type OrderPage,
+  type OrderView,
+  type PlaceOrder,
+} from './order-api.js';
+import { OrderChanges } from './order-changes.js';
 import { decodeCursor, encodeCursor } from './order-cursor.js';
 import { OrderMetrics } from './order-metrics.js';
 import { toOrderView } from './order-view.js';
 import { OrderEntity, OrderLineEntity } from './order.entity.js';
-
-/** The relay's name for this service's database. */
-export const SOURCE_NAME = Symbol('SOURCE_NAME');
 
 /** The topic that the relay sends the events of an aggregate to. */
 const ORDER_TOPIC = `outbox.event.${ORDER_AGGREGATE}`;
@@ -31,6 +36,7 @@ export class OrderService {
     private readonly database: Database,
     private readonly outbox: Outbox,
     private readonly idempotencyKeys: IdempotencyKeys,
+    private readonly changes: OrderChanges,
     private readonly metrics: OrderMetrics,
     @Inject(SOURCE_NAME) private readonly source: string,
   ) {}
@@ -42,7 +48,24 @@ export class OrderService {
         await this.idempotencyKeys.answerOnce(manager, request, wish, async () => await this.accept(manager, wish)),
     );
     if (!answer.isReplayed) {
-      this.metrics.countPlaced();
+      this.metrics.count('placed');
+    }
+    return answer;
+  }
+
+  /** Only a pending order; under its row's lock, so a payment that is told at the same time comes before or after. */
+  async cancel(request: IdempotentRequest, id: string): Promise<IdempotentAnswer> {
+    const answer = await this.database.write(
+      async (manager) =>
+        await this.idempotencyKeys.answerOnce(
+          manager,
+          request,
+          undefined,
+          async () => await this.takeBack(manager, id),
+        ),
+    );
+    if (!answer.isReplayed) {
+      this.metrics.count('cancelled');
     }
     return answer;
   }
@@ -52,7 +75,7 @@ export class OrderService {
       async (manager) => await manager.findOne(OrderEntity, { where: { id }, relations: { lines: true } }),
     );
     if (order === null) {
-      throw new ProblemError('not-found', 'No order has this id.');
+      throw unknownOrder();
     }
     return toOrderView(order);
   }
@@ -83,7 +106,15 @@ export class OrderService {
     const id = uuidv7();
     const totalCents = totalCentsOf(lines);
     const version = 1;
-    await manager.insert(OrderEntity, { id, customerId, status: 'pending', reason: null, totalCents, version });
+    await manager.insert(OrderEntity, {
+      id,
+      customerId,
+      status: 'pending',
+      reason: null,
+      totalCents,
+      version,
+      isRefundRequested: false,
+    });
     await manager.insert(
       OrderLineEntity,
       lines.map((line, index) => ({ orderId: id, lineNumber: index + 1, ...line })),
@@ -95,13 +126,30 @@ export class OrderService {
       { aggregateVersion: version },
     );
     const body: OrderAccepted = { id, status: 'pending', totalCents };
-    const marks = events.map(({ position }) => ({ source: this.source, topic: ORDER_TOPIC, key: id, position }));
-    return {
-      status: 202,
-      headers: { Location: `/orders/${id}`, 'Consistency-Token': encodeConsistencyToken(marks) },
-      body,
-    };
+    return { status: 202, headers: { Location: `/orders/${id}`, ...this.tokenOf(id, events) }, body };
   }
+
+  private async takeBack(manager: EntityManager, id: string): Promise<Answer> {
+    const order = await this.changes.lock(manager, id);
+    if (order === null) {
+      throw unknownOrder();
+    }
+    if (order.status !== 'pending') {
+      throw new ProblemError('conflict', `The order is ${order.status}: only a pending one can be cancelled.`);
+    }
+    const events = await this.changes.apply(manager, order, { kind: 'cancel' });
+    const body: OrderCancelledAnswer = { id, status: 'cancelled' };
+    return { status: 202, headers: this.tokenOf(id, events), body };
+  }
+
+  private tokenOf(orderId: string, events: readonly PublishedEvent[]): Record<string, string> {
+    const marks = events.map(({ position }) => ({ source: this.source, topic: ORDER_TOPIC, key: orderId, position }));
+    return { 'Consistency-Token': encodeConsistencyToken(marks) };
+  }
+}
+
+function unknownOrder(): ProblemError {
+  return new ProblemError('not-found', 'No order has this id.');
 }
 
 function idOfCursor(cursor: string): string {

@@ -1,0 +1,45 @@
+import { HealthModule, IdempotencyKeys, MetricsModule } from '@millrace/http';
+import { OutboxModule } from '@millrace/outbox';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { DataSource } from 'typeorm';
+
+import { DatabaseModule } from './database.module.js';
+import { DatabaseReadiness } from './database-readiness.js';
+import { InvariantsModule } from './invariants.module.js';
+import { type ServiceConfig } from './service.config.js';
+import { SERVICE, type ServiceDefinition } from './service-definition.js';
+
+/** The token of the relay's name for this service's database, a text; it is part of consistency tokens. */
+export const SOURCE_NAME = Symbol('SOURCE_NAME');
+
+/**
+ * Everything of a service that is not its domain, for its module to import: the database (`Database`, closed with the
+ * app), `Outbox` with the definition's contracts, `IdempotencyKeys`, the metrics `Registry`, `SOURCE_NAME`, health,
+ * `GET /metrics` and `GET /invariants`.
+ */
+@Module({})
+export class ServiceModule {
+  static forRoot(service: ServiceDefinition, dataSource: DataSource, config: ServiceConfig): DynamicModule {
+    return {
+      module: ServiceModule,
+      imports: [
+        TypeOrmModule.forRootAsync({
+          useFactory: () => ({ ...dataSource.options, retryAttempts: 0 }),
+          dataSourceFactory: () => Promise.resolve(dataSource),
+        }),
+        OutboxModule.forRoot({ events: service.publishes, database: DataSource }),
+        HealthModule.forRoot({ imports: [DatabaseModule], readiness: DatabaseReadiness }),
+        InvariantsModule.forRoot(service),
+        MetricsModule,
+        DatabaseModule,
+      ],
+      providers: [
+        IdempotencyKeys,
+        { provide: SOURCE_NAME, useValue: config.source },
+        { provide: SERVICE, useValue: service },
+      ],
+      exports: [DatabaseModule, MetricsModule, IdempotencyKeys, SOURCE_NAME],
+    };
+  }
+}
