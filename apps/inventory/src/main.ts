@@ -1,1 +1,8 @@
-export {};
+import 'reflect-metadata';
+
+import { runService } from '@millrace/service';
+
+import { inventoryService } from './inventory.definition.js';
+import { InventoryModule } from './inventory.module.js';
+
+await runService(inventoryService, (dataSource, config) => InventoryModule.forRoot(dataSource, config));
