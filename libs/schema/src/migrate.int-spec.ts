@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, freePort, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { migrate, printMigration } from './migrate.js';
-import { SCHEMA_VERSION } from './migrations.js';
+import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js';
 import { requireSchema } from './require-schema.js';
 
 describe('migrate', () => {
@@ -26,7 +26,10 @@ describe('migrate', () => {
 
     expect(result).toEqual({
       version: SCHEMA_VERSION,
-      applied: [{ version: 1, name: 'outbox and ledger' }],
+      applied: [
+        { version: 1, name: 'outbox and ledger' },
+        { version: 2, name: 'inbox' },
+      ],
       leavesAhead: 10,
       notices: [],
     });
@@ -48,7 +51,9 @@ describe('migrate', () => {
     const results = await Promise.all([1, 2, 3, 4].map(() => migrate({ databaseUrl: database.url })));
 
     expect(results.flatMap(({ applied }) => applied)).toHaveLength(SCHEMA_VERSION);
-    expect((await client.query('select version from millrace.migration')).rows).toEqual([{ version: 1 }]);
+    expect((await client.query('select version from millrace.migration order by 1')).rows).toEqual(
+      MIGRATIONS.map(({ version }) => ({ version })),
+    );
   });
 
   it('does not touch a database that is newer', async () => {
@@ -158,7 +163,9 @@ describe('migrate explains a connection that fails', () => {
 
     await expectRefusal(url, 'not_authorised');
     await admin.query(`create schema millrace authorization ${role}`);
-    expect(await migrate({ databaseUrl: url })).toMatchObject({ applied: [{ version: 1 }] });
+    expect(await migrate({ databaseUrl: url })).toMatchObject({
+      applied: MIGRATIONS.map(({ version }) => ({ version })),
+    });
 
     await admin.query(`drop owned by ${role}; drop role ${role}`);
     await admin.end();

@@ -1,8 +1,9 @@
 import { type Migration } from './migration.js';
 import { outboxMigration } from './migrations/0001-outbox.sql.js';
+import { inboxMigration } from './migrations/0002-inbox.sql.js';
 
 /** All steps, oldest first. The last one's version is what this release of Millrace needs. */
-export const MIGRATIONS: readonly Migration[] = [outboxMigration];
+export const MIGRATIONS: readonly Migration[] = [outboxMigration, inboxMigration];
 
 /** The schema version that this release needs; a database may be neither older nor newer. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

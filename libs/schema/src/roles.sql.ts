@@ -62,6 +62,10 @@ begin
   if to_regrole('millrace_consumer') is not null then
     grant usage on schema millrace to millrace_consumer;
     grant select on millrace.migration to millrace_consumer;
+    grant select, insert, update, delete
+      on millrace.inbox, millrace.inbox_floor, millrace.inbox_partition, millrace.inbox_held, millrace.inbox_held_key
+      to millrace_consumer;
+    grant insert on millrace.audit to millrace_consumer;
   end if;
 end
 $grants$;`;
