@@ -104,4 +104,11 @@ export default tseslint.config(
       'import-x/no-extraneous-dependencies': ['error', { packageDir: ['.', './libs/testing'] }],
     },
   },
+  {
+    // tests of the whole: they use no package that no app declares
+    files: ['test/**'],
+    rules: {
+      'import-x/no-extraneous-dependencies': ['error', { packageDir: ['.', './libs/testing', './apps/relay'] }],
+    },
+  },
 );

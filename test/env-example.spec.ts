@@ -22,7 +22,7 @@ function readSections(): Map<string, string> {
 
 const sections = readSections();
 const variablesOf = (...names: string[]): NodeJS.Dict<string> =>
-  Object.assign({}, ...names.map((name) => parseEnv(sections.get(name) ?? '')));
+  parseEnv(names.map((name) => sections.get(name) ?? '').join('\n'));
 const namesOf = (...names: string[]): string[] => Object.keys(variablesOf(...names)).toSorted();
 
 /** PORT stands with each app, as its default differs. */
