@@ -1,5 +1,6 @@
 import {
   type Environment,
+  type EnvironmentRule,
   HTTP_RULES,
   type HttpEnvironment,
   httpVariables,
@@ -26,7 +27,15 @@ export interface ServiceConfig {
   /** The relay's name for this database; part of consistency tokens. */
   readonly source: string;
   readonly kafka: { readonly client: KafkaClientName; readonly connection: KafkaConnection };
+  /** How many events are handled side by side, each in a transaction on a connection of its own. */
+  readonly consumerConcurrency: number;
 }
+
+const POOL_MAX = 20;
+const CONCURRENCY = 8;
+
+/** Connections that handlers may not take: for requests, readiness, and what the inbox notes of its progress. */
+const CONNECTIONS_BESIDE_HANDLERS = 6;
 
 /** Every variable that a service reads, but for `KAFKA_*`, which libs/transport reads. */
 // eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types -- the schema is the type
@@ -34,7 +43,8 @@ export function serviceVariables({ name, port }: Pick<ServiceDefinition, 'name' 
   return z.object({
     ...httpVariables(port),
     DATABASE_URL: postgresUrl(),
-    DATABASE_POOL_MAX: wholeNumber({ min: 3, max: 200, byDefault: 20 }),
+    DATABASE_POOL_MAX: wholeNumber({ min: 3, max: 200, byDefault: POOL_MAX }),
+    MILLRACE_CONSUMER_CONCURRENCY: wholeNumber({ min: 1, max: 64, byDefault: CONCURRENCY }),
     MILLRACE_SOURCE: z
       .string()
       .regex(
@@ -52,16 +62,24 @@ export function readServiceConfig(
   environment: Environment = process.env,
 ): ServiceConfig {
   const kafka = parseKafkaEnv(environment);
-  const read = () => readEnvironment(serviceVariables(definition), environment, HTTP_RULES);
+  const read = () => readEnvironment(serviceVariables(definition), environment, [...HTTP_RULES, refuseSmallPool]);
   if (kafka.kind === 'invalid') {
     throw new StartError([...problemsOf(read), ...kafka.problems]);
   }
-  const { DATABASE_URL, DATABASE_POOL_MAX, MILLRACE_SOURCE, MILLRACE_KAFKA_CLIENT, ...http } = read();
+  const {
+    DATABASE_URL,
+    DATABASE_POOL_MAX,
+    MILLRACE_SOURCE,
+    MILLRACE_KAFKA_CLIENT,
+    MILLRACE_CONSUMER_CONCURRENCY,
+    ...http
+  } = read();
   return {
     http,
     database: { url: DATABASE_URL, poolMax: DATABASE_POOL_MAX },
     source: MILLRACE_SOURCE,
     kafka: { client: MILLRACE_KAFKA_CLIENT, connection: kafka.connection },
+    consumerConcurrency: MILLRACE_CONSUMER_CONCURRENCY,
   };
 }
 
@@ -70,6 +88,16 @@ export function readMigrationConfig(environment: Environment = process.env): Dat
   const { DATABASE_URL: url } = readEnvironment(z.object({ DATABASE_URL: postgresUrl() }), environment);
   return { url, poolMax: 2 };
 }
+
+/** Busy handlers must not starve requests. Text that is no number is another rule's matter. */
+const refuseSmallPool: EnvironmentRule = (environment) => {
+  const poolMax = Number(environment['DATABASE_POOL_MAX'] ?? POOL_MAX);
+  const needed = Number(environment['MILLRACE_CONSUMER_CONCURRENCY'] ?? CONCURRENCY) + CONNECTIONS_BESIDE_HANDLERS;
+  return poolMax < needed
+    ? `DATABASE_POOL_MAX leaves no connections beside the handlers: give at least ${needed}, which is ` +
+        `MILLRACE_CONSUMER_CONCURRENCY + ${CONNECTIONS_BESIDE_HANDLERS}, or lower MILLRACE_CONSUMER_CONCURRENCY`
+    : undefined;
+};
 
 function problemsOf(read: () => unknown): readonly string[] {
   try {

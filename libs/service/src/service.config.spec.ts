@@ -1,0 +1,48 @@
+import { describe, expect, it } from '@jest/globals';
+import { StartError } from '@millrace/http';
+
+import { readServiceConfig } from './service.config.js';
+import { teaService } from './testing/tea-service.js';
+
+const given = { DATABASE_URL: 'postgres://127.0.0.1/tea', KAFKA_BROKERS: '127.0.0.1:9092' };
+
+function problemsOf(environment: NodeJS.Dict<string>): readonly string[] {
+  try {
+    readServiceConfig(teaService, { ...given, ...environment });
+    return [];
+  } catch (error) {
+    if (error instanceof StartError) {
+      return error.problems;
+    }
+    throw error;
+  }
+}
+
+describe('the environment of a service', () => {
+  it('needs a database and brokers only', () => {
+    expect(readServiceConfig(teaService, given)).toMatchObject({
+      source: 'tea',
+      database: { url: given.DATABASE_URL, poolMax: 20 },
+      http: { PORT: 4711, HOST: '127.0.0.1' },
+      kafka: { client: 'platformatic' },
+      consumerConcurrency: 8,
+    });
+  });
+
+  it('is refused with all problems at once, also those of Kafka', () => {
+    const problems = problemsOf({ DATABASE_URL: undefined, KAFKA_BROKERS: undefined, MILLRACE_CONSUMER_CONCURRENCY: '0' });
+    expect(problems).toEqual([
+      expect.stringContaining('DATABASE_URL is not set'),
+      expect.stringContaining('MILLRACE_CONSUMER_CONCURRENCY is not valid'),
+      expect.stringContaining('KAFKA_BROKERS'),
+    ]);
+  });
+
+  it('leaves connections for requests beside the handlers', () => {
+    const sentence = 'DATABASE_POOL_MAX leaves no connections beside the handlers: give at least 14';
+    expect(problemsOf({ DATABASE_POOL_MAX: '13' })).toEqual([expect.stringContaining(sentence)]);
+    expect(problemsOf({ DATABASE_POOL_MAX: '14' })).toEqual([]);
+    expect(problemsOf({ MILLRACE_CONSUMER_CONCURRENCY: '15' })).toHaveLength(1);
+    expect(problemsOf({ DATABASE_POOL_MAX: '7', MILLRACE_CONSUMER_CONCURRENCY: '1' })).toEqual([]);
+  });
+});
