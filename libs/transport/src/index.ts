@@ -23,3 +23,7 @@ export type {
   KafkaTls,
   KafkaTopicPolicy,
 } from './kafka/kafka-config.js';
+export { createKafkaSubscription } from './kafka/create-kafka-subscription.js';
+export type { KafkaSubscriptionOptions } from './kafka/create-kafka-subscription.js';
+export type { SubscriptionEvent } from './kafka/subscription-events.js';
+export type { TopicPartition } from './kafka/assign-partitions.js';

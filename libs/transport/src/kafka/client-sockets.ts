@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { type KafkaTlsMaterial } from './kafka-producer-port.js';
+import { type KafkaTlsMaterial } from './client-settings.js';
 
 /** The sockets of a client that does not end them itself when they are dead: made here, so that they can be ended here. */
 export class ClientSockets {
@@ -12,7 +12,7 @@ export class ClientSockets {
   /** Throws once closed: a client that reconnects by itself would leave a socket behind. */
   open(host: string, port: number, onConnect: () => void): Socket {
     if (this.#isClosed) {
-      throw new Error('The sink closed the connection.');
+      throw new Error('The connection was closed from this side.');
     }
     const socket = this.tls
       ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...this.tls }, onConnect)
@@ -27,7 +27,7 @@ export class ClientSockets {
   close(): void {
     this.#isClosed = true;
     for (const socket of this.#open) {
-      socket.destroy(new Error('The sink closed the connection.'));
+      socket.destroy(new Error('The connection was closed from this side.'));
     }
   }
 }

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { type SinkPort } from '../sink-port.js';
-import { SinkError } from '../transport.errors.js';
 import { recordBytesMaxOf } from './batch-limits.js';
-import { type KafkaClientName, type KafkaSinkOptions, type KafkaTls } from './kafka-config.js';
-import { type KafkaClientSettings, type KafkaProducerPort, type KafkaTlsMaterial } from './kafka-producer-port.js';
+import { connectionSettings } from './client-settings.js';
+import { type KafkaClientName, type KafkaSinkOptions } from './kafka-config.js';
+import { type KafkaClientSettings, type KafkaProducerPort } from './kafka-producer-port.js';
 import { KafkaSink } from './kafka-sink.js';
 import { createKafkajsProducer } from './kafkajs-producer.js';
 import { createPlatformaticProducer } from './platformatic-producer.js';
@@ -42,51 +41,14 @@ export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
   });
 }
 
-/** Made anew for each client, so that a certificate that was replaced is taken up with the next connection. */
 async function settingsOf(options: KafkaSinkOptions, requestTimeoutMs: number): Promise<KafkaClientSettings> {
-  const { brokers, tls, sasl } = options.connection;
   return {
+    ...(await connectionSettings(options.connection)),
     clientId: options.clientId ?? 'millrace',
-    brokers: rotated(brokers),
-    ...(tls && { tls: await readTls(tls) }),
-    ...(sasl && { sasl }),
     compression: options.compression ?? 'none',
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     brokerTimeoutMs: Math.max(requestTimeoutMs - 2_000, 1_000),
     requestTimeoutMs,
     metadataMaxAgeMs: METADATA_MAX_AGE_MS,
   };
-}
-
-/** Instances begin at different brokers, and a new client after a failure probably at another one. */
-function rotated(brokers: readonly string[]): readonly string[] {
-  const first = Math.floor(Math.random() * brokers.length);
-  return [...brokers.slice(first), ...brokers.slice(0, first)];
-}
-
-async function readTls({ caPath, certPath, keyPath, rejectUnauthorized }: KafkaTls): Promise<KafkaTlsMaterial> {
-  const [ca, cert, key] = await Promise.all([
-    readPem(caPath, 'certificate authority'),
-    readPem(certPath, 'client certificate'),
-    readPem(keyPath, 'client key'),
-  ]);
-  return {
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    rejectUnauthorized: rejectUnauthorized ?? true,
-  };
-}
-
-async function readPem(path: string | undefined, what: string): Promise<string | undefined> {
-  if (path === undefined) {
-    return undefined;
-  }
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new SinkError('configuration', `The ${what} for Kafka cannot be read from ${path}: give a PEM file.`, {
-      cause: error,
-    });
-  }
 }

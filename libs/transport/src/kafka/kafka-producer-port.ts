@@ -1,5 +1,6 @@
 import { type SinkRecord } from '../sink-port.js';
-import { type KafkaSasl, type KafkaSinkOptions } from './kafka-config.js';
+import { type ConnectionSettings } from './client-settings.js';
+import { type KafkaSinkOptions } from './kafka-config.js';
 
 /** Every in-sync replica has the batch before it is acknowledged. There is no other setting. */
 export const ACKS_ALL = -1;
@@ -46,24 +47,13 @@ export interface KafkaTopicShape {
   readonly replication: number;
 }
 
-/** What an adapter is made from: options with their defaults, certificates read, brokers in the order to try. */
-export interface KafkaClientSettings {
+/** What an adapter is made from: options with their defaults. */
+export interface KafkaClientSettings extends ConnectionSettings {
   readonly clientId: string;
-  readonly brokers: readonly string[];
-  readonly tls?: KafkaTlsMaterial;
-  readonly sasl?: KafkaSasl;
   readonly compression: NonNullable<KafkaSinkOptions['compression']>;
   readonly connectTimeoutMs: number;
   /** How long the broker waits for the replicas; below `requestTimeoutMs`. */
   readonly brokerTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly metadataMaxAgeMs: number;
-}
-
-/** PEM texts. */
-export interface KafkaTlsMaterial {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly rejectUnauthorized: boolean;
 }

@@ -1,0 +1,139 @@
+import { type Delivery, type PartitionReceiver, type SubscriptionListener } from '../subscription-port.js';
+import { type TopicPartition } from './assign-partitions.js';
+import { partitionId } from './by-topic.js';
+import { within } from './deadline.js';
+
+/** A receiver did not do its part. `message` names the partition and the kind of error, and quotes nothing of it. */
+export class ReceiverFailedError extends Error {
+  override readonly name = 'ReceiverFailedError';
+
+  constructor(partition: TopicPartition, verb: string, cause: unknown) {
+    const kind = cause instanceof Error ? cause.name : typeof cause;
+    super(`The receiver of ${partitionId(partition)} failed to ${verb}: ${kind}.`, { cause });
+  }
+}
+
+/** Records of one fetch for one partition, read when their turn comes. */
+export interface FeedChunk {
+  readonly nextOffset: bigint;
+  read(): readonly Delivery[];
+}
+
+export interface PartitionFeedOptions extends TopicPartition {
+  readonly committedOffset: bigint | null;
+  readonly listener: SubscriptionListener;
+  readonly commit: (nextOffset: bigint) => void;
+  /** It can take another chunk. */
+  readonly onHungry: () => void;
+  /** The receiver failed, or could not be opened; told once at most. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * One assigned partition: gives its receiver one chunk after the other, and keeps at most one more waiting. Where the next
+ * fetch begins is its to know.
+ */
+export class PartitionFeed implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  /** The offset of the next fetch. */
+  position: bigint;
+  readonly #opening: Promise<void>;
+  #receiver: PartitionReceiver | undefined;
+  #waiting: FeedChunk | undefined;
+  #isBusy = false;
+  #hasDelivered = false;
+  #isClosed = false;
+
+  constructor(private readonly options: PartitionFeedOptions) {
+    this.topic = options.topic;
+    this.partition = options.partition;
+    this.position = options.committedOffset ?? 0n;
+    this.#opening = this.#open();
+  }
+
+  /** False while there is neither a committed offset nor a record before: then any first offset will do. */
+  get expectsOffset(): boolean {
+    return this.options.committedOffset !== null || this.#hasDelivered;
+  }
+
+  get hasDelivered(): boolean {
+    return this.#hasDelivered;
+  }
+
+  get isHungry(): boolean {
+    return this.#receiver !== undefined && this.#waiting === undefined && !this.#isClosed;
+  }
+
+  offer(chunk: FeedChunk): void {
+    if (!this.#isClosed) {
+      this.position = chunk.nextOffset;
+      this.#hasDelivered = true;
+      this.#waiting = chunk;
+      void this.#deliver();
+    }
+  }
+
+  /** Gives nothing more to the receiver and closes it. False when that took longer than `drainMs`. Never rejects. */
+  async close(drainMs: number): Promise<boolean> {
+    this.#isClosed = true;
+    this.#waiting = undefined;
+    return within(drainMs, this.#closeReceiver(), () => false);
+  }
+
+  async #open(): Promise<void> {
+    const { topic, partition, committedOffset, commit, listener, onHungry, onFailure } = this.options;
+    try {
+      this.#receiver = await listener.open({ topic, partition, committedOffset, commit });
+      onHungry();
+    } catch (error) {
+      onFailure(new ReceiverFailedError(this, 'open', error));
+    }
+  }
+
+  async #closeReceiver(): Promise<boolean> {
+    await this.#opening;
+    try {
+      await this.#receiver?.close();
+    } catch (error) {
+      this.options.onFailure(new ReceiverFailedError(this, 'close', error));
+    }
+    return true;
+  }
+
+  async #deliver(): Promise<void> {
+    if (this.#isBusy) {
+      return;
+    }
+    this.#isBusy = true;
+    try {
+      for (let chunk = this.#take(); chunk !== undefined; chunk = this.#take()) {
+        const deliveries = chunk.read();
+        if (deliveries.length > 0) {
+          await this.#receive(deliveries);
+        }
+      }
+    } catch (error) {
+      this.#isClosed = true;
+      this.options.onFailure(error);
+    }
+    this.#isBusy = false;
+  }
+
+  async #receive(deliveries: readonly Delivery[]): Promise<void> {
+    try {
+      await this.#receiver?.receive(deliveries);
+    } catch (error) {
+      throw new ReceiverFailedError(this, 'receive', error);
+    }
+  }
+
+  #take(): FeedChunk | undefined {
+    const chunk = this.#waiting;
+    this.#waiting = undefined;
+    if (chunk !== undefined) {
+      this.options.onHungry();
+    }
+    return chunk;
+  }
+}
