@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 import { checkLinks } from './check/links.mjs';
-import { checkProductionInstall } from './check/production-install.mjs';
+import { checkProductionInstall, PRODUCTION_INSTALLS } from './check/production-install.mjs';
 import { CommandError, runMain } from './setup/command-error.mjs';
 import { continueOnPinnedNode, installIfNeeded } from './setup/install.mjs';
 import { ROOT } from './setup/paths.mjs';
@@ -18,9 +18,10 @@ const STEPS = [
     title: 'dependency rules',
     run: () => tool('depcruise', '--config', '.dependency-cruiser.cjs', '--output-type', 'err', 'libs', 'apps'),
   },
-  { title: 'production install of relay', run: () => checkProductionInstall('relay') },
-  { title: 'production install of order', run: () => checkProductionInstall('order') },
-  { title: 'production install of cli', run: () => checkProductionInstall('cli') },
+  ...PRODUCTION_INSTALLS.map((app) => ({
+    title: `production install of ${app}`,
+    run: () => checkProductionInstall(app),
+  })),
 ];
 
 /** `npm run check`: everything but the tests. */

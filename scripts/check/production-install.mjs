@@ -4,22 +4,39 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ROOT } from '../setup/paths.mjs';
 
-/** How each app is started without its configuration, and what it says when all its imports were found. */
-const STARTS = {
-  relay: { arguments: [], says: /DATABASE_URL is not set/ },
-  order: { arguments: [], says: /DATABASE_URL is not set/ },
-  cli: { arguments: ['--help'], says: /migrate/ },
-};
+/** The programs of an image, as they are run without their configuration, and what they say when all was found. */
+const CLI = { program: ['node_modules/.bin/millrace', '--help'], says: /migrate/ };
+const RELAY = { program: ['dist/apps/relay/main.js'], says: /DATABASE_URL is not set/ };
+
+/** The apps that have an image, and one that has none of its own: the command line alone, as in its package. */
+export const PRODUCTION_INSTALLS = ['relay', 'order', 'inventory', 'payment', 'cli'];
+
+function programsOf(app) {
+  switch (app) {
+    case 'cli':
+      return [CLI];
+    case 'relay':
+      return [RELAY, CLI];
+    default:
+      return [
+        { program: [`dist/apps/${app}/main.js`], says: /DATABASE_URL is not set/ },
+        { program: [`dist/apps/${app}/migrate.js`], says: /DATABASE_URL is not set/ },
+        CLI,
+      ];
+  }
+}
 
 /**
  * Installs one app as the Dockerfile does, in a folder of its own with nothing but what package.json files declare, and
- * starts it. An undeclared dependency, which hoisting hides in the workspace, is missing here. Returns whether it started.
+ * starts its programs. An undeclared dependency, which hoisting hides in the workspace, is missing here. Returns whether
+ * all of them started.
  */
 export function checkProductionInstall(app) {
   const folder = mkdtempSync(join(tmpdir(), `millrace-${app}-`));
   try {
     copyWorkspace(folder, app);
-    const install = spawnSync('npm', ['ci', '--omit=dev', `--workspace=apps/${app}`, '--loglevel=error'], {
+    const workspaces = [...new Set([app, 'cli'])].map((name) => `--workspace=apps/${name}`);
+    const install = spawnSync('npm', ['ci', '--omit=dev', ...workspaces, '--loglevel=error'], {
       cwd: folder,
       encoding: 'utf8',
     });
@@ -27,27 +44,30 @@ export function checkProductionInstall(app) {
       console.log(install.stderr);
       return false;
     }
-    const { arguments: appArguments, says } = STARTS[app];
-    const start = spawnSync(process.execPath, [join('dist', 'apps', app, 'main.js'), ...appArguments], {
-      cwd: folder,
-      encoding: 'utf8',
-      env: { PATH: process.env.PATH, NODE_ENV: 'production' },
-      timeout: 30_000,
-    });
-    const output = start.stdout + start.stderr;
-    if (!says.test(output)) {
-      console.log(`The ${app} app was to say ${says}, but said:\n${output}`);
-      return false;
-    }
-    return true;
+    return programsOf(app).every((one) => starts(folder, app, one));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
+function starts(folder, app, { program: [file, ...programArguments], says }) {
+  const start = spawnSync(process.execPath, [join(folder, file), ...programArguments], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, NODE_ENV: 'production' },
+    timeout: 30_000,
+  });
+  const output = start.stdout + start.stderr;
+  if (!says.test(output)) {
+    console.log(`In the production install of ${app}, ${file} was to say ${says}, but said:\n${output}`);
+    return false;
+  }
+  return true;
+}
+
 function copyWorkspace(folder, app) {
-  for (const file of ['package.json', 'package-lock.json', '.npmrc']) {
-    cpSync(join(ROOT, file), join(folder, file));
+  for (const file of ['package.json', 'package-lock.json', '.npmrc', 'apps/cli/millrace.mjs']) {
+    copy(folder, file);
   }
   for (const parent of ['libs', 'apps']) {
     for (const name of readdirSync(join(ROOT, parent))) {
@@ -57,7 +77,8 @@ function copyWorkspace(folder, app) {
   for (const lib of readdirSync(join(ROOT, 'libs'))) {
     copy(folder, join('libs', lib, 'dist'));
   }
-  copy(folder, join('dist', 'apps', app));
+  copy(folder, 'dist/apps/cli');
+  copy(folder, `dist/apps/${app}`);
 }
 
 function copy(folder, path) {
