@@ -37,7 +37,7 @@ async function runCheck(query: SnapshotQuery, check: InvariantCheck): Promise<Ch
   if (!(await mayRead(query, check.reads))) {
     return { name, rule, holds: null, numbers: {} };
   }
-  const { holds, ...numbers } = await oneRow(query, sql);
+  const { holds, offenders, ...numbers } = await oneRow(query, sql);
   if (typeof holds !== 'boolean') {
     throw new Error(`The statement of invariant ${name} must give a column holds that is true or false`);
   }
@@ -46,6 +46,7 @@ async function runCheck(query: SnapshotQuery, check: InvariantCheck): Promise<Ch
     rule,
     holds,
     numbers: Object.fromEntries(Object.entries(numbers).map(([column, value]) => [column, String(value)])),
+    ...(Array.isArray(offenders) ? { offenders: offenders.map(String) } : {}),
   };
 }
 

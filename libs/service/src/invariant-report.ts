@@ -8,7 +8,8 @@ export interface InvariantCheck {
   readonly rule: string;
   /**
    * One statement without parameters that reads only and gives one row: `holds` (boolean), and the numbers that it
-   * compared, each a bigint, numeric, integer or text column with a whole number.
+   * compared, each a bigint, numeric, integer or text column with a whole number. A column `offenders` (text array),
+   * where it has one, names what breaks the rule, the worst first; the statement bounds it.
    */
   readonly sql: string;
   /** A table outside of the service's own that it reads: a role without the right to it leaves the rule unchecked. */
@@ -27,6 +28,7 @@ const checkedSchema = z.object({
   rule: z.string(),
   holds: z.boolean().nullable().describe('null: unchecked, as the database user may not read what it needs'),
   numbers: z.record(z.string(), z.string()).describe('what was compared, as decimal text'),
+  offenders: z.array(z.string()).optional().describe('ids of what breaks the rule, the worst first; not all of many'),
 });
 
 /** A rule, whether it holds, and the numbers behind that. */
