@@ -23,13 +23,13 @@ from payment`;
 /** What is left of the deposits is on the accounts or was captured for orders. */
 export const MONEY_IS_CONSERVED = `
 with money as (
-  select (select coalesce(sum(amount_cents), 0) from account_entry where kind = 'deposit') as deposits_cents,
-         (select coalesce(sum(balance_cents), 0) from account) as balances_cents,
-         coalesce(sum(amount_cents) filter (where status <> 'declined'), 0) as captured_cents,
-         coalesce(sum(amount_cents) filter (where status = 'refunded'), 0) as refunded_cents
+  select (select coalesce(sum(amount_cents), 0) from account_entry where kind = 'deposit') as "depositsCents",
+         (select coalesce(sum(balance_cents), 0) from account) as "balancesCents",
+         coalesce(sum(amount_cents) filter (where status <> 'declined'), 0) as "capturedCents",
+         coalesce(sum(amount_cents) filter (where status = 'refunded'), 0) as "refundedCents"
   from payment
 )
-select deposits_cents = balances_cents + captured_cents - refunded_cents as holds, money.* from money`;
+select "depositsCents" = "balancesCents" + "capturedCents" - "refundedCents" as holds, money.* from money`;
 
 /** Each account against the sum of its entries; the accounts that are off by most come first. */
 export const BALANCES_ARE_PROVED = `
@@ -45,8 +45,8 @@ with proof as (
 )
 select not exists (select from wrong) as holds,
        (select count(*) from proof) as accounts,
-       (select count(*) from wrong) as wrong_accounts,
-       (select coalesce(sum(abs(off_by)), 0) from wrong) as off_by_cents,
+       (select count(*) from wrong) as "accountsThatDiffer",
+       (select coalesce(sum(abs(off_by)), 0) from wrong) as "centsThatDiffer",
        array(select customer_id from wrong order by abs(off_by) desc, customer_id limit 10) as offenders`;
 
 /** Each entry against the sum of the entries up to it: what the balance was at every moment. */
@@ -61,8 +61,8 @@ with step as (
 )
 select not exists (select from wrong) as holds,
        (select count(*) from step) as entries,
-       (select coalesce(min(running_cents), 0) from step) as lowest_cents,
-       (select count(*) from wrong) as wrong_entries,
+       (select coalesce(min(running_cents), 0) from step) as "lowestCents",
+       (select count(*) from wrong) as "entriesThatDiffer",
        array(select customer_id from wrong group by customer_id order by min(running_cents), customer_id limit 10) as offenders`;
 
 /** Each payment against the entries that moved its money: one capture unless declined, one refund where refunded. */
@@ -82,5 +82,39 @@ with booked as (
 )
 select not exists (select from wrong) as holds,
        (select count(*) from payment) as payments,
-       (select count(*) from wrong) as wrong_payments,
+       (select count(*) from wrong) as "paymentsThatDiffer",
+       array(select order_id::text from wrong order by amount_cents desc, order_id limit 10) as offenders`;
+
+/**
+ * Each payment against its events. Retention takes the oldest events away, so a payment may have only its later ones, or
+ * none when all that is kept is younger than it. One minute is longer than any transaction of the service may last.
+ */
+export const PAYMENTS_ARE_TOLD = `
+with event as (
+  select aggregateid, type, aggregateversion as version from millrace.outbox where aggregatetype = 'payment'
+), told as (
+  select payment.order_id, payment.version, payment.amount_cents, payment.created_at,
+         count(event.version) as events,
+         count(distinct event.version) as versions,
+         min(event.version) as first_version,
+         max(event.version) as last_version,
+         bool_and(event.type = case
+           when event.version = 2 then 'payment.refunded'
+           when payment.status = 'declined' then 'payment.declined'
+           else 'payment.captured'
+         end) as is_typed
+  from payment left join event on event.aggregateid = payment.order_id::text
+  group by payment.id
+), kept as (
+  select occurred_at + interval '1 minute' as since from millrace.outbox order by position limit 1
+), wrong as (
+  select * from told
+  where case when events = 0 then created_at > (select since from kept)
+             else not (is_typed and events = versions and last_version = version and events = version - first_version + 1)
+        end
+)
+select not exists (select from wrong) and (select count(*) from event) = (select coalesce(sum(events), 0) from told) as holds,
+       (select count(*) from event) as "eventsInOutbox",
+       (select coalesce(sum(events), 0) from told) as "eventsOfPayments",
+       (select count(*) from wrong) as "paymentsThatDiffer",
        array(select order_id::text from wrong order by amount_cents desc, order_id limit 10) as offenders`;

@@ -7,6 +7,7 @@ import {
   FIGURES,
   MONEY_IS_CONSERVED,
   PAYMENTS_ARE_BOOKED,
+  PAYMENTS_ARE_TOLD,
 } from './invariants.sql.js';
 
 /** What holds of the money at every instant, as `GET /invariants` checks it. */
@@ -32,6 +33,12 @@ export const paymentInvariants: ServiceInvariants = {
       name: 'payments-are-booked',
       rule: 'Each payment has exactly the entries of its status, of its amount, on its own account.',
       sql: PAYMENTS_ARE_BOOKED,
+    },
+    {
+      name: 'payments-are-told',
+      rule: 'The outbox holds, as far as it is kept, exactly one event per version of each payment, of the type of that change.',
+      reads: 'millrace.outbox',
+      sql: PAYMENTS_ARE_TOLD,
     },
   ],
 };

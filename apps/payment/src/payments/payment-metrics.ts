@@ -8,25 +8,25 @@ export const PAYMENT_OUTCOMES = ['captured', 'declined', 'refunded'] as const;
 export type PaymentOutcome = (typeof PAYMENT_OUTCOMES)[number];
 
 /** Every metric that the payment feature owns; the HTTP and inbox metrics are those of every app. */
-export const PAYMENTS_HANDLED = {
-  name: 'millrace_payments_handled_total',
-  help: 'Charges and refunds decided, by outcome; one that was rolled back and done again counts again',
+export const PAYMENT_CHANGES = {
+  name: 'millrace_payment_changes_total',
+  help: 'Charges and refunds, by what became of the payment; one that was rolled back and done again counts again',
   labelNames: ['outcome'],
 } as const;
 
 /** Counts what happens to payments. */
 @Injectable()
 export class PaymentMetrics {
-  private readonly handled: Counter<'outcome'>;
+  private readonly changes: Counter<'outcome'>;
 
   constructor(registry: Registry) {
-    this.handled = new Counter({ ...PAYMENTS_HANDLED, registers: [registry] });
+    this.changes = new Counter({ ...PAYMENT_CHANGES, registers: [registry] });
     for (const outcome of PAYMENT_OUTCOMES) {
-      this.handled.inc({ outcome }, 0);
+      this.changes.inc({ outcome }, 0);
     }
   }
 
   count(outcome: PaymentOutcome): void {
-    this.handled.inc({ outcome });
+    this.changes.inc({ outcome });
   }
 }
