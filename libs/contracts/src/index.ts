@@ -1,3 +1,5 @@
+export { addUp } from './conservation.js';
+export type { Conservation, ConservationRule, Side, ThreeServices } from './conservation.js';
 export { inventoryFiguresSchema, orderFiguresSchema, paymentFiguresSchema, sumSchema, tallySchema } from './figures.js';
 export type { InventoryFigures, OrderFigures, PaymentFigures, Tally } from './figures.js';
 export { ORDER_LINES_MAX, orderLineSchema, totalCentsOf } from './order-line.js';

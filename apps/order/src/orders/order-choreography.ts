@@ -3,12 +3,23 @@ import { causedBy, HandleEvent, Park, type ReceivedEvent, type Transaction } fro
 import { Injectable } from '@nestjs/common';
 
 import { OrderChanges } from './order-changes.js';
-import { type OrderFact, transitionOf } from './order-transition.js';
+import { OrderMetrics, type OrderOutcome } from './order-metrics.js';
+import { type OrderChange, type OrderFact, transitionOf } from './order-transition.js';
+
+const OUTCOMES: Readonly<Record<OrderChange['kind'], OrderOutcome>> = {
+  confirm: 'confirmed',
+  reject: 'rejected',
+  cancel: 'cancelled',
+  'request-refund': 'refund-requested',
+};
 
 /** What the order service does when stock and payment answer. Each fact meets the order under its row's lock. */
 @Injectable()
 export class OrderChoreography {
-  constructor(private readonly changes: OrderChanges) {}
+  constructor(
+    private readonly changes: OrderChanges,
+    private readonly metrics: OrderMetrics,
+  ) {}
 
   @HandleEvent(StockRefused)
   async refuse(event: ReceivedEvent<typeof StockRefused>, tx: Transaction): Promise<void> {
@@ -42,6 +53,7 @@ export class OrderChoreography {
     switch (transition.kind) {
       case 'change':
         await this.changes.apply(manager, order, transition.change, causedBy(event));
+        this.metrics.count(OUTCOMES[transition.change.kind]);
         return;
       case 'unchanged':
         return;
