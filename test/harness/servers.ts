@@ -17,12 +17,13 @@ export interface Servers {
 /** What the servers are given. */
 export interface ServersOptions {
   readonly kafkaHeapMb: number;
+  readonly kafkaSettings?: Readonly<Record<string, string | number>> | undefined;
   /** Memory and checkpoints; what makes PostgreSQL durable stays as it is by default. */
   readonly postgresSettings: Readonly<Record<string, string | number>>;
 }
 
 /** Starts a durable PostgreSQL and a Kafka of one node on free ports. */
-export async function startServers({ kafkaHeapMb, postgresSettings }: ServersOptions): Promise<Servers> {
+export async function startServers({ kafkaHeapMb, kafkaSettings, postgresSettings }: ServersOptions): Promise<Servers> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-run-'));
   chmodSync(folder, 0o755); // PostgreSQL may run under another account
   const postgres = new LocalPostgres({
@@ -30,7 +31,12 @@ export async function startServers({ kafkaHeapMb, postgresSettings }: ServersOpt
     settings: postgresSettings,
     temporaryDir: folder,
   });
-  const kafka = new LocalKafka({ dataDir: join(folder, 'kafka'), heapMb: kafkaHeapMb, temporaryDir: folder });
+  const kafka = new LocalKafka({
+    dataDir: join(folder, 'kafka'),
+    heapMb: kafkaHeapMb,
+    settings: kafkaSettings,
+    temporaryDir: folder,
+  });
   const stop = async (logs: 'keep' | 'remove'): Promise<void> => {
     await Promise.all([postgres.stop('immediate'), kafka.stop()]);
     for (const path of [postgres.dataDir, join(folder, 'kafka'), ...(logs === 'remove' ? [folder] : [])]) {

@@ -8,7 +8,7 @@ import {
   type SourcePort,
 } from '@millrace/capture';
 import { around } from './around.js';
-import { freeze, listenToHarness, tellHarness } from './link.js';
+import { freeze, listenToHarness, tellHarness } from '../../harness/link.js';
 import { aroundSend } from './around-send.js';
 
 /*

@@ -27,3 +27,8 @@ export function freeze(): never {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   }
 }
+
+/** Stops this process in the middle of what it does, until it is sent SIGCONT, and then goes on. */
+export function standStill(): void {
+  process.kill(process.pid, 'SIGSTOP');
+}

@@ -1,0 +1,51 @@
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** A change of a built file of a lib; the text must occur exactly once. */
+export interface LibEdit {
+  /** Below `libs`, for example `inbox/dist/claim.sql.js`. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
+
+/**
+ * Copies the built libs and test programs into a folder, with some edits; the installed packages are linked. Returns the
+ * folder in which a program of `dist/test` has its place, so that it runs with the edited libs.
+ */
+export function copyWithEdits(folder: string, edits: readonly LibEdit[]): string {
+  const programs = join(folder, 'dist', 'test');
+  cpSync(join(ROOT, 'dist', 'test'), programs, { recursive: true });
+  cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
+  linkPackages(join(folder, 'node_modules'));
+  for (const { file, find, replace } of edits) {
+    const path = join(folder, 'node_modules', '@millrace', file);
+    const text = readFileSync(path, 'utf8');
+    const found = text.split(find).length - 1;
+    if (found !== 1) {
+      throw new Error(`${file} has the text ${JSON.stringify(find)} ${found} times instead of once: adapt the edit.`);
+    }
+    writeFileSync(
+      path,
+      text.replace(find, () => replace),
+    );
+  }
+  return programs;
+}
+
+function linkPackages(target: string): void {
+  const installed = join(ROOT, 'node_modules');
+  mkdirSync(join(target, '@millrace'), { recursive: true });
+  for (const entry of readdirSync(installed).filter((name) => name !== '@millrace')) {
+    symlinkSync(join(installed, entry), join(target, entry));
+  }
+  for (const lib of readdirSync(join(ROOT, 'libs'))) {
+    const from = join(ROOT, 'libs', lib);
+    const to = join(target, '@millrace', lib);
+    cpSync(join(from, 'package.json'), join(to, 'package.json'));
+    cpSync(join(from, 'dist'), join(to, 'dist'), { recursive: true });
+  }
+}
