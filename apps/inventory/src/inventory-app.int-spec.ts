@@ -338,12 +338,6 @@ describe('the inventory service', () => {
   });
 
   describe('reading', () => {
-    it('answers 304 to the ETag of the present version', async () => {
-      const etag = etagOf(await put('read', 1));
-      expect((await ask(pathOf('read'), { headers: { 'if-none-match': etag } })).status).toBe(304);
-      expect((await ask(pathOf('read'), { headers: { 'if-none-match': '"77"' } })).status).toBe(200);
-    });
-
     it('answers 404 for what is not known', async () => {
       for (const path of ['/stock/never', '/stock/never/movements', `/reservations/${uuidv7()}`]) {
         expect((await ask(path)).status).toBe(404);

@@ -1,4 +1,4 @@
-import { inventoryFiguresSchema } from '@millrace/contracts';
+import { inventoryFiguresSchema, STOCK_AGGREGATE } from '@millrace/contracts';
 import { type InvariantCheck, type ServiceInvariants } from '@millrace/service';
 
 import { RESERVATION_STATUSES } from '../reservations/reservation.entity.js';
@@ -79,6 +79,48 @@ function linesOf(status: 'reserved' | 'sold'): string {
   where status = '${status}' group by sku`;
 }
 
+/**
+ * Retention takes the oldest events away, so a reservation may have only its later ones, or none when all that is kept
+ * is younger than it. One minute is longer than any transaction of the service may last.
+ */
+const EVENTS: InvariantCheck = {
+  name: 'reservation-events',
+  rule:
+    'The outbox holds, as far as it is kept, exactly one event per version of each reservation, of the type of that ' +
+    'change; none for a tombstone.',
+  reads: 'millrace.outbox',
+  sql: `
+with event as (
+  select aggregateid, type, aggregateversion as version from millrace.outbox where aggregatetype = '${STOCK_AGGREGATE}'
+), by_order as (
+  select order_id, reservation.version, status, created_at,
+    count(event.version) as events,
+    count(distinct event.version) as versions,
+    min(event.version) as first_version,
+    max(event.version) as last_version,
+    bool_and(event.type = 'stock.' || case event.version when reservation.version then status else 'reserved' end)
+      as is_typed
+  from reservation left join event on aggregateid = order_id::text
+  group by order_id
+), kept as (
+  select occurred_at + interval '1 minute' as since from millrace.outbox order by position limit 1
+), judged as (
+  select events,
+    case
+      when status = 'tombstone' then events > 0
+      when events = 0 then created_at > (select since from kept)
+      else not (is_typed and events = versions and last_version = version and events = version - first_version + 1)
+    end as is_wrong
+  from by_order
+)
+select not coalesce(bool_or(is_wrong), false)
+    and (select count(*) from event) = coalesce(sum(events), 0) as holds,
+  coalesce(sum(events), 0) as "eventsOfReservations",
+  (select count(*) from event) as "eventsInOutbox",
+  count(*) filter (where is_wrong) as "reservationsThatDiffer"
+from judged`,
+};
+
 /** What `GET /invariants` of the inventory tells. Sums over all rows, by the database. */
 export const inventoryInvariants: ServiceInvariants = {
   figures: { schema: inventoryFiguresSchema, sql: FIGURES },
@@ -102,5 +144,6 @@ export const inventoryInvariants: ServiceInvariants = {
       'sold',
       linesOf('sold'),
     ),
+    EVENTS,
   ],
 };
