@@ -18,11 +18,11 @@ create table millrace.inbox_partition (
   thawed_to bigint,
   constraint inbox_partition_pk primary key (consumer, topic, partition),
   constraint inbox_partition_hole_check check (
-    (hole_from is null) = (hole_to is null) and (hole_from is null) = (frozen_at is null) and hole_from < hole_to)
+    (hole_from is null) = (hole_to is null) and (hole_from is null) = (frozen_at is null) and hole_from <= hole_to)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 comment on column millrace.inbox_partition.next_offset is 'first offset that is not done; never behind what the broker was told';
 comment on column millrace.inbox_partition.hole_from is 'first offset that was never delivered: the floors stand still until somebody thaws them';
-comment on column millrace.inbox_partition.hole_to is 'first offset after the hole';
+comment on column millrace.inbox_partition.hole_to is 'last offset of the hole';
 comment on column millrace.inbox_partition.thawed_to is 'holes up to here were accepted by a person';
 
 create table millrace.inbox_floor (

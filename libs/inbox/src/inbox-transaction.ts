@@ -1,0 +1,187 @@
+import type pg from 'pg';
+import { type DataSource, type EntityManager, type QueryRunner } from 'typeorm';
+import { InboxError } from './inbox.errors.js';
+import { type Transaction } from './transaction.js';
+
+/** One statement of ours; with a name it is prepared once per connection. */
+export interface Statement {
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: unknown[];
+}
+
+/** Explicit, as the database's default may be another level, and later statements must see what earlier ones waited for. */
+const BEGIN = 'begin isolation level read committed';
+/** With a limit of its own: a connection that fell silent is given up. */
+const ROLLBACK = { text: 'rollback', query_timeout: 2_000 };
+
+/** A transaction on a connection of a TypeORM data source: what handlers get, and the inbox's own statements. */
+export class InboxTransaction implements Transaction {
+  private isOver = false;
+
+  constructor(
+    private readonly client: pg.PoolClient,
+    private readonly runner: QueryRunner,
+  ) {}
+
+  get manager(): EntityManager {
+    return this.runner.manager;
+  }
+
+  async query<Row = unknown>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
+    const { rows } = await this.run({ text: sql, values: [...parameters] });
+    return rows as Row[];
+  }
+
+  /** One statement with its whole result. */
+  async run<Row extends pg.QueryResultRow>(statement: Statement): Promise<pg.QueryResult<Row>> {
+    if (this.isOver) {
+      throw new InboxError(
+        'transaction_finished',
+        "The handler's transaction has ended. Await every statement before the handler resolves.",
+      );
+    }
+    return await this.client.query<Row>(statement);
+  }
+
+  /** Throws when what ran in it cannot commit: it would be lost although the handler resolved. */
+  requireSound(): void {
+    const status = this.client.getTransactionStatus();
+    if (status === 'E') {
+      throw new InboxError(
+        'transaction_failed',
+        'A statement of the handler failed and the handler went on, so nothing of it can commit. Let it reject.',
+      );
+    }
+    if (status !== 'T') {
+      throw new InboxError(
+        'transaction_finished',
+        "The handler ended the transaction, which is the inbox's. Take out its COMMIT or ROLLBACK.",
+      );
+    }
+  }
+
+  /** No statement reaches the connection any more: it goes back to the pool. */
+  end(): void {
+    this.isOver = true;
+  }
+}
+
+/**
+ * Runs `work` in one transaction at READ COMMITTED: all of it commits, or, when it rejects, none of it. When the
+ * connection breaks, rejects with `unavailable`; during the commit nobody knows then whether it was done.
+ */
+export async function inTransaction<Result>(
+  dataSource: DataSource,
+  work: (transaction: InboxTransaction) => Promise<Result>,
+): Promise<Result> {
+  const runner = dataSource.createQueryRunner();
+  const client = await connect(runner);
+  const watch = watchFor(client);
+  const transaction = new InboxTransaction(client, runner);
+  try {
+    await client.query(BEGIN);
+    // TypeORM's own startTransaction() takes two round trips; with these its nested transactions are savepoints of ours
+    Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
+    const result = await work(transaction);
+    transaction.requireSound();
+    await commit(client);
+    return result;
+  } catch (error) {
+    await rollBack(client, watch);
+    throw watch.translate(error);
+  } finally {
+    transaction.end();
+    watch.end();
+    Object.assign(runner, { isTransactionActive: false, transactionDepth: 0 });
+    await runner.release();
+  }
+}
+
+/** Runs one statement on its own. */
+export async function runStatement<Row extends pg.QueryResultRow>(
+  dataSource: DataSource,
+  statement: Statement,
+): Promise<pg.QueryResult<Row>> {
+  const runner = dataSource.createQueryRunner();
+  const client = await connect(runner);
+  const watch = watchFor(client);
+  try {
+    return await client.query<Row>(statement);
+  } catch (error) {
+    throw watch.translate(error);
+  } finally {
+    watch.end();
+    await runner.release();
+  }
+}
+
+async function connect(runner: QueryRunner): Promise<pg.PoolClient> {
+  try {
+    const client: unknown = await runner.connect();
+    return client as pg.PoolClient;
+  } catch (cause) {
+    throw unavailable(cause);
+  }
+}
+
+/** A failed transaction answers COMMIT with ROLLBACK, and with no error. */
+async function commit(client: pg.PoolClient): Promise<void> {
+  const { command } = await client.query('commit');
+  if (command !== 'COMMIT') {
+    throw new InboxError(
+      'transaction_failed',
+      'A statement that the handler did not await failed, so nothing was committed. Await every statement.',
+    );
+  }
+}
+
+async function rollBack(client: pg.PoolClient, watch: ConnectionWatch): Promise<void> {
+  if (watch.isLost() || client.getTransactionStatus() === 'I') {
+    return;
+  }
+  try {
+    await client.query(ROLLBACK);
+  } catch {
+    // the server ends the transaction with the connection; the pool drops a client that is ending
+    void client.end();
+  }
+}
+
+interface ConnectionWatch {
+  isLost(): boolean;
+  /** The error to tell of a statement or handler that failed. */
+  translate(error: unknown): unknown;
+  end(): void;
+}
+
+function watchFor(client: pg.PoolClient): ConnectionWatch {
+  let loss: unknown = null;
+  const onError = (error: unknown): void => {
+    loss ??= error;
+  };
+  client.on('error', onError);
+  return {
+    isLost: () => loss !== null,
+    translate: (error) => (loss === null ? error : lossOf(loss, error)),
+    end: () => client.removeListener('error', onError),
+  };
+}
+
+/** The server ended it for being idle: the handler's doing, and no outage. */
+const IDLE_IN_TRANSACTION = '25P03';
+
+function lossOf(loss: unknown, error: unknown): InboxError {
+  if (loss instanceof Error && 'code' in loss && loss.code === IDLE_IN_TRANSACTION) {
+    return new InboxError(
+      'handler_timeout',
+      'The handler left its transaction idle for longer than idle_in_transaction_session_timeout.',
+      { cause: loss },
+    );
+  }
+  return unavailable(error);
+}
+
+function unavailable(cause: unknown): InboxError {
+  return new InboxError('unavailable', 'The database gave no connection, or broke it.', { cause });
+}
