@@ -107,7 +107,7 @@ export class HeldChains {
         return { kind: 'applied', isLast: await this.removeHead(transaction, names, head) };
       }
       const verdict = judge(failure.error, attempts + 1);
-      await this.holdHead(transaction, names, verdict, attempts + 1);
+      await this.holdHead(transaction, names, verdict, isCounted(verdict) ? attempts + 1 : attempts);
       return { kind: 'failed', verdict, arrival: head };
     });
   }
@@ -162,6 +162,10 @@ async function tryHandle(
     await transaction.run({ text: 'rollback to savepoint millrace_inbox_head' });
     return { error };
   }
+}
+
+function isCounted(verdict: HoldVerdict): boolean {
+  return verdict.kind === 'parked' || verdict.isFree !== true;
 }
 
 /** Status, milliseconds until the next try, code, reason. */

@@ -37,9 +37,18 @@ export type Outcome = 'applied' | 'duplicate' | 'chained';
 /** Runs the handler of one arrival in the given transaction. */
 export type Handle = (arrival: Arrival, tx: Transaction) => Promise<void>;
 
-/** Why an event is set aside: `held` is retried by itself at `retryInMs`, `parked` waits for a person. */
+/**
+ * Why an event is set aside: `held` is retried by itself at `retryInMs`, `parked` waits for a person. `isFree`: the try
+ * that failed is not counted.
+ */
 export type HoldVerdict =
-  | { readonly kind: 'held'; readonly retryInMs: number; readonly code: string; readonly reason: string }
+  | {
+      readonly kind: 'held';
+      readonly retryInMs: number;
+      readonly code: string;
+      readonly reason: string;
+      readonly isFree?: boolean;
+    }
   | { readonly kind: 'parked'; readonly code: string; readonly reason: string };
 
 /** What the error table makes of the failure of a chain's head on its `attempt`-th try (counted from 1). */
@@ -51,7 +60,7 @@ export interface PartitionProgress {
   readonly partition: number;
   /** The first offset that is not done; null before the first. Everything below is committed in the database. */
   readonly nextOffset: bigint | null;
-  /** Set when deliveries skipped offsets: the floors stand still until a person thaws them. */
+  /** Set when deliveries skipped offsets (both included): the floors stand still until a person thaws them. */
   readonly hole: { readonly from: bigint; readonly to: bigint } | null;
   /** By source and route: everything at or below `floor` was applied; what comes again is a duplicate. */
   readonly floors: readonly { readonly source: string; readonly route: string; readonly floor: Position }[];
