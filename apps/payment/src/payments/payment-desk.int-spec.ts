@@ -87,6 +87,16 @@ describe('the payment desk', () => {
     expect(await balanceOf(customerId)).toBe(9900);
   });
 
+  it('finds a second charge of an order for another customer or amount contradictory, and takes nothing', async () => {
+    const [customerId, other] = [await open(10_000), await open(10_000)];
+    const orderId = uuidv7();
+    await chargeOrder(customerId, 100, orderId);
+    const contradiction = { kind: 'contradiction', code: 'charged-otherwise' };
+    expect(await chargeOrder(other, 100, orderId)).toEqual(contradiction);
+    expect(await chargeOrder(customerId, 101, orderId)).toEqual(contradiction);
+    expect([await balanceOf(customerId), await balanceOf(other)]).toEqual([9900, 10_000]);
+  });
+
   it('refunds an order once when it is asked many times at once, beside the charge that comes again', async () => {
     const customerId = await open(10_000);
     const orderId = uuidv7();
