@@ -1,1 +1,3 @@
-export type { Outcome } from './inbox-port.js';
+export { TestInbox } from './test-inbox.js';
+export type { TestInboxOptions, TestPublished } from './test-inbox.js';
+export type { TestDelivery, TestOutcome, TestReceipt } from './test-delivery.js';

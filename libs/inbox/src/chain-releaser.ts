@@ -1,0 +1,115 @@
+import { type Breaker } from './breaker.js';
+import { backoffMs, type InboxClock } from './inbox-clock.js';
+import { type InboxObserver } from './inbox-observer.js';
+import { type Handle, type HoldVerdict, type InboxPort, type ReleaseReport } from './inbox-port.js';
+import { failureCodeOf, heldVerdict, parkedVerdict, policyFor } from './retry-policy.js';
+
+/** What held chains are released with. */
+export interface ReleaseParts {
+  readonly inbox: Pick<InboxPort, 'releaseDue'>;
+  readonly handle: Handle;
+  readonly breaker: Breaker;
+  readonly clock: InboxClock;
+  readonly maxAttempts: number;
+  readonly observer: Required<InboxObserver>;
+}
+
+const HELD_MIN_MS = 1_000;
+const HELD_MAX_MS = 300_000;
+/** Other members may add a chain at any time. */
+const LOOK_MS = 5_000;
+const AWAY_MS = 1_000;
+const SOON_MS = 10;
+
+/** Tries the held chains of a consumer again when they are due, one round at a time. */
+export class ChainReleaser {
+  #round: Promise<void> = Promise.resolve();
+  #cancel = (): void => undefined;
+  #isFailing = false;
+  #isStopped = false;
+
+  constructor(private readonly parts: ReleaseParts) {}
+
+  start(): void {
+    this.#runLater(0);
+  }
+
+  /** Begins no further round; resolves when the running one has ended. Idempotent, safe before start. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancel();
+    await this.#round;
+  }
+
+  #runLater(waitMs: number): void {
+    if (!this.#isStopped) {
+      this.#cancel = this.parts.clock.after(waitMs, () => {
+        this.#round = this.#run();
+      });
+    }
+  }
+
+  async #run(): Promise<void> {
+    if (this.parts.breaker.isOpen) {
+      this.#runLater(AWAY_MS);
+      return;
+    }
+    try {
+      const report = await this.parts.inbox.releaseDue(this.parts.handle, (error, attempt) =>
+        judgeRelease(error, attempt, this.parts),
+      );
+      this.#changed(null);
+      this.#tell(report);
+      this.#runLater(Math.max(SOON_MS, Math.min(report.nextDueInMs ?? LOOK_MS, LOOK_MS)));
+    } catch (error) {
+      if (await this.parts.breaker.isDatabaseThere(error)) {
+        this.#changed(error);
+      }
+      this.#runLater(LOOK_MS);
+    }
+  }
+
+  #tell(report: ReleaseReport): void {
+    if (report.applied > 0) {
+      this.parts.observer.chainsReleased(report.applied);
+    }
+    for (const { id, topic, code } of report.parked) {
+      this.parts.observer.chainParked({ id, topic, code });
+    }
+  }
+
+  #changed(error: unknown): void {
+    const isFailing = error !== null;
+    if (isFailing !== this.#isFailing) {
+      this.#isFailing = isFailing;
+      this.parts.observer.backgroundChanged('release', error);
+    }
+  }
+}
+
+/**
+ * What becomes of a chain whose head has failed on its `attempt`-th try. Throws the error again when the database is
+ * away: then the try did not count.
+ */
+export function judgeRelease(
+  error: unknown,
+  attempt: number,
+  { maxAttempts, clock, observer }: Pick<ReleaseParts, 'maxAttempts' | 'clock' | 'observer'>,
+): HoldVerdict {
+  const code = failureCodeOf(error);
+  const { action } = policyFor(code);
+  observer.attemptFailed({ code, action, records: 1, error });
+  switch (action) {
+    case 'wait':
+      throw error;
+    case 'park':
+      return parkedVerdict(error, code);
+    case 'again':
+      return heldVerdict(error, code, HELD_MIN_MS);
+    case 'retry':
+    case 'hold':
+      return attempt >= maxAttempts
+        ? parkedVerdict(error, code)
+        : heldVerdict(error, code, backoffMs(attempt + 1, HELD_MIN_MS, HELD_MAX_MS, clock));
+  }
+}

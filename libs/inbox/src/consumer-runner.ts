@@ -1,0 +1,163 @@
+import {
+  type AssignedPartition,
+  type PartitionReceiver,
+  type SubscriptionListener,
+  type SubscriptionPort,
+  type SubscriptionStatus,
+} from '@millrace/transport';
+import { Attempts } from './attempts.js';
+import { BatchScheduler } from './batch-scheduler.js';
+import { Breaker } from './breaker.js';
+import { ChainReleaser } from './chain-releaser.js';
+import { type ConsumerStatus, unreadyReasons } from './consumer-status.js';
+import { createHandle, createReleaseHandle, type HandlerEnvironment } from './handle-arrival.js';
+import { type HandlerRegistry } from './handler-registry.js';
+import { type ConsumerLimits } from './inbox.config.js';
+import { type InboxClock } from './inbox-clock.js';
+import { type InboxObserver } from './inbox-observer.js';
+import { type InboxPort, type PartitionProgress } from './inbox-port.js';
+import { PartitionSession, type SessionParts } from './partition-session.js';
+import { ProgressWriter } from './progress-writer.js';
+
+/** What a consumer is made of. */
+export interface ConsumerParts {
+  readonly consumer: string;
+  readonly inbox: InboxPort;
+  readonly subscription: SubscriptionPort;
+  readonly registry: HandlerRegistry;
+  readonly limits: ConsumerLimits;
+  readonly clock: InboxClock;
+  readonly observer: Required<InboxObserver>;
+}
+
+const OPEN_AGAIN_MS = 1_000;
+
+/** Takes what a subscription delivers to its end: applied, set aside, or known to be a duplicate; then the offset. */
+export class ConsumerRunner implements SubscriptionListener {
+  readonly #sessions = new Set<PartitionSession>();
+  readonly #breaker: Breaker;
+  readonly #scheduler: BatchScheduler;
+  readonly #progress: ProgressWriter;
+  readonly #releaser: ChainReleaser;
+  readonly #sessionParts: SessionParts;
+  #hasRun = false;
+  #joiningSinceMs: number | null = null;
+
+  constructor(private readonly parts: ConsumerParts) {
+    const { inbox, registry, limits, clock, observer } = parts;
+    this.#breaker = new Breaker({
+      clock,
+      probe: () => inbox.probe(),
+      changed: (state) => {
+        observer.breakerChanged(state);
+        this.#scheduler.pump();
+      },
+    });
+    this.#scheduler = new BatchScheduler(limits.concurrency, () => this.#breaker.isOpen);
+    const handlers: HandlerEnvironment = {
+      registry,
+      clock,
+      handlerTimeoutMs: limits.handlerTimeoutMs,
+      handled: (type, durationMs) => {
+        observer.handlerEnded({ type, durationMs });
+      },
+    };
+    const breaker = this.#breaker;
+    this.#progress = new ProgressWriter({ inbox, breaker, clock, observer, intervalMs: limits.progressIntervalMs });
+    this.#releaser = new ChainReleaser({
+      ...{ inbox, breaker, clock, observer },
+      handle: createReleaseHandle(handlers),
+      maxAttempts: limits.maxAttempts,
+    });
+    this.#sessionParts = {
+      ...{ registry, clock, limits, observer, scheduler: this.#scheduler },
+      attempts: new Attempts({ inbox, breaker, clock, limits, observer, handle: createHandle(handlers) }),
+      openPartition: (partition, signal) => this.#openPartition(partition, signal),
+      touched: () => {
+        this.#progress.touched();
+      },
+      flush: (session) => this.#forget(session),
+    };
+  }
+
+  /** Begins; joining the group goes on behind it. Throws what `SubscriptionPort.start` throws. */
+  async start(): Promise<void> {
+    await this.parts.subscription.start(this);
+    this.#releaser.start();
+  }
+
+  /** Lets running handlers end, writes and commits their progress, leaves the group. Idempotent, safe before start. */
+  async stop(): Promise<void> {
+    await this.parts.subscription.stop();
+    await this.#releaser.stop();
+    await this.#progress.stop();
+    this.#breaker.stop();
+  }
+
+  /** Returns at once: a partition whose progress cannot be read yet makes its receiver wait, not the subscription. */
+  open(partition: AssignedPartition): Promise<PartitionReceiver> {
+    const session = new PartitionSession(this.#sessionParts, partition);
+    this.#sessions.add(session);
+    this.#progress.add(session);
+    return Promise.resolve(session);
+  }
+
+  status(): ConsumerStatus {
+    const subscription = this.parts.subscription.status();
+    const breaker = this.#breaker.state;
+    const sessions = [...this.#sessions];
+    const reasons = unreadyReasons(subscription, this.#joiningMs(subscription.kind), breaker);
+    return {
+      consumer: this.parts.consumer,
+      isReady: reasons.length === 0,
+      reasons,
+      subscription,
+      breaker,
+      partitions: sessions.map(({ topic, partition, pending }) => ({ topic, partition, pending })),
+      frozen: sessions.flatMap(({ topic, partition, hole }) => (hole === null ? [] : [{ topic, partition, ...hole }])),
+    };
+  }
+
+  /** For how long it has been joining, counted from the first call that saw it; null when no call saw it run before. */
+  #joiningMs(subscription: SubscriptionStatus['kind']): number | null {
+    const nowMs = this.parts.clock.monotonicMs();
+    if (subscription === 'running') {
+      this.#hasRun = true;
+    }
+    this.#joiningSinceMs = subscription === 'joining' ? (this.#joiningSinceMs ?? nowMs) : null;
+    return this.#hasRun ? nowMs - (this.#joiningSinceMs ?? nowMs) : null;
+  }
+
+  async #forget(session: PartitionSession): Promise<void> {
+    await this.#progress.flush(session);
+    this.#sessions.delete(session);
+  }
+
+  async #openPartition({ topic, partition }: AssignedPartition, signal: AbortSignal): Promise<PartitionProgress> {
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await this.parts.inbox.openPartition(topic, partition);
+      } catch (error) {
+        await this.#breaker.isDatabaseThere(error);
+        await pause(this.parts.clock, OPEN_AGAIN_MS, signal);
+      }
+    }
+  }
+}
+
+function pause(clock: InboxClock, waitMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const cancel = clock.after(waitMs, end);
+    if (signal.aborted) {
+      end();
+    } else {
+      signal.addEventListener('abort', end);
+    }
+  });
+}

@@ -1,0 +1,76 @@
+import { type LowMark } from './decode-delivery.js';
+
+/** A record that was taken in, until everything before it and itself is done. */
+export interface WindowEntry {
+  readonly offset: bigint;
+  readonly bytes: number;
+  /** What its floor may rise to once everything up to it is done. */
+  readonly mark: LowMark | null;
+  isDone: boolean;
+}
+
+/** Bounds of a window; at least one record always fits. */
+export interface WindowLimits {
+  readonly recordsMax: number;
+  readonly bytesMax: number;
+}
+
+/**
+ * The records of a partition between the oldest unfinished one and the newest taken in, and the watermark below which
+ * all are done. The watermark passes no unfinished record, whatever the order in which records end. Pure.
+ */
+export class OffsetWindow {
+  #entries: WindowEntry[] = [];
+  /** Entries before it are done and forgotten. */
+  #head = 0;
+  #bytes = 0;
+  #nextOffset: bigint | null = null;
+
+  constructor(private readonly limits: WindowLimits) {}
+
+  /** Records between watermark and newest. */
+  get size(): number {
+    return this.#entries.length - this.#head;
+  }
+
+  /** The first offset that is not done; null before the first record was done. */
+  get nextOffset(): bigint | null {
+    return this.#nextOffset;
+  }
+
+  /** No more may be added until the watermark has moved. */
+  isFull(): boolean {
+    return this.size >= this.limits.recordsMax || (this.size > 0 && this.#bytes >= this.limits.bytesMax);
+  }
+
+  /** Takes in the next record; offsets must grow. */
+  add(offset: bigint, bytes: number, mark: LowMark | null): WindowEntry {
+    const entry: WindowEntry = { offset, bytes, mark, isDone: false };
+    this.#entries.push(entry);
+    this.#bytes += bytes;
+    return entry;
+  }
+
+  /** A record is done; returns the entries that the watermark has now passed, in order. */
+  finish(entry: WindowEntry): readonly WindowEntry[] {
+    entry.isDone = true;
+    const from = this.#head;
+    for (let first = this.#entries[this.#head]; first?.isDone === true; first = this.#entries[this.#head]) {
+      this.#head++;
+      this.#bytes -= first.bytes;
+      this.#nextOffset = first.offset + 1n;
+    }
+    const passed = this.#entries.slice(from, this.#head);
+    this.#compact();
+    return passed;
+  }
+
+  #compact(): void {
+    if (this.#head === this.#entries.length || this.#head >= COMPACT_AT) {
+      this.#entries = this.#entries.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}
+
+const COMPACT_AT = 1_000;

@@ -1,0 +1,105 @@
+import { type Position } from '@millrace/events';
+import { type LowMark } from './decode-delivery.js';
+import { type Arrival, type PartitionProgress, type Stream } from './inbox-port.js';
+
+/** Offsets, both included, that were never delivered. */
+export interface Hole {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+/**
+ * How far a partition is applied: which offset comes next, the floors of its streams, and whether they stand still. A
+ * floor follows the `millrace-low` of the contiguously applied prefix, never of a record that ran ahead of it, and never
+ * moves while there is a hole: what the hole swallowed may still come and must not be taken for a duplicate. Pure.
+ */
+export class PartitionPlace {
+  readonly #floors = new Map<string, Floor>();
+  #expected: bigint | null;
+  #hole: Hole | null;
+
+  /** `committedOffset` is where the group goes on; it counts only where the database knows nothing. */
+  constructor(
+    private readonly known: PartitionProgress,
+    committedOffset: bigint | null,
+  ) {
+    this.#expected = known.nextOffset ?? committedOffset;
+    this.#hole = known.hole;
+    this.#take(known);
+  }
+
+  get hole(): Hole | null {
+    return this.#hole;
+  }
+
+  /** Call it for each record before anything else; returns the hole when this record reveals a new one. */
+  arrive(offset: bigint): Hole | null {
+    const expected = this.#expected;
+    if (expected === null || offset >= expected) {
+      this.#expected = offset + 1n;
+    }
+    if (expected === null || offset <= expected) {
+      return null;
+    }
+    const hole = { from: expected, to: offset - 1n };
+    this.#hole = this.#hole === null ? hole : { from: smaller(this.#hole.from, hole.from), to: hole.to };
+    return hole;
+  }
+
+  /** True when the arrival certainly was applied before; without a look at the database. */
+  isBelowFloor({ stream, position, isBypassingFloor }: Arrival): boolean {
+    if (stream === null || isBypassingFloor) {
+      return false;
+    }
+    const floor = this.#floors.get(keyOf(stream));
+    return floor !== undefined && position <= floor.floor;
+  }
+
+  /** The contiguously applied prefix has reached a record with this mark. */
+  pass({ stream, low }: LowMark): void {
+    if (this.#hole === null) {
+      this.#raise(stream.source, stream.route, low);
+    }
+  }
+
+  /** What is to be written once everything below `nextOffset` is done. */
+  progress(nextOffset: bigint): PartitionProgress {
+    const { topic, partition } = this.known;
+    return { topic, partition, nextOffset, hole: this.#hole, floors: [...this.#floors.values()] };
+  }
+
+  /** Somebody has thawed the partition: the floors go on from what the database has. */
+  thaw(known: PartitionProgress): void {
+    this.#hole = known.hole;
+    this.#take(known);
+  }
+
+  #take({ floors }: PartitionProgress): void {
+    for (const { source, route, floor } of floors) {
+      this.#raise(source, route, floor);
+    }
+  }
+
+  #raise(source: string, route: string, floor: Position): void {
+    const key = keyOf({ source, route });
+    const before = this.#floors.get(key);
+    if (before === undefined || floor > before.floor) {
+      this.#floors.set(key, { source, route, floor });
+    }
+  }
+}
+
+interface Floor {
+  readonly source: string;
+  readonly route: string;
+  readonly floor: Position;
+}
+
+/** Neither part can have a NUL. */
+function keyOf({ source, route }: Pick<Stream, 'source' | 'route'>): string {
+  return `${source}\0${route}`;
+}
+
+function smaller(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}

@@ -1,0 +1,297 @@
+import { type AssignedPartition, type Delivery, type PartitionReceiver } from '@millrace/transport';
+import { type AttemptResult, type Attempts, type PendingRecord } from './attempts.js';
+import { type BatchScheduler, type BatchSource } from './batch-scheduler.js';
+import { type Decoded, decodeDelivery, type LowMark } from './decode-delivery.js';
+import { type HandlerRegistry } from './handler-registry.js';
+import { type ConsumerLimits } from './inbox.config.js';
+import { type InboxClock } from './inbox-clock.js';
+import { type InboxObserver, type Settlement } from './inbox-observer.js';
+import { type Arrival, type HoldVerdict, type PartitionProgress } from './inbox-port.js';
+import { KeyLanes } from './key-lanes.js';
+import { OffsetWindow, type WindowEntry } from './offset-window.js';
+import { type Hole, PartitionPlace } from './partition-place.js';
+import { policyFor } from './retry-policy.js';
+
+/** What the sessions of a consumer have in common. */
+export interface SessionParts {
+  readonly registry: HandlerRegistry;
+  readonly attempts: Attempts;
+  readonly scheduler: BatchScheduler;
+  readonly clock: InboxClock;
+  readonly limits: Pick<ConsumerLimits, 'batchSize' | 'windowRecordsMax' | 'windowBytesMax'>;
+  readonly observer: Required<InboxObserver>;
+  /** Reads a partition's progress; waits while the database is away, and rejects only when `signal` is aborted. */
+  readonly openPartition: (partition: AssignedPartition, signal: AbortSignal) => Promise<PartitionProgress>;
+  /** There is progress to write. */
+  readonly touched: () => void;
+  /** Writes the progress of this session and commits it, if it can. */
+  readonly flush: (session: PartitionSession) => Promise<void>;
+}
+
+/**
+ * One assignment of a partition: takes its records in, lets their keys run beside each other, and knows how far all of
+ * them are done. Once it is closed it begins nothing, and what had not begun comes again to whoever is next.
+ */
+export class PartitionSession implements PartitionReceiver, BatchSource {
+  readonly #lanes = new KeyLanes<Taken>();
+  readonly #window: OffsetWindow;
+  readonly #closing = new AbortController();
+  readonly #waits = new Set<() => void>();
+  readonly #opened: Promise<void>;
+  #place: PartitionPlace | null = null;
+  #savedHole: Hole | null = null;
+  #isTouched = false;
+  #running = 0;
+  #wakeReceiver = (): void => undefined;
+  #wakeCloser = (): void => undefined;
+
+  constructor(
+    private readonly parts: SessionParts,
+    private readonly assigned: AssignedPartition,
+  ) {
+    const { windowRecordsMax: recordsMax, windowBytesMax: bytesMax } = parts.limits;
+    this.#window = new OffsetWindow({ recordsMax, bytesMax });
+    this.#opened = this.#open();
+    // whoever receives or closes hears of it
+    this.#opened.catch(() => undefined);
+    parts.scheduler.add(this);
+  }
+
+  get topic(): string {
+    return this.assigned.topic;
+  }
+
+  get partition(): number {
+    return this.assigned.partition;
+  }
+
+  /** Records taken in and not below the watermark. */
+  get pending(): number {
+    return this.#window.size;
+  }
+
+  get hole(): Hole | null {
+    return this.#place?.hole ?? null;
+  }
+
+  /** The hole is known to the database, so that its absence there means that somebody has thawed the partition. */
+  get isFrozenForAll(): boolean {
+    return this.hole !== null && this.hole === this.#savedHole;
+  }
+
+  async receive(deliveries: readonly Delivery[]): Promise<void> {
+    await this.#opened;
+    for (const delivery of deliveries) {
+      while (this.#window.isFull() && !this.#isClosing) {
+        this.parts.scheduler.pump();
+        await new Promise<void>((resolve) => {
+          this.#wakeReceiver = resolve;
+        });
+      }
+      if (this.#isClosing || this.#place === null) {
+        return;
+      }
+      this.#takeIn(delivery, this.#place);
+    }
+    this.parts.scheduler.pump();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#wakeReceiver();
+    for (const cancel of this.#waits) {
+      cancel();
+    }
+    this.#waits.clear();
+    await this.#opened;
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#wakeCloser = resolve;
+      });
+    }
+    await this.parts.flush(this);
+    this.parts.scheduler.remove(this);
+  }
+
+  hasReady(): boolean {
+    return !this.#isClosing && this.#lanes.hasReady();
+  }
+
+  async runBatch(): Promise<void> {
+    const batch = this.#lanes.take(this.parts.limits.batchSize, isAlone);
+    this.#running++;
+    const result = await this.parts.attempts.run(batch.map(({ record }) => record));
+    this.#running--;
+    this.#ended(batch, result);
+    if (this.#running === 0) {
+      this.#wakeCloser();
+    }
+  }
+
+  /** What is to be written, or null when nothing has changed; until `saved` or `notSaved` nothing else is. */
+  takeProgress(): PartitionProgress | null {
+    const { nextOffset } = this.#window;
+    if (!this.#isTouched || this.#place === null || nextOffset === null) {
+      return null;
+    }
+    this.#isTouched = false;
+    const progress = this.#place.progress(nextOffset);
+    // a hole is told once: told again, it would undo the thaw of somebody who was faster
+    return this.isFrozenForAll ? { ...progress, hole: null } : progress;
+  }
+
+  /** The progress is durable: the group may go on from there. */
+  saved(progress: PartitionProgress): void {
+    if (progress.hole !== null) {
+      this.#savedHole = progress.hole;
+    }
+    if (progress.nextOffset !== null) {
+      this.assigned.commit(progress.nextOffset);
+    }
+  }
+
+  notSaved(): void {
+    this.#isTouched = true;
+  }
+
+  /** What the database has of a frozen partition; without a hole the floors move again. */
+  refresh(known: PartitionProgress): void {
+    if (this.isFrozenForAll && known.hole === null && this.#place !== null) {
+      this.#place.thaw(known);
+      this.parts.observer.partitionThawed({ topic: this.topic, partition: this.partition });
+    }
+  }
+
+  get #isClosing(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  async #open(): Promise<void> {
+    try {
+      const known = await this.parts.openPartition(this.assigned, this.#closing.signal);
+      this.#place = new PartitionPlace(known, this.assigned.committedOffset);
+      this.#savedHole = this.#place.hole;
+    } catch (error) {
+      if (!this.#isClosing) {
+        throw error;
+      }
+    }
+  }
+
+  #takeIn(delivery: Delivery, place: PartitionPlace): void {
+    const hole = place.arrive(delivery.offset);
+    if (hole !== null) {
+      this.#touch();
+      this.parts.observer.partitionFrozen({ topic: this.topic, partition: this.partition, ...hole });
+    }
+    const decoded = decodeDelivery(delivery, (type) => this.parts.registry.handlerOf(type) !== undefined);
+    switch (decoded.kind) {
+      case 'unhandled':
+        this.#settleAtOnce(delivery, 'unhandled', decoded);
+        return;
+      case 'malformed':
+        this.#queue(decoded.arrival, null, malformedVerdict(decoded));
+        return;
+      case 'event':
+        if (place.isBelowFloor(decoded.arrival)) {
+          this.#settleAtOnce(delivery, 'duplicate', { type: decoded.arrival.type, mark: decoded.mark });
+        } else {
+          this.#queue(decoded.arrival, decoded.mark, null);
+        }
+    }
+  }
+
+  #queue(arrival: Arrival, mark: LowMark | null, verdict: HoldVerdict | null): void {
+    const { offset, key, value } = arrival.delivery;
+    const entry = this.#window.add(offset, RECORD_OVERHEAD_BYTES + sizeOf(key) + sizeOf(value), mark);
+    const isAlone = verdict !== null;
+    const record = { arrival, verdict, isAlone, attempts: 0, holdFailures: 0, firstFailedMs: null };
+    this.#lanes.add(arrival.key, { entry, record });
+  }
+
+  #settleAtOnce(
+    { topic, partition, offset, timestampMs }: Delivery,
+    settlement: Settlement,
+    { type, mark }: { readonly type: string; readonly mark: LowMark | null },
+  ): void {
+    this.#finish(this.#window.add(offset, RECORD_OVERHEAD_BYTES, mark));
+    const ageMs = this.parts.clock.wallMs() - timestampMs;
+    this.parts.observer.recordSettled({ settlement, type, topic, partition, ageMs });
+  }
+
+  #ended(batch: readonly Taken[], result: AttemptResult): void {
+    const keys = new Set(batch.map(({ record }) => record.arrival.key));
+    switch (result.kind) {
+      case 'settled':
+        for (const key of keys) {
+          this.#lanes.finish(key);
+        }
+        for (const { entry } of batch) {
+          this.#finish(entry);
+        }
+        return;
+      case 'back':
+        this.#putBack(keys, result.waitMs);
+    }
+  }
+
+  #putBack(keys: ReadonlySet<string>, waitMs: number): void {
+    if (this.#isClosing) {
+      return;
+    }
+    const putBack = (): void => {
+      for (const key of keys) {
+        this.#lanes.putBack(key);
+      }
+    };
+    if (waitMs === 0) {
+      putBack();
+      return;
+    }
+    const cancel = this.parts.clock.after(waitMs, () => {
+      this.#waits.delete(cancel);
+      putBack();
+      this.parts.scheduler.pump();
+    });
+    this.#waits.add(cancel);
+  }
+
+  #finish(entry: WindowEntry): void {
+    const passed = this.#window.finish(entry);
+    if (passed.length === 0) {
+      return;
+    }
+    for (const { mark } of passed) {
+      if (mark !== null) {
+        this.#place?.pass(mark);
+      }
+    }
+    this.#touch();
+    this.#wakeReceiver();
+  }
+
+  #touch(): void {
+    this.#isTouched = true;
+    this.parts.touched();
+  }
+}
+
+interface Taken {
+  readonly entry: WindowEntry;
+  readonly record: PendingRecord;
+}
+
+/** Headers and the objects around a record, roughly. */
+const RECORD_OVERHEAD_BYTES = 500;
+
+function isAlone({ record }: Taken): boolean {
+  return record.isAlone;
+}
+
+function sizeOf(bytes: Buffer | null): number {
+  return bytes?.length ?? 0;
+}
+
+function malformedVerdict({ reason }: Extract<Decoded, { kind: 'malformed' }>): HoldVerdict {
+  return { kind: 'parked', code: 'malformed', reason: `${reason}. ${policyFor('malformed').advice}` };
+}
