@@ -10,12 +10,14 @@ import { type Delivery } from '@millrace/transport';
 import { type INestApplicationContext } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { type DataSource } from 'typeorm';
+import { judgeRelease } from './chain-releaser.js';
 import { type Decoded, decodeDelivery } from './decode-delivery.js';
-import { createHandle, type HandlerEnvironment } from './handle-arrival.js';
+import { createHandle, createReleaseHandle, type HandlerEnvironment } from './handle-arrival.js';
 import { discoverHandlers, HandlerRegistry, handlersOf } from './handler-registry.js';
 import { Inbox } from './inbox.js';
 import { systemInboxClock } from './inbox-clock.js';
-import { type Arrival, type Handle, type HoldVerdict, type InboxPort } from './inbox-port.js';
+import { tellAll } from './inbox-observer.js';
+import { type Arrival, type Handle, type HoldVerdict, type InboxPort, type ReleaseReport } from './inbox-port.js';
 import { failureCodeOf, heldVerdict, parkedVerdict, policyFor } from './retry-policy.js';
 import { type TestAttempt, TestDelivery, type TestOutcome, type TestRecordSink } from './test-delivery.js';
 
@@ -44,6 +46,7 @@ const CONFLICT_TRIES_MAX = 50;
 const CONFLICT_WAIT_MS = 20;
 const HELD_MS = 1_000;
 const HANDLER_TIMEOUT_MS = 30_000;
+const MAX_ATTEMPTS = 20;
 
 /**
  * The consumer side without a broker: claims, handlers, the outbox and everything that is set aside run on a real
@@ -60,6 +63,7 @@ export class TestInbox implements TestRecordSink {
   readonly source: string;
   readonly #registry: HandlerRegistry;
   readonly #handle: Handle;
+  readonly #handleReleased: Handle;
   readonly #inbox: InboxPort;
   readonly #dataSource: DataSource;
   #since: bigint;
@@ -77,6 +81,7 @@ export class TestInbox implements TestRecordSink {
       handlerTimeoutMs: HANDLER_TIMEOUT_MS,
     };
     this.#handle = createHandle(environment);
+    this.#handleReleased = createReleaseHandle(environment);
     this.#inbox = new Inbox({ consumer, dataSource });
     this.#dataSource = dataSource;
     this.#since = since;
@@ -105,6 +110,16 @@ export class TestInbox implements TestRecordSink {
       headers: row.headers ?? {},
       payload: row.payload,
     }));
+  }
+
+  /**
+   * Tries the held chains that are due, as the consumer does every few seconds; `Retry({ afterMs: 0 })` is due at once.
+   * Who fails again is held again and parked after 20 tries.
+   */
+  async releaseHeld(): Promise<ReleaseReport> {
+    return await this.#inbox.releaseDue(this.#handleReleased, (error, attempt) =>
+      judgeRelease(error, attempt, { maxAttempts: MAX_ATTEMPTS, clock: systemInboxClock, observer: tellAll([]) }),
+    );
   }
 
   /** From now on `published` tells only of what comes. */
