@@ -1,7 +1,8 @@
 import { InboxError } from './inbox.errors.js';
 import { type Arrival, type Stream } from './inbox-port.js';
 import { ADD_STREAMS, CLAIM, HELD_KEYS } from './claim.sql.js';
-import { type InboxTransaction, type Statement } from './inbox-transaction.js';
+import { type InboxTransaction } from './inbox-transaction.js';
+import { type Statement } from './query-after.js';
 import { storedKeyOf } from './stored-key.js';
 
 /** What a claim found. `new` and `key held`: claimed now; the key of the latter has a chain, which is locked for us. */
@@ -19,8 +20,8 @@ interface ClaimRow {
 }
 
 /**
- * Claims arrivals for a consumer in the given transaction. Throws `StreamUnknown`, and `claim_stale` when it had to wait for so long that the
- * rows it compared with could have been removed meanwhile.
+ * Claims arrivals for a consumer in the given transaction. Throws `StreamUnknown`, and `claim_stale` when the claim had to
+ * wait for so long that the rows it compared with could have been removed meanwhile.
  */
 export async function claim(
   transaction: InboxTransaction,

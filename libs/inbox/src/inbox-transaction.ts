@@ -1,14 +1,8 @@
 import type pg from 'pg';
 import { type DataSource, type EntityManager, type QueryRunner } from 'typeorm';
 import { InboxError } from './inbox.errors.js';
+import { queryAfter, type Statement } from './query-after.js';
 import { type Transaction } from './transaction.js';
-
-/** One statement of ours; with a name it is prepared once per connection. */
-export interface Statement {
-  readonly name?: string;
-  readonly text: string;
-  readonly values?: unknown[];
-}
 
 /** Explicit, as the database's default may be another level, and later statements must see what earlier ones waited for. */
 const BEGIN = 'begin isolation level read committed';
@@ -17,7 +11,7 @@ const ROLLBACK = { text: 'rollback', query_timeout: 2_000 };
 
 /** A transaction on a connection of a TypeORM data source: what handlers get, and the inbox's own statements. */
 export class InboxTransaction implements Transaction {
-  private isOver = false;
+  private stage: 'before' | 'open' | 'over' = 'before';
 
   constructor(
     private readonly client: pg.PoolClient,
@@ -33,15 +27,19 @@ export class InboxTransaction implements Transaction {
     return rows as Row[];
   }
 
-  /** One statement with its whole result. */
+  /** One statement with its whole result; the first one brings the BEGIN with it. */
   async run<Row extends pg.QueryResultRow>(statement: Statement): Promise<pg.QueryResult<Row>> {
-    if (this.isOver) {
-      throw new InboxError(
-        'transaction_finished',
-        "The handler's transaction has ended. Await every statement before the handler resolves.",
-      );
+    switch (this.stage) {
+      case 'before':
+        return await this.begin<Row>(statement);
+      case 'open':
+        return await this.client.query<Row>(statement);
+      case 'over':
+        throw new InboxError(
+          'transaction_finished',
+          "The handler's transaction has ended. Await every statement before the handler resolves.",
+        );
     }
-    return await this.client.query<Row>(statement);
   }
 
   /** Throws when what ran in it cannot commit: it would be lost although the handler resolved. */
@@ -63,13 +61,23 @@ export class InboxTransaction implements Transaction {
 
   /** No statement reaches the connection any more: it goes back to the pool. */
   end(): void {
-    this.isOver = true;
+    this.stage = 'over';
+    Object.assign(this.runner, { isTransactionActive: false, transactionDepth: 0 });
+  }
+
+  private async begin<Row extends pg.QueryResultRow>(first: Statement): Promise<pg.QueryResult<Row>> {
+    this.stage = 'open';
+    const result = await queryAfter<Row>(this.client, BEGIN, first);
+    // TypeORM's own startTransaction() takes two round trips; with these its nested transactions are savepoints of ours
+    Object.assign(this.runner, { isTransactionActive: true, transactionDepth: 1 });
+    return result;
   }
 }
 
 /**
- * Runs `work` in one transaction at READ COMMITTED: all of it commits, or, when it rejects, none of it. When the
- * connection breaks, rejects with `unavailable`; during the commit nobody knows then whether it was done.
+ * Runs `work`, of at least one statement, in one transaction at READ COMMITTED: all of it commits, or, when it rejects,
+ * none of it. When the connection breaks, rejects with `unavailable`; during the commit nobody knows then whether it was
+ * done.
  */
 export async function inTransaction<Result>(
   dataSource: DataSource,
@@ -80,9 +88,6 @@ export async function inTransaction<Result>(
   const watch = watchFor(client);
   const transaction = new InboxTransaction(client, runner);
   try {
-    await client.query(BEGIN);
-    // TypeORM's own startTransaction() takes two round trips; with these its nested transactions are savepoints of ours
-    Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
     const result = await work(transaction);
     transaction.requireSound();
     await commit(client);
@@ -93,7 +98,6 @@ export async function inTransaction<Result>(
   } finally {
     transaction.end();
     watch.end();
-    Object.assign(runner, { isTransactionActive: false, transactionDepth: 0 });
     await runner.release();
   }
 }

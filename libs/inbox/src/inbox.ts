@@ -109,8 +109,9 @@ export class Inbox implements InboxPort {
     work: (transaction: InboxTransaction, findings: readonly Finding[]) => Promise<Result>,
   ): Promise<Result> {
     const attempt = async (): Promise<Result> =>
-      await inTransaction(this.dataSource, async (transaction) =>
-        work(transaction, await claim(transaction, this.consumer, arrivals)),
+      await inTransaction(
+        this.dataSource,
+        async (transaction) => await work(transaction, await claim(transaction, this.consumer, arrivals)),
       );
     try {
       return await attempt();
