@@ -2,7 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { portOf } from '@millrace/http';
-import { createServiceApp, migrateTables, readServiceConfig } from '@millrace/service';
+import { createServiceApp, type InvariantReport, migrateTables, readServiceConfig } from '@millrace/service';
+import { idleSubscription } from '@millrace/service/testing';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
@@ -29,15 +30,7 @@ describe('the order service', () => {
     database = await createTestDatabase();
     await migrateTables(orderService, { url: database.url, poolMax: 2 });
     client = await database.connect();
-    app = await createServiceApp(
-      orderService,
-      readServiceConfig(orderService, {
-        DATABASE_URL: database.url,
-        KAFKA_BROKERS: '127.0.0.1:9',
-        LOG_LEVEL: 'silent',
-      }),
-      (dataSource, config) => OrderModule.forRoot(dataSource, config),
-    );
+    app = await createApp(database.url);
     await app.listen(0, '127.0.0.1');
     url = `http://127.0.0.1:${portOf(app)}`;
   });
@@ -47,6 +40,15 @@ describe('the order service', () => {
     await client.end();
     await database.drop();
   });
+
+  const createApp = async (databaseUrl: string): Promise<NestExpressApplication> => {
+    const environment = { DATABASE_URL: databaseUrl, KAFKA_BROKERS: '127.0.0.1:9', LOG_LEVEL: 'silent' };
+    return await createServiceApp(
+      orderService,
+      { ...readServiceConfig(orderService, environment), subscribe: idleSubscription },
+      (dataSource, config) => OrderModule.forRoot(dataSource, config),
+    );
+  };
 
   const post = async (body: unknown, key: string | null = uuidv7()): Promise<Response> =>
     await fetch(`${url}/orders`, {
@@ -88,6 +90,16 @@ describe('the order service', () => {
       await pause(5);
     }
     throw new Error('no statement of the service ever waited for the lock');
+  };
+
+  const becomesReady = async (): Promise<void> => {
+    const deadline = Date.now() + 10_000;
+    let response = await fetch(`${url}/health/ready`);
+    while (response.status !== 200 && Date.now() < deadline) {
+      await pause(20);
+      response = await fetch(`${url}/health/ready`);
+    }
+    expect(await response.json()).toEqual({ status: 'ok' });
   };
 
   describe('POST /orders', () => {
@@ -315,7 +327,9 @@ describe('the order service', () => {
   describe('GET /orders/{id}', () => {
     it('tells the order with its lines in their order', async () => {
       const id = await place();
-      expect(await (await fetch(`${url}/orders/${id}`)).json()).toEqual({
+      const response = await fetch(`${url}/orders/${id}`);
+      expect(response.headers.get('etag')).toBe('"1"');
+      expect(await response.json()).toEqual({
         id,
         customerId: 'customer-1',
         status: 'pending',
@@ -401,28 +415,27 @@ describe('the order service', () => {
       const ready = await fetch(`${url}/health/ready`);
       expect([ready.status, await ready.json()]).toEqual([
         503,
-        { status: 'not-ready', reasons: ['database-unreachable'] },
+        { status: 'not-ready', reasons: expect.arrayContaining(['database-unreachable']) },
       ]);
       expect((await fetch(`${url}/health/live`)).status).toBe(200);
       await admin.client.query(`alter database ${database.name} allow_connections true`);
       await place();
-      expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+      await becomesReady();
     } finally {
       await admin.end();
     }
   });
 
-  it('needs no more of the database than its own tables and the rights of a producer', async () => {
+  it('needs no more of the database than its own tables and the rights of a producer and consumer', async () => {
     const role = `${database.name}_app`;
     await client.query(`
       create role ${role} login;
-      grant millrace_producer to ${role};
+      grant millrace_producer, millrace_consumer to ${role};
       grant select, insert, update, delete on orders, order_line, idempotency_key to ${role};
       grant select on migration to ${role}`);
     const asRole = new URL(database.url);
     asRole.username = role;
-    const environment = { DATABASE_URL: asRole.toString(), LOG_LEVEL: 'silent', PORT: '0' };
-    const limited = await createOrderApp(readOrderConfig(environment));
+    const limited = await createApp(asRole.toString());
     try {
       await limited.listen(0, '127.0.0.1');
       const response = await fetch(`http://127.0.0.1:${portOf(limited)}/orders`, {
@@ -431,6 +444,12 @@ describe('the order service', () => {
         body: JSON.stringify(wish),
       });
       expect(response.status).toBe(202);
+      const invariants = await bodyOf<InvariantReport>(await fetch(`http://127.0.0.1:${portOf(limited)}/invariants`));
+      expect(invariants.invariants.map(({ name, holds }) => [name, holds])).toEqual([
+        ['order-totals', true],
+        ['order-versions', true],
+        ['order-events', null],
+      ]);
     } finally {
       await limited.close();
       await client.query(`drop owned by ${role}; drop role ${role}`);
@@ -439,7 +458,7 @@ describe('the order service', () => {
 
   it('counts placed orders and requests by route', async () => {
     const metrics = await (await fetch(`${url}/metrics`)).text();
-    expect(metrics).toMatch(/millrace_orders_placed_total \d+/);
+    expect(metrics).toMatch(/millrace_order_changes_total\{outcome="placed"\} [1-9]\d*\n/);
     expect(metrics).toMatch(/_count\{method="GET",route="\/orders\/:id",status="404"\} 1/);
   });
 
@@ -458,9 +477,11 @@ describe('the order service', () => {
     expect(routes.toSorted()).toEqual([
       'get /health/live',
       'get /health/ready',
+      'get /invariants',
       'get /orders',
       'get /orders/{id}',
       'post /orders',
+      'post /orders/{id}/cancel',
     ]);
     expect(document).toMatchObject({ openapi: '3.1.0', info: { title: 'Millrace order service' } });
     const text = JSON.stringify(document);

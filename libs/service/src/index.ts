@@ -2,7 +2,6 @@ export { createDataSource, MIGRATION_LIMITS, REQUEST_LIMITS } from './data-sourc
 export { Database } from './database.js';
 export { translateDatabaseError, unavailable } from './database.errors.js';
 export { DatabaseModule } from './database.module.js';
-export { DatabaseReadiness } from './database-readiness.js';
 export { migrateTables } from './migrate-tables.js';
 export { readMigrationState } from './migration-state.js';
 export { openDatabase } from './open-database.js';

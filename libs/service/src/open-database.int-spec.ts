@@ -75,7 +75,9 @@ describe('the database of a service', () => {
 
   it('is refused without schema millrace', async () => {
     const bare = await createTestDatabase({ isMigrated: false });
-    expect(await refusalOf(openDatabase(teaService, config(bare.url)))).toEqual([expect.stringContaining('millrace migrate')]);
+    expect(await refusalOf(openDatabase(teaService, config(bare.url)))).toEqual([
+      expect.stringContaining('millrace migrate'),
+    ]);
     await bare.drop();
   });
 
@@ -83,7 +85,9 @@ describe('the database of a service', () => {
     const client = await database.connect();
     await client.query('update millrace.migration set version = version + 100');
     await client.end();
-    expect(await refusalOf(openDatabase(teaService, config()))).toEqual([expect.stringContaining('Upgrade this program')]);
+    expect(await refusalOf(openDatabase(teaService, config()))).toEqual([
+      expect.stringContaining('Upgrade this program'),
+    ]);
   });
 
   it('tells a wrong address, database and user apart, without the password', async () => {

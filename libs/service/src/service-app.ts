@@ -1,4 +1,5 @@
-import { createHttpApp, listen, readTls, runApp, runOnce } from '@millrace/http';
+import { createHttpApp, listen, readTls, runApp, runOnce, StartError } from '@millrace/http';
+import { InboxError } from '@millrace/inbox';
 import { type DynamicModule } from '@nestjs/common';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { type DataSource } from 'typeorm';
@@ -12,7 +13,10 @@ import { type ServiceDefinition } from './service-definition.js';
 /** The Nest module of a service over a data source that is open; it is closed with the app. */
 export type ServiceModuleFactory = (dataSource: DataSource, config: ServiceConfig) => DynamicModule;
 
-/** A service, complete and not yet listening. Throws `StartError` when its database is not fit for it. */
+/**
+ * A service, complete, consuming, and not yet listening. Throws `StartError` when its database is not fit for it, or
+ * when its handlers or its consumer's settings cannot be.
+ */
 export async function createServiceApp(
   service: ServiceDefinition,
   config: ServiceConfig,
@@ -20,16 +24,23 @@ export async function createServiceApp(
 ): Promise<NestExpressApplication> {
   const tls = readTls(config.http);
   const dataSource = await openDatabase(service, config.database);
-  return await createHttpApp(moduleOf(dataSource, config), {
-    name: service.name,
-    title: service.title,
-    version: service.version,
-    description: service.description,
-    logLevel: config.http.LOG_LEVEL,
-    isBehindProxy: config.http.MILLRACE_TRUST_PROXY,
-    ...(tls === undefined ? {} : { tls }),
-    translateProblem: translateDatabaseError,
-  });
+  try {
+    return await createHttpApp(moduleOf(dataSource, config), {
+      name: service.name,
+      title: service.title,
+      version: service.version,
+      description: service.description,
+      logLevel: config.http.LOG_LEVEL,
+      isBehindProxy: config.http.MILLRACE_TRUST_PROXY,
+      ...(tls === undefined ? {} : { tls }),
+      translateProblem: translateDatabaseError,
+    });
+  } catch (error) {
+    if (dataSource.isInitialized) {
+      await dataSource.destroy();
+    }
+    throw error instanceof InboxError ? new StartError([error.message], { cause: error }) : error;
+  }
 }
 
 /** The service as a process: reads its environment, opens its database, listens, stops in order. */

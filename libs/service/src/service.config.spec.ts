@@ -30,7 +30,11 @@ describe('the environment of a service', () => {
   });
 
   it('is refused with all problems at once, also those of Kafka', () => {
-    const problems = problemsOf({ DATABASE_URL: undefined, KAFKA_BROKERS: undefined, MILLRACE_CONSUMER_CONCURRENCY: '0' });
+    const problems = problemsOf({
+      DATABASE_URL: undefined,
+      KAFKA_BROKERS: undefined,
+      MILLRACE_CONSUMER_CONCURRENCY: '0',
+    });
     expect(problems).toEqual([
       expect.stringContaining('DATABASE_URL is not set'),
       expect.stringContaining('MILLRACE_CONSUMER_CONCURRENCY is not valid'),

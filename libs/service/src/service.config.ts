@@ -9,7 +9,14 @@ import {
   StartError,
   wholeNumber,
 } from '@millrace/http';
-import { KAFKA_CLIENTS, type KafkaClientName, type KafkaConnection, parseKafkaEnv } from '@millrace/transport';
+import { type SubscriptionRequest } from '@millrace/inbox';
+import {
+  KAFKA_CLIENTS,
+  type KafkaClientName,
+  type KafkaConnection,
+  parseKafkaEnv,
+  type SubscriptionPort,
+} from '@millrace/transport';
 import { z } from 'zod';
 
 import { type ServiceDefinition } from './service-definition.js';
@@ -29,6 +36,8 @@ export interface ServiceConfig {
   readonly kafka: { readonly client: KafkaClientName; readonly connection: KafkaConnection };
   /** How many events are handled side by side, each in a transaction on a connection of its own. */
   readonly consumerConcurrency: number;
+  /** Where events come from. Kafka, by the environment, where it is not given. */
+  readonly subscribe?: (request: SubscriptionRequest) => SubscriptionPort;
 }
 
 const POOL_MAX = 20;

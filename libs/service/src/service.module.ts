@@ -5,17 +5,21 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 
 import { DatabaseModule } from './database.module.js';
-import { DatabaseReadiness } from './database-readiness.js';
 import { InvariantsModule } from './invariants.module.js';
 import { type ServiceConfig } from './service.config.js';
+import { inboxModuleOf } from './service-inbox.js';
+import { ServiceReadiness } from './service-readiness.js';
 import { SERVICE, type ServiceDefinition } from './service-definition.js';
 
 /** The token of the relay's name for this service's database, a text; it is part of consistency tokens. */
 export const SOURCE_NAME = Symbol('SOURCE_NAME');
 
+@Module({ imports: [DatabaseModule], providers: [ServiceReadiness], exports: [ServiceReadiness] })
+class ReadinessModule {}
+
 /**
  * Everything of a service that is not its domain, for its module to import: the database (`Database`, closed with the
- * app), `Outbox` with the definition's contracts, `IdempotencyKeys`, the metrics `Registry`, `SOURCE_NAME`, health,
+ * app), `Outbox` with the definition's contracts, the inbox with the handlers of the app, `IdempotencyKeys`, the metrics `Registry`, `SOURCE_NAME`, health,
  * `GET /metrics` and `GET /invariants`.
  */
 @Module({})
@@ -29,7 +33,8 @@ export class ServiceModule {
           dataSourceFactory: () => Promise.resolve(dataSource),
         }),
         OutboxModule.forRoot({ events: service.publishes, database: DataSource }),
-        HealthModule.forRoot({ imports: [DatabaseModule], readiness: DatabaseReadiness }),
+        inboxModuleOf(service, config),
+        HealthModule.forRoot({ imports: [ReadinessModule], readiness: ServiceReadiness }),
         InvariantsModule.forRoot(service),
         MetricsModule,
         DatabaseModule,

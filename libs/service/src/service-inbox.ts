@@ -1,0 +1,38 @@
+import { InboxModule, type SubscriptionRequest } from '@millrace/inbox';
+import { createKafkaSubscription, type SubscriptionPort } from '@millrace/transport';
+import { type DynamicModule } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+
+import { type ServiceConfig } from './service.config.js';
+import { type ServiceDefinition } from './service-definition.js';
+import { SubscriptionLog } from './subscription-log.js';
+
+/**
+ * The service as a consumer under its own name: the handlers that are found in its app, on the topics of their events,
+ * in the database that `TypeOrmModule` gives.
+ */
+export function inboxModuleOf({ name }: ServiceDefinition, config: ServiceConfig): DynamicModule {
+  return InboxModule.forRoot({
+    consumer: name,
+    database: DataSource,
+    concurrency: config.consumerConcurrency,
+    subscribe: config.subscribe ?? ((request) => subscribeToKafka(request, config.kafka)),
+  });
+}
+
+function subscribeToKafka(
+  { consumer, topics }: SubscriptionRequest,
+  { client, connection }: ServiceConfig['kafka'],
+): SubscriptionPort {
+  const log = new SubscriptionLog();
+  return createKafkaSubscription({
+    client,
+    connection,
+    groupId: consumer,
+    clientId: consumer,
+    topics,
+    onEvent: (event) => {
+      log.tell(event);
+    },
+  });
+}

@@ -1,0 +1,44 @@
+import { type SubscriptionEvent } from '@millrace/transport';
+import { Logger } from '@nestjs/common';
+
+type Level = 'log' | 'warn' | 'error';
+
+const LINES: Readonly<Record<SubscriptionEvent['kind'], readonly [Level, string]>> = {
+  joined: ['log', 'joined the consumer group'],
+  assigned: ['log', 'partitions assigned'],
+  revoked: ['log', 'partitions revoked'],
+  rebuilt: ['warn', 'subscription is built anew'],
+  out_of_range: ['error', 'records are gone from the topic, going on at the earliest'],
+  topic_missing: ['log', 'waiting for a topic that does not exist yet'],
+  topic_appeared: ['log', 'topic has appeared'],
+  commit_failed: ['warn', 'offsets were not taken, records may come again'],
+  fetch_interrupted: ['warn', 'no broker serves these partitions now'],
+};
+
+/** One log line for each change of a subscription, with what belongs to it as fields. */
+export class SubscriptionLog {
+  private readonly logger = new Logger('Subscription');
+
+  tell(event: SubscriptionEvent): void {
+    const [level, phrase] = LINES[event.kind];
+    this.logger[event.kind === 'revoked' && !event.isDrained ? 'warn' : level](fieldsOf(event), phrase);
+  }
+}
+
+/** Partitions as `topic/0`, offsets as text. */
+function fieldsOf(event: SubscriptionEvent): Readonly<Record<string, unknown>> {
+  switch (event.kind) {
+    case 'assigned':
+    case 'revoked':
+    case 'fetch_interrupted':
+      return { ...event, partitions: event.partitions.map(({ topic, partition }) => `${topic}/${partition}`) };
+    case 'out_of_range':
+      return { ...event, expected: String(event.expected), first: String(event.first) };
+    case 'joined':
+    case 'rebuilt':
+    case 'topic_missing':
+    case 'topic_appeared':
+    case 'commit_failed':
+      return event;
+  }
+}
