@@ -8,10 +8,12 @@ import { CommandError, runMain } from './setup/command-error.mjs';
 import { continueOnPinnedNode } from './setup/install.mjs';
 import { ROOT } from './setup/paths.mjs';
 import { readSettings, wantedPorts } from './start/settings.mjs';
+import { ChoreographyCheck } from './verify-start/choreography.mjs';
 
 /**
  * By hand, on Linux, after a build: proves on a fresh clone of HEAD that `npm start` comes up (in 4 minutes, and in 30 s
- * the second time), that an order's event is in Kafka as it is in PostgreSQL, and that a stop leaves nothing.
+ * the second time), that an order's event is in Kafka as it is in PostgreSQL, that the three services agree on what
+ * becomes of orders, and that a stop leaves nothing.
  */
 const FIRST_LIMIT_S = 240;
 const LATER_LIMIT_S = 30;
@@ -38,7 +40,8 @@ async function main() {
 async function verifyRun({ clone, settings, limitS, signal }) {
   const npm = await start(clone, limitS);
   try {
-    await verifyOrder(settings);
+    await verifyEvent(settings);
+    await new ChoreographyCheck(urlsOf(settings)).verify();
   } finally {
     await stop(npm, signal, clone, settings);
   }
@@ -65,9 +68,12 @@ async function start(clone, limitS) {
   return npm;
 }
 
-async function verifyOrder(settings) {
-  const [order] = settings.services;
-  const answer = await fetch(`http://127.0.0.1:${order.port}/orders`, {
+function urlsOf({ services }) {
+  return Object.fromEntries(services.map(({ name, port }) => [name, `http://127.0.0.1:${port}`]));
+}
+
+async function verifyEvent(settings) {
+  const answer = await fetch(`${urlsOf(settings).order}/orders`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
     body: JSON.stringify(PLACED),

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readInstance } from '../start/instance.mjs';
 import { Random } from './random.mjs';
 
-const PAUSE_S = { shortest: 4, longest: 12 };
+const PAUSE_MS = { shortest: 4_000, longest: 12_000 };
 const POLL_MS = 100;
 const RETURN_LIMIT_MS = 90_000;
 /** How often each is drawn, of the ones that are up. */
@@ -14,6 +14,7 @@ const WEIGHTS = { relay: 3, order: 2, inventory: 2, payment: 2, kafka: 1, postgr
  */
 export class Chaos {
   #random;
+  #pauseMs;
   #stopping = new AbortController();
   #running;
   #down = new Map();
@@ -23,8 +24,9 @@ export class Chaos {
   backAfterMs = [];
   last;
 
-  constructor(seed, { read = readInstance, kill = process.kill.bind(process) } = {}) {
+  constructor(seed, { read = readInstance, kill = process.kill.bind(process), pauseMs = PAUSE_MS } = {}) {
     this.#random = new Random(seed);
+    this.#pauseMs = pauseMs;
     this.#read = read;
     this.#kill = kill;
   }
@@ -45,7 +47,7 @@ export class Chaos {
   }
 
   async #strike() {
-    while (await this.#pause(this.#random.between(PAUSE_S.shortest * 1_000, PAUSE_S.longest * 1_000))) {
+    while (await this.#pause(this.#random.between(this.#pauseMs.shortest, this.#pauseMs.longest))) {
       const up = (this.#read()?.processes ?? []).filter(({ name, pid }) => pid !== null && !this.#down.has(name));
       if (up.length > 0) {
         this.#strikeOne(this.#random.pick(up.flatMap((one) => Array.from({ length: WEIGHTS[one.name] }, () => one))));

@@ -28,6 +28,7 @@ export async function findOrStart() {
   const start = spawn(process.execPath, [join(ROOT, 'scripts', 'start.mjs')], {
     cwd: ROOT,
     detached: true,
+    env: { ...process.env, LOG_LEVEL: process.env.LOG_LEVEL || 'warn' }, // not a line for every request
     stdio: ['ignore', log, log],
   });
   closeSync(log);

@@ -26,7 +26,7 @@ In another terminal, some thousand orders with a live view, and the same while e
   npm run demo
   npm run demo -- --chaos
 
-Ctrl-C stops everything.
+Ctrl-C stops everything; npm start -- --fresh begins with empty data.
 `;
 }
 
