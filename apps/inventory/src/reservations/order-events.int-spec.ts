@@ -404,7 +404,7 @@ describe('the inventory, told of orders', () => {
     await confirm(order);
     await cancel(orderOf(['tea', 1]));
     const { values = [] } = (await registry.getSingleMetric(RESERVATIONS.name)?.get()) ?? {};
-    expect(values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels.outcome, value])).toEqual([
+    expect(values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels['outcome'], value])).toEqual([
       ['reserved', 1],
       ['out-of-stock', 1],
       ['sold', 1],

@@ -73,12 +73,9 @@ async function move(tx: EntityManager, stock: StockEntity, quantity: number, rea
     return stock;
   }
   refuseImpossible(stock, quantity);
-  const moved = tx.create(StockEntity, {
-    ...stock,
-    received: stock.received + quantity,
-    version: stock.version + 1,
-  });
-  await tx.update(StockEntity, { sku: stock.sku }, { received: moved.received, version: moved.version });
+  const { sku, received, reserved, sold, version } = stock;
+  const moved = tx.create(StockEntity, { sku, received: received + quantity, reserved, sold, version: version + 1 });
+  await tx.update(StockEntity, { sku }, { received: moved.received, version: moved.version });
   await writeMovement(tx, moved, quantity, reason);
   return moved;
 }
