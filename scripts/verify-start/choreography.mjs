@@ -55,15 +55,16 @@ export class ChoreographyCheck {
   async #noStock() {
     const { status, reason } = await this.#final(await this.#place(this.#orderOf(1_001)));
     require(status === 'rejected', `an order of more than there is is ${status}`);
-    require(typeof reason === 'string', 'an order that was rejected has no reason');
-    console.log(`ok  no stock: rejected (${reason})`);
+    require(reason === 'out-of-stock', `an order of more than there is is rejected for ${reason}`);
+    console.log(`ok  no stock: rejected, ${reason}`);
   }
 
   async #tooLittleMoney() {
     const { status, reason } = await this.#final(await this.#place(this.#orderOf(3, this.#poor)));
     require(status === 'rejected', `an order that cannot be paid is ${status}`);
+    require(reason === 'insufficient-funds', `an order that cannot be paid is rejected for ${reason}`);
     await this.#comesTo({ sold: 2, reserved: 0, available: 998 }, 1_000_000 - 2 * PRICE_CENTS);
-    console.log(`ok  too little money: rejected (${reason}), stock given back`);
+    console.log(`ok  too little money: rejected, ${reason}; stock given back`);
   }
 
   async #cancelledInFlight() {
