@@ -3,6 +3,7 @@ import { within } from './deadline.js';
 import { GroupAssignment } from './group-assignment.js';
 import { GroupHeartbeat } from './group-heartbeat.js';
 import { type GroupGeneration, type GroupMember, isRebalance, isRejoinError } from './group-member.js';
+import { KafkaAnswerError } from './kafka-answer.js';
 import { type KafkaCluster } from './kafka-cluster.js';
 import { classifyKafkaError } from './kafka-errors.js';
 import { OffsetCommitter } from './offset-committer.js';
@@ -45,6 +46,8 @@ type GenerationEnd =
   | { readonly kind: 'stopped' };
 
 const REJOIN_PAUSE_MS = 100;
+/** How long a coordinator that is not ready is asked again before the client is given up for it. */
+const UNREADY_MS = 5_000;
 
 /**
  * One client's life in a group: joins generation after generation until it is stopped or fails. At the end of each, the
@@ -54,6 +57,7 @@ export class GroupSession {
   readonly #watch: TopicWatch;
   #assignment: GroupAssignment | undefined;
   #end: ((end: GenerationEnd) => void) | undefined;
+  #unreadySince: number | undefined;
   #isStopping = false;
 
   constructor(private readonly parts: GroupSessionParts) {
@@ -102,7 +106,7 @@ export class GroupSession {
     await this.#watch.open();
     while (!this.#isStopping) {
       onStanding('joining');
-      const generation = await this.#unlessRejoin(() => member.join(topics));
+      const generation = await this.#unlessMoved(() => member.join(topics));
       if (generation === undefined) {
         continue;
       }
@@ -115,12 +119,14 @@ export class GroupSession {
     return undefined;
   }
 
-  /** Undefined, after a moment, when the group had moved on meanwhile. */
-  async #unlessRejoin<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
+  /** Undefined, after a moment, when the group had moved on meanwhile, or its coordinator was not ready. */
+  async #unlessMoved<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
     try {
-      return await work();
+      const result = await work();
+      this.#unreadySince = undefined;
+      return result;
     } catch (error) {
-      if (!isRejoinError(error)) {
+      if (!isRejoinError(error) && !this.#isUnready(error)) {
         throw error;
       }
       await new Promise((resolve) => setTimeout(resolve, REJOIN_PAUSE_MS));
@@ -128,9 +134,16 @@ export class GroupSession {
     }
   }
 
+  /** As in the first seconds of a new cluster. */
+  #isUnready(error: unknown): boolean {
+    const now = performance.now();
+    this.#unreadySince ??= now;
+    return error instanceof KafkaAnswerError && error.isOfCoordinator && now - this.#unreadySince < UNREADY_MS;
+  }
+
   async #liveGeneration(generation: GroupGeneration): Promise<GenerationEnd> {
     const { member, limits, onEvent, onStanding } = this.parts;
-    const committed = await this.#unlessRejoin(() => member.committed(generation.partitions));
+    const committed = await this.#unlessMoved(() => member.committed(generation.partitions));
     if (committed === undefined) {
       return { kind: 'rejoin', isMember: false };
     }
@@ -151,9 +164,7 @@ export class GroupSession {
     const committer = this.#committer();
     const assignment = this.#assign(generation, committed, committer);
     onStanding({ partitions: generation.partitions.length });
-    if (generation.partitions.length > 0) {
-      onEvent({ kind: 'assigned', partitions: generation.partitions });
-    }
+    onEvent({ kind: 'assigned', partitions: generation.partitions });
     this.#watch.compareWith(generation.leads);
     assignment.lead(this.#watch.leaders);
 
