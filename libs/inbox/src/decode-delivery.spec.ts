@@ -1,0 +1,168 @@
+import { describe, expect, it } from '@jest/globals';
+import { defineEvent, HEADER } from '@millrace/events';
+import { type Delivery } from '@millrace/transport';
+import { z } from 'zod';
+import { type Decoded, decodeDelivery, decodeEvent } from './decode-delivery.js';
+import { type Arrival } from './inbox-port.js';
+import { record } from './testing-doubles/record.js';
+
+const Placed = defineEvent({
+  type: 'order.placed',
+  schemaVersion: 2,
+  aggregate: 'order',
+  key: (order) => order.name,
+  schema: z.object({ name: z.string() }),
+  upcast: { 1: (payload) => payload },
+});
+
+function decode(delivery: Delivery): Decoded {
+  return decodeDelivery(delivery, (type) => type === 'order.placed');
+}
+
+function arrivalOf(delivery: Delivery): Arrival {
+  const decoded = decode(delivery);
+  if (decoded.kind !== 'event') {
+    throw new Error(`expected an event, found ${decoded.kind}`);
+  }
+  return decoded.arrival;
+}
+
+const ID = '019AA0F0-0000-7000-8000-00000000000A';
+
+describe('decodeDelivery', () => {
+  it('reads the envelope of a handled type', () => {
+    const delivery = record({
+      partition: 3,
+      offset: 7n,
+      key: 'order-1',
+      headers: { id: ID, [HEADER.position]: '42', [HEADER.low]: '40' },
+    });
+    const stream = { topic: 'outbox.event.order', partition: 3, source: 'orders', route: 'main' };
+    expect(decode(delivery)).toEqual({
+      kind: 'event',
+      arrival: {
+        id: ID.toLowerCase(),
+        stream,
+        position: 42n,
+        key: 'order-1',
+        type: 'order.placed',
+        isBypassingFloor: false,
+        delivery,
+      },
+      mark: { stream, low: 40n },
+    });
+  });
+
+  it.each([HEADER.replay, HEADER.unparked])('lets a record with %s bypass the floor', (name) => {
+    expect(arrivalOf(record({ headers: { [name]: 'r1' } })).isBypassingFloor).toBe(true);
+  });
+
+  it('claims by id alone what did not come from a relay', () => {
+    const headers = { [HEADER.source]: null, [HEADER.route]: null, [HEADER.position]: null, [HEADER.low]: null };
+    expect(arrivalOf(record({ headers }))).toMatchObject({ stream: null, position: 0n });
+  });
+
+  it('takes a type without a handler for settled, with its mark: it is part of the prefix', () => {
+    const delivery = record({ headers: { [HEADER.eventType]: 'order.noted', [HEADER.low]: '9', id: null } });
+    expect(decode(delivery)).toMatchObject({ kind: 'unhandled', type: 'order.noted', mark: { low: 9n } });
+  });
+
+  it.each([[null], ['x'], ['-1'], ['99999999999999999999']])('has no mark for millrace-low %s', (low) => {
+    expect(decode(record({ headers: { [HEADER.low]: low } }))).toMatchObject({ kind: 'event', mark: null });
+  });
+
+  describe('malformed records', () => {
+    it.each<[string, Record<string, string | null>, RegExp]>([
+      ['without an id', { id: null }, /header id is missing/],
+      ['with an id that is no UUID', { id: 'secret' }, /header id is no UUID/],
+      ['with half of a stream', { [HEADER.route]: null }, /millrace-route is missing/],
+      ['with the other half', { [HEADER.source]: null }, /millrace-source is missing/],
+      ['without a position', { [HEADER.position]: null }, /millrace-position is missing/],
+      ['with a position that is no number', { [HEADER.position]: 'secret' }, /millrace-position is no whole number/],
+      ['with a position beyond 64 bits', { [HEADER.position]: '9223372036854775808' }, /no whole number of 64 bits/],
+      ['with an empty source', { [HEADER.source]: '' }, /millrace-source must be text/],
+      ['with a NUL in the route', { [HEADER.route]: 'a\0' }, /millrace-route must be text/],
+      ['with a long source', { [HEADER.source]: 'x'.repeat(256) }, /millrace-source must be text/],
+      ['with schema version 0', { [HEADER.schemaVersion]: '0' }, /schemaversion is no whole number from 1 on/],
+      ['with a wrong aggregate version', { [HEADER.aggregateVersion]: 'v1' }, /aggregateversion is no whole number/],
+    ])('are told: %s', (_, headers, reason) => {
+      const decoded = decode(record({ partition: 2, offset: 5n, key: 'order-1', headers }));
+      expect(decoded).toMatchObject({
+        kind: 'malformed',
+        arrival: { key: 'order-1', type: 'order.placed', stream: null },
+        reason: expect.stringMatching(reason),
+      });
+      expect(decoded).not.toMatchObject({ reason: expect.stringMatching(/secret/) });
+    });
+
+    it.each([[null], [''], ['a\0b'], ['x'.repeat(1_025)]])('are told: a key that cannot be one (%#)', (key) => {
+      expect(decode(record({ partition: 2, offset: 5n, key }))).toMatchObject({
+        kind: 'malformed',
+        arrival: { key: '#2/5' },
+      });
+    });
+
+    it('stand alone when they are no records of Millrace', () => {
+      expect(decode(record({ partition: 2, offset: 5n, headers: { [HEADER.eventType]: null } }))).toMatchObject({
+        kind: 'malformed',
+        arrival: { key: '#2/5', type: '' },
+        reason: expect.stringMatching(/no record of Millrace/),
+      });
+    });
+
+    it('have an id of their place, the same each time', () => {
+      const idOf = (offset: bigint): string | null => {
+        const decoded = decode(record({ offset, headers: { id: null } }));
+        return decoded.kind === 'malformed' ? decoded.arrival.id : null;
+      };
+      expect(idOf(5n)).toMatch(/^[0-9a-f-]{36}$/);
+      expect(idOf(5n)).toBe(idOf(5n));
+      expect(idOf(6n)).not.toBe(idOf(5n));
+    });
+  });
+});
+
+describe('decodeEvent', () => {
+  it('gives the handler what the contract describes, and the headers of the producer', async () => {
+    const delivery = record({
+      key: 'order-1',
+      value: { name: 'n', unknown: 1 },
+      headers: { id: ID, tenant: 'blue', [HEADER.aggregateVersion]: '8', [HEADER.replay]: 'r1' },
+    });
+    const event = await decodeEvent(arrivalOf(delivery), Placed);
+    expect(event).toEqual({
+      id: ID.toLowerCase(),
+      type: 'order.placed',
+      schemaVersion: 1,
+      aggregateId: 'order-1',
+      aggregateVersion: '8',
+      source: 'orders',
+      position: 1n,
+      sentAtMs: 1_700_000_000_000,
+      headers: { tenant: 'blue' },
+      payload: { name: 'n' },
+      isReplay: true,
+    });
+  });
+
+  it('takes a record without a schema version for version 1', async () => {
+    const event = await decodeEvent(arrivalOf(record({ headers: { [HEADER.schemaVersion]: null } })), Placed);
+    expect(event.schemaVersion).toBe(1);
+  });
+
+  it.each([
+    ['no payload', null, /^it has no payload$/],
+    ['no JSON', Buffer.from('{secret'), /^its payload is no JSON$/],
+    ['a broken payload', { name: 7 }, /^it breaks its contract at payload\.name \(number\)$/],
+  ])('refuses %s without quoting it', async (_, value, message) => {
+    const error: unknown = await decodeEvent(arrivalOf(record({ value })), Placed).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'record_malformed', message: expect.stringMatching(message) });
+    expect(error).not.toHaveProperty('cause');
+  });
+
+  it('tells a version that is newer than the contract apart', async () => {
+    await expect(
+      decodeEvent(arrivalOf(record({ headers: { [HEADER.schemaVersion]: '3' } })), Placed),
+    ).rejects.toMatchObject({ code: 'schema_version_unknown' });
+  });
+});

@@ -1,0 +1,64 @@
+import {
+  type PartitionReceiver,
+  type SubscriptionListener,
+  type SubscriptionPort,
+  type SubscriptionStatus,
+} from '@millrace/transport';
+
+/** An assignment that a test has made. */
+export interface FakeAssignment {
+  readonly receiver: PartitionReceiver;
+  /** What was committed, in order. */
+  readonly commits: bigint[];
+}
+
+/** A subscription whose assignments and records come from a test. */
+export class FakeSubscription implements SubscriptionPort {
+  readonly kind = 'fake';
+  current: SubscriptionStatus = { kind: 'idle' };
+  readonly #open: FakeAssignment[] = [];
+  #listener: SubscriptionListener | null = null;
+
+  status(): SubscriptionStatus {
+    return this.current;
+  }
+
+  start(listener: SubscriptionListener): Promise<void> {
+    this.#listener = listener;
+    this.current = { kind: 'joining' };
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#open.splice(0).map(({ receiver }) => receiver.close()));
+    this.current = { kind: 'stopped' };
+  }
+
+  /** The consumer gets a partition. */
+  async assign(topic: string, partition: number, committedOffset: bigint | null = null): Promise<FakeAssignment> {
+    if (this.#listener === null) {
+      throw new Error('the subscription was not started');
+    }
+    const commits: bigint[] = [];
+    const commit = (nextOffset: bigint): void => {
+      commits.push(nextOffset);
+    };
+    const receiver = await this.#listener.open({ topic, partition, committedOffset, commit });
+    this.current = { kind: 'running', partitions: this.#open.length + 1, missingTopics: [] };
+    const assignment = { receiver, commits };
+    this.#open.push(assignment);
+    return assignment;
+  }
+
+  /** The consumer loses it. */
+  async revoke(assignment: FakeAssignment): Promise<void> {
+    this.#open.splice(this.#open.indexOf(assignment), 1);
+    await assignment.receiver.close();
+  }
+}
+
+/** Tells whether a promise is done by now. */
+export async function isDone(promise: Promise<unknown>): Promise<boolean> {
+  const pending = Symbol('pending');
+  return (await Promise.race([promise.catch(() => null), Promise.resolve(pending)])) !== pending;
+}
