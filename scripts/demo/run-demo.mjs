@@ -65,8 +65,8 @@ class Demo {
     view.start();
     try {
       const times = await this.#work();
-      view.stop();
       const outcome = await this.#outcome(times);
+      view.stop();
       const report = reportOf(outcome);
       console.log(report);
       if (reportFile !== undefined) {
@@ -96,7 +96,6 @@ class Demo {
     this.#enter('waiting until every order is final');
     await this.#untilFinal(calmMs + FINAL_LIMIT_MS);
     const finalMs = performance.now();
-    await this.#watching.stop();
     this.#enter('adding up');
     return { placingMs: placedMs - this.#placingMs, calmMs: calmMs - placedMs, finalMs: finalMs - calmMs };
   }
@@ -117,6 +116,7 @@ class Demo {
   async #outcome(times) {
     const parts = { plan: this.#plan, books: this.#books, client: this.#client, urls: this.#urls };
     const conservation = await waitForConservation(parts);
+    await this.#watching.stop();
     return {
       options: this.#options,
       placed: this.#placing.placed,

@@ -7,11 +7,12 @@ const FILE = join(LOCAL, 'instance.json');
 
 /**
  * What runs, for the programs that work with it: where the apps are, and the processes that can be killed and come back
- * by themselves. It holds the admin token and the URLs of the databases, so only its owner may read it. It is there
- * from the moment all is up, follows every restart, and goes when `npm start` ends.
+ * by themselves (without a pid while they are down). It holds the admin token and the URLs of the databases, so only
+ * its owner may read it. It is there from the moment all is up, follows every restart, and goes when `npm start` ends.
  */
 export class Instance {
   #programs = new Map();
+  #pids = new Map();
   #places;
 
   /** A program of `npm start` with its `pid`, under the name that it is known by. */
@@ -23,15 +24,26 @@ export class Instance {
   publish(places) {
     this.#places = places;
     process.once('exit', () => rmSync(FILE, { force: true }));
-    this.update();
+    for (const name of this.#programs.keys()) {
+      this.#note(name, true);
+    }
+    this.#write();
   }
 
-  /** A program was started again. */
-  update() {
-    if (this.#places === undefined) {
-      return;
+  /** A program is down, or up again. */
+  changed(name, isUp) {
+    if (this.#places !== undefined) {
+      this.#note(name, isUp);
+      this.#write();
     }
-    const processes = [...this.#programs].map(([name, program]) => ({ name, pid: pidOf(program) }));
+  }
+
+  #note(name, isUp) {
+    this.#pids.set(name, isUp ? this.#programs.get(name).pid : null);
+  }
+
+  #write() {
+    const processes = [...this.#pids].map(([name, pid]) => ({ name, pid }));
     const text = JSON.stringify({ pid: process.pid, ...this.#places, processes }, null, 2);
     writeFileSync(`${FILE}.new`, text, { mode: 0o600 });
     renameSync(`${FILE}.new`, FILE); // a reader finds all of it or what was before
@@ -48,13 +60,5 @@ export function readInstance() {
       return undefined;
     }
     throw error;
-  }
-}
-
-function pidOf(program) {
-  try {
-    return program.pid ?? null;
-  } catch {
-    return null; // a server that is down has none
   }
 }

@@ -16,7 +16,7 @@ export async function startAll(settings, { isFresh, shutdown }) {
   await requirePorts(wantedPorts(settings)); // again: the installation and the build took their time
   const instance = new Instance();
   const supervise = (stage, name) => (title, program) => {
-    const supervised = new Supervised(title, program, () => instance.update());
+    const supervised = new Supervised(title, program, (isUp) => instance.changed(name, isUp));
     instance.add(name, program);
     shutdown.add(stage, title, supervised);
     return supervised;

@@ -4,17 +4,18 @@ import { restartDelay } from './restart-delay.mjs';
 
 /**
  * Keeps a program running: `start()` resolves when it is up, `exited()` when it has ended, `stop(signal)` ends it. A
- * program that ends by itself after it was up is reported and started again; `onAgain` is called when it is up again.
+ * program that ends by itself after it was up is reported and started again; `onChange` is told when it is down (false)
+ * and up again (true).
  */
 export class Supervised {
   #stopping = new AbortController();
   #starting = Promise.resolve();
   #watching = Promise.resolve();
 
-  constructor(title, program, onAgain = () => undefined) {
+  constructor(title, program, onChange = () => undefined) {
     this.title = title;
     this.program = program;
-    this.onAgain = onAgain;
+    this.onChange = onChange;
   }
 
   /** Starts it for the first time; rejects when it does not come up. */
@@ -49,6 +50,7 @@ export class Supervised {
       if (this.#stopping.signal.aborted) {
         return;
       }
+      this.onChange(false);
       previousMs = restartDelay({ ranForMs: performance.now() - startedAt, previousMs });
       say(
         `${this.title} ended unexpectedly${how === undefined ? '' : ` (${how})`}; starting it again in ${previousMs / 1_000} s.`,
@@ -65,7 +67,7 @@ export class Supervised {
       await this.program.start();
       if (!this.#stopping.signal.aborted) {
         say(`${this.title} is running again.`);
-        this.onAgain();
+        this.onChange(true);
       }
     } catch (error) {
       // not up: the next turn of the watch finds it ended, reports it and waits longer
