@@ -108,7 +108,10 @@ export default tseslint.config(
     // tests of the whole: they use no package that no app declares
     files: ['test/**'],
     rules: {
-      'import-x/no-extraneous-dependencies': ['error', { packageDir: ['.', './libs/testing', './apps/relay'] }],
+      'import-x/no-extraneous-dependencies': [
+        'error',
+        { packageDir: ['.', './libs/testing', './libs/inbox', './apps/relay'] },
+      ],
     },
   },
 );

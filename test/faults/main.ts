@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { KAFKA_CLIENTS, type KafkaClient } from '../harness/relay-process.js';
 import { say } from '../harness/say.js';
+import { CONSUME_ROWS, runConsumeFaults } from './consume/consume-faults.js';
 import { runLedger } from './ledger-run.js';
 import { runRelayFaults } from './relay-faults.js';
 
@@ -9,7 +10,8 @@ const USAGE = `Usage:
   npm run test:faults -- ledger [--seeds 20] [--from 1]
   npm run test:faults -- relay [--client platformatic|kafkajs|both] [--seconds 60] [--seed N] [--rate 1000]
                                [--lease-ms 3000]
-  npm run test:faults -- relay-control [the same]   the same with a fault put in on purpose: it must be found`;
+  npm run test:faults -- relay-control [the same]   the same with a fault put in on purpose: it must be found
+  npm run test:faults -- consume [--client platformatic|kafkajs|both] [--rows ${CONSUME_ROWS.join()}] [--seed N]`;
 
 process.exitCode = await main();
 
@@ -26,10 +28,14 @@ async function main(): Promise<number> {
       seed: { type: 'string', default: String(randomInt(1, 1_000_000)) },
       rate: { type: 'string', default: '1000' },
       'lease-ms': { type: 'string', default: '3000' },
+      rows: { type: 'string', default: CONSUME_ROWS.join() },
     },
   });
   const [name = ''] = positionals;
   const clients = clientsOf(values.client);
+  if (name === 'consume' && clients.length > 0) {
+    return runConsume(clients, whole(values.seed), values.rows.split(',').map(whole));
+  }
   if (!['relay', 'relay-control'].includes(name) || clients.length === 0) {
     say(USAGE);
     return 2;
@@ -48,6 +54,20 @@ async function main(): Promise<number> {
     isAsExpected &&= isRunAsExpected;
   }
   say(verdictText(isAsExpected, isAckingEarly));
+  return isAsExpected ? 0 : 1;
+}
+
+async function runConsume(clients: readonly KafkaClient[], seed: number, rows: readonly number[]): Promise<number> {
+  if (!rows.every((row) => CONSUME_ROWS.includes(row))) {
+    say(USAGE);
+    return 2;
+  }
+  let isAsExpected = true;
+  for (const client of clients) {
+    const isRunAsExpected = await runConsumeFaults({ client, seed, rows });
+    isAsExpected &&= isRunAsExpected;
+  }
+  say(isAsExpected ? '\nNo promise was broken, and every wrong rule was found.' : '\nNot as it must be: see above.');
   return isAsExpected ? 0 : 1;
 }
 
