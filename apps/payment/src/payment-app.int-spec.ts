@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { OrderCancelled, OrderRefundRequested, StockReserved } from '@millrace/contracts';
 import { portOf } from '@millrace/http';
+import { type SubscriptionRequest } from '@millrace/inbox';
 import { TestInbox } from '@millrace/inbox/testing';
 import { createServiceApp, migrateTables, readServiceConfig } from '@millrace/service';
+import { idleSubscription } from '@millrace/service/testing';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
@@ -24,6 +26,7 @@ describe('the payment service', () => {
   let client: pg.Client;
   let app: NestExpressApplication;
   let url: string;
+  let subscribed: unknown;
 
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -40,16 +43,18 @@ describe('the payment service', () => {
     await database.drop();
   });
 
-  const createApp = async (databaseUrl: string): Promise<NestExpressApplication> =>
-    await createServiceApp(
+  const createApp = async (databaseUrl: string): Promise<NestExpressApplication> => {
+    const environment = { DATABASE_URL: databaseUrl, KAFKA_BROKERS: '127.0.0.1:9', LOG_LEVEL: 'silent' };
+    const subscribe = ({ consumer, topics }: SubscriptionRequest): ReturnType<typeof idleSubscription> => {
+      subscribed = { consumer, topics: topics.toSorted() };
+      return idleSubscription();
+    };
+    return await createServiceApp(
       paymentService,
-      readServiceConfig(paymentService, {
-        DATABASE_URL: databaseUrl,
-        KAFKA_BROKERS: '127.0.0.1:9',
-        LOG_LEVEL: 'silent',
-      }),
+      { ...readServiceConfig(paymentService, environment), subscribe },
       (dataSource, config) => PaymentModule.forRoot(dataSource, config),
     );
+  };
 
   const get = async (path: string): Promise<Response> => await fetch(`${url}${path}`);
 
@@ -399,6 +404,12 @@ describe('the payment service', () => {
     expect(document).toMatchObject({ openapi: '3.1.0', info: { title: 'Millrace payment service' } });
     expect(JSON.stringify(document.paths['/accounts/{customerId}/deposits'])).toContain('"name":"Idempotency-Key"');
     expect(JSON.stringify(document)).not.toMatch(/"nullable"|"exclusiveM(in|ax)imum":(true|false)/);
+  });
+
+  it('is ready and subscribes to the topics of the events that it handles', async () => {
+    const ready = await get('/health/ready');
+    expect([ready.status, await ready.json()]).toEqual([200, { status: 'ok' }]);
+    expect(subscribed).toEqual({ consumer: 'payment', topics: ['outbox.event.order', 'outbox.event.stock'] });
   });
 
   it('has its outcomes among the metrics from the start', async () => {
