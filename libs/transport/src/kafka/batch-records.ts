@@ -1,4 +1,5 @@
 import { type Delivery } from '../subscription-port.js';
+import { WireFormatError } from './wire/wire-buffers.js';
 
 /** What the head of a batch says about its records. */
 export interface BatchHead {
@@ -41,7 +42,7 @@ export function readBatchRecords(bytes: Buffer, deliveries: Delivery[], head: Ba
   }
 }
 
-/** Reads the fields of records, one after the other; what is shorter than it should be throws a `RangeError`. */
+/** Reads the fields of records, one after the other; what is shorter than it should be throws a `WireFormatError`. */
 class RecordCursor {
   at = 0;
 
@@ -98,6 +99,6 @@ class RecordCursor {
   }
 
   #overrun(): never {
-    throw new RangeError(`A record batch of ${this.bytes.length} bytes has records that end beyond it.`);
+    throw new WireFormatError(`A record batch of ${this.bytes.length} bytes has records that end beyond it.`);
   }
 }

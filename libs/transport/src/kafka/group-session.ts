@@ -83,12 +83,10 @@ export class GroupSession {
     const { cluster, member, limits } = this.parts;
     const failure = await this.#live().catch((error: unknown) => error);
     this.#watch.close();
-    if (this.#isStopping) {
-      // a join that was waiting would hold the farewell up
-      cluster.disconnect();
-    }
+    // a stop may have cut a join short, so that it does not hold the farewell up
+    cluster.reconnect();
     await within(limits.farewellMs, member.leave().catch(ignore), ignore);
-    cluster.close();
+    cluster.disconnect();
     return this.#isStopping ? undefined : failure;
   }
 
@@ -166,7 +164,7 @@ export class GroupSession {
     onStanding({ partitions: generation.partitions.length });
     onEvent({ kind: 'assigned', partitions: generation.partitions });
     this.#watch.compareWith(generation.leads);
-    assignment.lead(this.#watch.leaders);
+    assignment.lead(generation.leads ?? this.#watch.leaders);
 
     const end = await ended;
     await assignment.close(limits.drainMs);

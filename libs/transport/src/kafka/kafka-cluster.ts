@@ -27,7 +27,7 @@ export class KafkaCluster {
   readonly #addresses = new Map<number, string>();
   /** What answered last comes first. */
   #known: readonly string[];
-  #isClosed = false;
+  #ending = new Ending();
 
   constructor(private readonly options: KafkaClusterOptions) {
     this.#known = options.bootstrap;
@@ -78,12 +78,13 @@ export class KafkaCluster {
     question: Question,
     timeoutMs = this.options.requestTimeoutMs,
   ): Promise<Answer> {
+    this.#ending.assertNot();
     const opening = this.#link(address);
     const writer = new WireWriter();
     api.write(writer, question);
     const request = { name: api.name, key: api.key, version: api.version, body: writer.finish() };
     try {
-      const link = await opening;
+      const link = await this.#ending.orEarlier(opening);
       const body = await within(timeoutMs, link.send(request), () => {
         throw new SendDeadlineError(`${api.name} was not answered within ${timeoutMs} ms`);
       });
@@ -94,16 +95,17 @@ export class KafkaCluster {
     }
   }
 
-  /** Ends all connections; what is in flight rejects. The next question opens new ones. */
+  /** Ends all connections: what is in flight or being connected rejects, and so does every question from now on. */
   disconnect(): void {
+    this.#ending.end();
     for (const [address, opening] of this.#links) {
       this.#drop(address, opening);
     }
   }
 
-  close(): void {
-    this.#isClosed = true;
-    this.disconnect();
+  /** Takes questions again. */
+  reconnect(): void {
+    this.#ending = new Ending();
   }
 
   async #askAny<Question, Answer>(api: WireApi<Question, Answer>, question: Question): Promise<Answer> {
@@ -121,9 +123,6 @@ export class KafkaCluster {
   }
 
   #link(address: string): Promise<BrokerLink> {
-    if (this.#isClosed) {
-      throw new SinkError('unavailable', 'The connection to Kafka is closed.');
-    }
     const existing = this.#links.get(address);
     if (existing !== undefined) {
       return existing;
@@ -144,6 +143,44 @@ export class KafkaCluster {
     }
     opening.then(close, () => undefined);
   }
+}
+
+/** Lets those who wait for a connection go when none is wanted any more. */
+class Ending {
+  #isEnded = false;
+  readonly #waiting = new Set<(error: Error) => void>();
+
+  end(): void {
+    this.#isEnded = true;
+    for (const reject of this.#waiting) {
+      reject(disconnected());
+    }
+  }
+
+  assertNot(): void {
+    if (this.#isEnded) {
+      throw disconnected();
+    }
+  }
+
+  async orEarlier<Result>(work: Promise<Result>): Promise<Result> {
+    let give: ((error: Error) => void) | undefined;
+    const ended = new Promise<never>((_, reject) => {
+      give = reject;
+      this.#waiting.add(reject);
+    });
+    try {
+      return await Promise.race([work, ended]);
+    } finally {
+      if (give !== undefined) {
+        this.#waiting.delete(give);
+      }
+    }
+  }
+}
+
+function disconnected(): SinkError {
+  return new SinkError('unavailable', 'The subscription ended its connections to Kafka.');
 }
 
 function close(link: BrokerLink): void {

@@ -27,9 +27,13 @@ const TOO_LARGE: Verdict = {
 };
 const NOT_AUTHORISED: Verdict = {
   code: 'not_authorised',
-  advice: 'Check the SASL user, and its rights to write to, describe and (if topics are to be made) create the topic.',
+  advice:
+    'Check the SASL user, and its rights: to write to or read, describe and (if topics are to be made) create the topic, and to read the group of a consumer.',
 };
-const CONFIGURATION: Verdict = { code: 'configuration', advice: 'Check the settings of the topic and of the sink.' };
+const CONFIGURATION: Verdict = {
+  code: 'configuration',
+  advice: 'Check the settings of the topic, the sink and the group.',
+};
 const TOPIC_NAME: Verdict = {
   code: 'configuration',
   advice:
@@ -51,7 +55,24 @@ const BY_PROTOCOL: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
   [17, TOPIC_NAME],
   [18, TOO_LARGE],
   [21, CONFIGURATION],
+  [
+    23,
+    {
+      code: 'configuration',
+      advice: 'The group has members that share partitions in another way: give this consumer a group of its own.',
+    },
+  ],
+  [24, CONFIGURATION],
+  [
+    26,
+    {
+      code: 'configuration',
+      advice:
+        "Set sessionTimeoutMs between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms.",
+    },
+  ],
   [29, NOT_AUTHORISED],
+  [30, NOT_AUTHORISED],
   [31, NOT_AUTHORISED],
   [
     32,
@@ -75,6 +96,7 @@ const BY_PROTOCOL: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
   [44, CONFIGURATION],
   [58, NOT_AUTHORISED],
   [76, { code: 'configuration', advice: 'The brokers do not take this compression.' }],
+  [81, { code: 'unavailable', advice: "The group is full: raise the brokers' group.max.size." }],
   [87, { code: 'record_invalid', advice: 'The brokers refused a record of the batch.' }],
 ]);
 

@@ -101,6 +101,10 @@ export class KafkaSubscription implements SubscriptionPort {
     listener: SubscriptionListener,
     onRunning: () => void,
   ): Promise<unknown> {
+    // the client was long in the making, and what is to be stopped is only this
+    if (this.#isStopping) {
+      return undefined;
+    }
     this.#session = this.parts.createSession(client, {
       listener,
       onEvent: this.parts.onEvent,

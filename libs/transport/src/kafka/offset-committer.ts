@@ -1,21 +1,25 @@
 import { type TopicPartition } from './assign-partitions.js';
-import { CommitWatermarks } from './commit-watermarks.js';
-import { type GroupMember, type PartitionOffset } from './group-member.js';
 import { partitionId } from './by-topic.js';
+import { CommitWatermarks } from './commit-watermarks.js';
+import { type GroupMember, isRejoinError, type PartitionOffset } from './group-member.js';
+import { growingPauseMs } from './growing-pause.js';
 import { KafkaAnswerError } from './kafka-answer.js';
 
 export interface OffsetCommitterOptions {
   readonly member: GroupMember;
   readonly intervalMs: number;
-  /** Told of each commit that failed; it is sent again at the next interval, unless the generation is over. */
+  /** Told of the first of the commits that fail in a row, and of one that ends the generation. Others are sent again, after growing pauses. */
   readonly onFailure: (error: unknown, partitions: number) => void;
 }
+
+const MAX_PAUSE_MS = 5_000;
 
 /** Sends the newest watermarks of one assignment to the group, once per interval and only when there are new ones. */
 export class OffsetCommitter {
   readonly #watermarks = new CommitWatermarks();
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> = Promise.resolve();
+  #failures = 0;
   #isClosed = false;
 
   constructor(private readonly options: OffsetCommitterOptions) {}
@@ -38,6 +42,11 @@ export class OffsetCommitter {
   }
 
   #schedule(): void {
+    const { intervalMs } = this.options;
+    const pauseMs =
+      this.#failures === 0
+        ? intervalMs
+        : growingPauseMs(this.#failures, { firstMs: 2 * intervalMs, maxMs: MAX_PAUSE_MS });
     this.#timer ??= setTimeout(() => {
       this.#sending = this.#send().finally(() => {
         this.#timer = undefined;
@@ -45,7 +54,7 @@ export class OffsetCommitter {
           this.#schedule();
         }
       });
-    }, this.options.intervalMs);
+    }, pauseMs);
   }
 
   async #send(): Promise<void> {
@@ -58,11 +67,20 @@ export class OffsetCommitter {
       const refusedIds = new Set(refused.map(partitionId));
       this.#watermarks.settle(offsets.filter((offset: PartitionOffset) => !refusedIds.has(partitionId(offset))));
       const [first] = refused;
-      if (first !== undefined) {
-        this.options.onFailure(new KafkaAnswerError(first.errorCode, 'OffsetCommit'), refused.length);
+      if (first === undefined) {
+        this.#failures = 0;
+      } else {
+        this.#fail(new KafkaAnswerError(first.errorCode, 'OffsetCommit'), refused.length);
       }
     } catch (error) {
-      this.options.onFailure(error, offsets.length);
+      this.#fail(error, offsets.length);
+    }
+  }
+
+  #fail(error: unknown, partitions: number): void {
+    this.#failures += 1;
+    if (this.#failures === 1 || isRejoinError(error)) {
+      this.options.onFailure(error, partitions);
     }
   }
 }

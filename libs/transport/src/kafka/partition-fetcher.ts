@@ -5,6 +5,7 @@ import { type PartitionFeed } from './partition-feed.js';
 import { chunkEnd, type Decompress, readChunk } from './record-chunk.js';
 import { EARLIEST_OFFSET } from './wire/cluster-apis.js';
 import { FETCH, type FetchedPartition } from './wire/fetch-api.js';
+import { WireFormatError } from './wire/wire-buffers.js';
 
 export interface PartitionFetcherOptions {
   readonly cluster: KafkaCluster;
@@ -40,7 +41,7 @@ const PASSING: ReadonlySet<number> = new Set([
 
 const NO_LEADER = -1;
 /** Between two looks for the leaders of partitions that have none, or whose broker does not answer. */
-const REFRESH_MS = 200;
+const REFRESH_MS = 100;
 
 /**
  * Fetches for the feeds of one assignment: per broker one request at a time, for those of its partitions that can take
@@ -162,7 +163,7 @@ export class PartitionFetcher {
 
   #onRequestError(feeds: readonly PartitionFeed[], error: unknown): void {
     // what a broker says is not mended by another connection, nor is an answer that cannot be read
-    if (error instanceof RangeError || (error instanceof KafkaAnswerError && !PASSING.has(error.code))) {
+    if (error instanceof WireFormatError || (error instanceof KafkaAnswerError && !PASSING.has(error.code))) {
       this.close();
       this.options.onFailure(error);
     } else {

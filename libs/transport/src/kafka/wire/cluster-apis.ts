@@ -1,4 +1,4 @@
-import { type WireApi, type WireReader } from './wire-buffers.js';
+import { type WireApi, WireFormatError, type WireReader } from './wire-buffers.js';
 
 export interface MetadataAnswer {
   readonly brokers: readonly { readonly node: number; readonly address: string }[];
@@ -106,7 +106,7 @@ export const EARLIEST_OFFSET: WireApi<ListOffsetsQuestion, EarliestOffset> = {
     });
     const [found] = topics.flat();
     if (found === undefined) {
-      throw new RangeError('An answer to ListOffsets names no partition.');
+      throw new WireFormatError('An answer to ListOffsets names no partition.');
     }
     return found;
   },

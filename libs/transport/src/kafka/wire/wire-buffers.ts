@@ -63,7 +63,12 @@ export class WireWriter {
   }
 }
 
-/** Reads the fields of an answer; what is shorter than it should be throws a `RangeError`. */
+/** Bytes from a broker that are not what they should be. `message` quotes none of them. */
+export class WireFormatError extends Error {
+  override readonly name = 'WireFormatError';
+}
+
+/** Reads the fields of an answer; what is shorter than it should be throws a `WireFormatError`. */
 export class WireReader {
   #at = 0;
 
@@ -120,6 +125,11 @@ export class WireReader {
   #skip(bytes: number): number {
     const start = this.#at;
     this.#at += bytes;
+    if (this.#at > this.buffer.length) {
+      throw new WireFormatError(
+        `An answer of ${this.buffer.length} bytes ends ${this.#at - this.buffer.length} early.`,
+      );
+    }
     return start;
   }
 }
