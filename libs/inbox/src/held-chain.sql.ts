@@ -27,7 +27,7 @@ export const DUE_KEYS = `select topic, key from millrace.inbox_held_key
 where consumer = $1 and next_try <= clock_timestamp() order by next_try limit $2`;
 
 /** $1 consumer. */
-export const NEXT_DUE = `select greatest(0, extract(epoch from min(next_try) - clock_timestamp()) * 1000)::float8 as due_in_ms
+export const NEXT_DUE = `select extract(epoch from min(next_try) - clock_timestamp())::float8 * 1000 as due_in_ms
 from millrace.inbox_held_key where consumer = $1 and next_try is not null`;
 
 /** One release of a chain at a time, without waiting for another member's handler. $1 consumer, $2 topic, $3 key. */
@@ -38,10 +38,13 @@ export const TRY_CHAIN = `select pg_try_advisory_xact_lock(
 export const LOCK_KEY = `select attempts from millrace.inbox_held_key
 where ${CHAIN} and next_try <= clock_timestamp() for update`;
 
-/** The first event of a chain: by place in the topic, not by time of arrival. */
+/**
+ * The first event of a chain: by place in the topic, not by time of arrival. `order by record_offset` alone would mean the
+ * text of the select list, in which 10 comes before 9.
+ */
 export const HEAD = `select id, topic, key, partition, record_offset::text, source, route, position::text, type,
   timestamp_ms::text, record_key, record_value, header_names, header_values
-from millrace.inbox_held where ${CHAIN} order by partition, record_offset limit 1`;
+from millrace.inbox_held h where ${CHAIN} order by h.partition, h.record_offset limit 1`;
 
 /** Takes an event out of its chain; its claim stays for 30 days. $1 consumer, $2 id. */
 export const REMOVE_EVENT = `with kept as (

@@ -14,6 +14,7 @@ import {
   TRY_CHAIN,
 } from './held-chain.sql.js';
 import { arrivalOf, heldParameters, type HeldRow } from './held-record.js';
+import { InboxError } from './inbox.errors.js';
 import { type Arrival, type Handle, type HoldVerdict, type JudgeRetry, type ReleaseReport } from './inbox-port.js';
 import { inTransaction, type InboxTransaction, runStatement } from './inbox-transaction.js';
 import { storableText, storedKeyOf } from './stored-key.js';
@@ -22,6 +23,12 @@ import { storableText, storedKeyOf } from './stored-key.js';
 interface Chain {
   readonly topic: string;
   readonly key: string;
+}
+
+/** The first event of a chain, and how often it has failed. */
+interface Head {
+  readonly arrival: Arrival;
+  readonly attempts: number;
 }
 
 /** What became of the head of a chain. `free`: nothing is due there, or another member is at it. */
@@ -88,54 +95,72 @@ export class HeldChains {
 
   /**
    * One event, one transaction, under the lock of its key from the first look to the commit: so arrivals of the key wait
-   * and then see whether there still is a chain. The savepoint keeps that lock when the handler fails; there is only this one.
+   * and then see whether there still is a chain.
    */
   private async releaseHead(chain: Chain, handle: Handle, judge: JudgeRetry): Promise<Release> {
-    return await inTransaction(this.dataSource, async (transaction) => {
-      const names = [this.consumer, chain.topic, chain.key];
-      const turn = await transaction.run<{ is_ours: boolean }>({ text: TRY_CHAIN, values: names });
-      const locked = turn.rows[0]?.is_ours
-        ? await transaction.run<{ attempts: number }>({ text: LOCK_KEY, values: names })
-        : null;
-      const attempts = locked?.rows[0]?.attempts;
-      const head = attempts === undefined ? null : await this.readHead(transaction, names);
-      if (attempts === undefined || head === null) {
-        return { kind: 'free' };
+    const found: { head: Head | null } = { head: null };
+    try {
+      return await inTransaction(this.dataSource, async (transaction) => {
+        const head = await this.lockHead(transaction, chain);
+        if (head === null) {
+          return { kind: 'free' };
+        }
+        found.head = head;
+        await handle(head.arrival, transaction);
+        return { kind: 'applied', isLast: await this.removeHead(transaction, chain, head) };
+      });
+    } catch (error) {
+      if (found.head === null) {
+        return refuseUnlessBusy(error);
       }
-      const failure = await tryHandle(transaction, head, handle);
-      if (failure === null) {
-        return { kind: 'applied', isLast: await this.removeHead(transaction, names, head) };
-      }
-      const verdict = judge(failure.error, attempts + 1);
-      await this.holdHead(transaction, names, verdict, isCounted(verdict) ? attempts + 1 : attempts);
-      return { kind: 'failed', verdict, arrival: head };
-    });
+      return await this.holdHead(chain, found.head, judgeFailure(error, found.head, judge));
+    }
   }
 
-  private async readHead(transaction: InboxTransaction, names: readonly string[]): Promise<Arrival | null> {
-    const { rows } = await transaction.run<HeldRow & Record<string, unknown>>({ text: HEAD, values: [...names] });
-    return rows[0] === undefined ? null : arrivalOf(rows[0]);
+  /** The head of a chain that is due, with its key locked; null when nothing is due or another member is at it. */
+  private async lockHead(transaction: InboxTransaction, chain: Chain): Promise<Head | null> {
+    const names = this.namesOf(chain);
+    const turn = await transaction.run<{ is_ours: boolean }>({ text: TRY_CHAIN, values: names });
+    if (turn.rows[0]?.is_ours !== true) {
+      return null;
+    }
+    const key = await transaction.run<{ attempts: number }>({ text: LOCK_KEY, values: names });
+    const head = await transaction.run<HeldRow & Record<string, unknown>>({ text: HEAD, values: names });
+    const attempts = key.rows[0]?.attempts;
+    const [row] = head.rows;
+    return attempts === undefined || row === undefined ? null : { attempts, arrival: arrivalOf(row) };
   }
 
   /** True when the chain has ended with it. */
-  private async removeHead(transaction: InboxTransaction, names: readonly string[], head: Arrival): Promise<boolean> {
-    await transaction.run({ text: REMOVE_EVENT, values: [this.consumer, head.id] });
-    const { rowCount } = await transaction.run({ text: REMOVE_KEY_IF_EMPTY, values: [...names] });
+  private async removeHead(transaction: InboxTransaction, chain: Chain, { arrival }: Head): Promise<boolean> {
+    await transaction.run({ text: REMOVE_EVENT, values: [this.consumer, arrival.id] });
+    const { rowCount } = await transaction.run({ text: REMOVE_KEY_IF_EMPTY, values: this.namesOf(chain) });
     if (rowCount === 1) {
       return true;
     }
-    await transaction.run({ text: NEXT_HEAD, values: [...names] });
+    await transaction.run({ text: NEXT_HEAD, values: this.namesOf(chain) });
     return false;
   }
 
-  private async holdHead(
-    transaction: InboxTransaction,
-    names: readonly string[],
-    verdict: HoldVerdict,
-    attempts: number,
-  ): Promise<void> {
-    const [status, retryInMs, code, reason] = verdictParameters(verdict);
-    await transaction.run({ text: HOLD_HEAD, values: [...names, status, attempts, retryInMs, code, reason] });
+  /** Its transaction was rolled back and its lock with it: another member may have tried, or applied, it since. */
+  private async holdHead(chain: Chain, failed: Head, verdict: HoldVerdict): Promise<Release> {
+    return await inTransaction(this.dataSource, async (transaction) => {
+      const head = await this.lockHead(transaction, chain);
+      if (head?.arrival.id !== failed.arrival.id || head.attempts !== failed.attempts) {
+        return { kind: 'free' };
+      }
+      const attempts = isCounted(verdict) ? head.attempts + 1 : head.attempts;
+      const [status, retryInMs, code, reason] = verdictParameters(verdict);
+      await transaction.run({
+        text: HOLD_HEAD,
+        values: [...this.namesOf(chain), status, attempts, retryInMs, code, reason],
+      });
+      return { kind: 'failed', verdict, arrival: head.arrival };
+    });
+  }
+
+  private namesOf({ topic, key }: Chain): string[] {
+    return [this.consumer, topic, key];
   }
 
   private async nextDueInMs(): Promise<number | null> {
@@ -144,24 +169,25 @@ export class HeldChains {
       values: [this.consumer],
     });
     const dueInMs = rows[0]?.due_in_ms ?? null;
-    return dueInMs === null ? null : Math.min(dueInMs, LOOK_AGAIN_MS);
+    return dueInMs === null ? null : Math.min(Math.max(dueInMs, 0), LOOK_AGAIN_MS);
   }
 }
 
-async function tryHandle(
-  transaction: InboxTransaction,
-  arrival: Arrival,
-  handle: Handle,
-): Promise<{ readonly error: unknown } | null> {
-  await transaction.run({ text: 'savepoint millrace_inbox_head' });
-  try {
-    await handle(arrival, transaction);
-    transaction.requireSound();
-    return null;
-  } catch (error) {
-    await transaction.run({ text: 'rollback to savepoint millrace_inbox_head' });
-    return { error };
+function judgeFailure(error: unknown, { attempts }: Head, judge: JudgeRetry): HoldVerdict {
+  if (error instanceof InboxError && error.code === 'unavailable') {
+    throw error;
   }
+  return judge(error, attempts + 1);
+}
+
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** An arrival of the key is at work for longer than the lock timeout: the chain's turn comes again. */
+function refuseUnlessBusy(error: unknown): Release {
+  if (error instanceof Error && 'code' in error && error.code === LOCK_NOT_AVAILABLE) {
+    return { kind: 'free' };
+  }
+  throw error;
 }
 
 function isCounted(verdict: HoldVerdict): boolean {
