@@ -8,6 +8,13 @@ import { type ServiceDefinition } from './service-definition.js';
 import { SubscriptionLog } from './subscription-log.js';
 
 /**
+ * A service that crashed keeps its partitions until its session is over: so long its events wait. Within it a running
+ * service ends its handlers when its partitions are taken.
+ */
+const SESSION_TIMEOUT_MS = 10_000;
+const DRAIN_MS = 8_000;
+
+/**
  * The service as a consumer under its own name: the handlers that are found in its app, on the topics of their events,
  * in the database that `TypeOrmModule` gives.
  */
@@ -31,6 +38,8 @@ function subscribeToKafka(
     groupId: consumer,
     clientId: consumer,
     topics,
+    sessionTimeoutMs: SESSION_TIMEOUT_MS,
+    drainMs: DRAIN_MS,
     onEvent: (event) => {
       log.tell(event);
     },
