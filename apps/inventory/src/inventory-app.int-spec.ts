@@ -4,8 +4,16 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type InventoryFigures, OrderCancelled, OrderConfirmed, OrderPlaced, OrderRejected } from '@millrace/contracts';
 import { type PayloadOf } from '@millrace/events';
 import { portOf, StartError } from '@millrace/http';
+import { type SubscriptionRequest } from '@millrace/inbox';
 import { TestInbox } from '@millrace/inbox/testing';
-import { createServiceApp, type InvariantReport, migrateTables, readServiceConfig } from '@millrace/service';
+import {
+  createServiceApp,
+  type InvariantReport,
+  migrateTables,
+  readServiceConfig,
+  type ServiceConfig,
+} from '@millrace/service';
+import { idleSubscription } from '@millrace/service/testing';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
@@ -31,28 +39,17 @@ interface Ask {
   readonly body?: unknown;
 }
 
-/** No broker answers there: what HTTP promises does not hang on Kafka. */
-const NO_BROKER = '127.0.0.1:9';
-
-function environmentOf(databaseUrl: string): Record<string, string> {
-  return { DATABASE_URL: databaseUrl, KAFKA_BROKERS: NO_BROKER, LOG_LEVEL: 'silent' };
-}
-
-async function start(databaseUrl: string): Promise<{ app: NestExpressApplication; url: string }> {
-  const app = await createServiceApp(
-    inventoryService,
-    readServiceConfig(inventoryService, environmentOf(databaseUrl)),
-    (dataSource, config) => InventoryModule.forRoot(dataSource, config),
-  );
-  await app.listen(0, '127.0.0.1');
-  return { app, url: `http://127.0.0.1:${portOf(app)}` };
-}
+const environmentOf = (databaseUrl: string): Record<string, string> => ({
+  DATABASE_URL: databaseUrl,
+  LOG_LEVEL: 'silent',
+});
 
 describe('the inventory service', () => {
   let database: TestDatabase;
   let client: pg.Client;
   let app: NestExpressApplication;
   let url: string;
+  let subscribed: SubscriptionRequest | undefined;
 
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -66,6 +63,21 @@ describe('the inventory service', () => {
     await client.end();
     await database.drop();
   });
+
+  const start = async (databaseUrl: string): Promise<{ app: NestExpressApplication; url: string }> => {
+    const config: ServiceConfig = {
+      ...readServiceConfig(inventoryService, environmentOf(databaseUrl)),
+      subscribe: (request) => {
+        subscribed = request;
+        return idleSubscription();
+      },
+    };
+    const started = await createServiceApp(inventoryService, config, (dataSource, settings) =>
+      InventoryModule.forRoot(dataSource, settings),
+    );
+    await started.listen(0, '127.0.0.1');
+    return { app: started, url: `http://127.0.0.1:${portOf(started)}` };
+  };
 
   const ask = async <Body = unknown>(
     path: string,
@@ -522,6 +534,11 @@ describe('the inventory service', () => {
     expect(JSON.stringify(body)).not.toMatch(/"nullable"|"exclusiveM(in|ax)imum":(true|false)/);
   });
 
+  it('is ready and follows the orders', async () => {
+    expect(await ask('/health/ready')).toMatchObject({ status: 200, body: { status: 'ok' } });
+    expect(subscribed).toMatchObject({ consumer: 'inventory', topics: ['outbox.event.order'] });
+  });
+
   it('measures requests by route, and has a series for each outcome of a reservation', async () => {
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toMatch(/_count\{method="PUT",route="\/stock\/:sku",status="428"\} \d+/);
@@ -530,7 +547,7 @@ describe('the inventory service', () => {
   });
 
   it('says its part of the configuration in a sentence', () => {
-    const readWithout = (): unknown => readServiceConfig(inventoryService, { KAFKA_BROKERS: NO_BROKER });
+    const readWithout = (): unknown => readServiceConfig(inventoryService, {});
     expect(readWithout).toThrow(StartError);
     expect(readWithout).toThrow(/DATABASE_URL is not set/);
     expect(readServiceConfig(inventoryService, environmentOf(database.url))).toMatchObject({

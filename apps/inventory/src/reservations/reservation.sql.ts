@@ -48,6 +48,13 @@ with reservation as (
 select version from reservation`;
 
 /**
+ * Rows that are updated after they were locked in the same statement get all their columns from `locked`. PostgreSQL
+ * makes the new row of the statement's snapshot first, and checks its constraints, before it notices that the row has
+ * changed since and does it again: what is right under the lock would be refused for what the row once was.
+ */
+const AS_LOCKED = 'received = locked.received, version = locked.version + 1';
+
+/**
  * $1 SKUs, each once, $2 quantities. Reserves all or none and says which: `reserved`, `unknown-sku`, `out-of-stock`.
  * Locks: the stock rows in the order of their SKUs, so that two orders with the same articles cannot deadlock; what is
  * available is read under these locks. One statement, as the rows of articles that sell well stay locked from here to
@@ -57,19 +64,19 @@ export const RESERVE_STOCK = `
 with wanted as materialized (
   select sku, quantity from unnest($1::text[], $2::bigint[]) as wanted (sku, quantity)
 ), locked as materialized (
-  select stock.sku, wanted.quantity, stock.received - stock.sold - stock.reserved as available
+  select stock.sku, stock.received, stock.reserved, stock.sold, stock.version, wanted.quantity
   from wanted join stock on stock.sku = wanted.sku
   order by stock.sku
   for no key update of stock
 ), verdict as materialized (
   select case
     when count(*) < (select count(*) from wanted) then 'unknown-sku'
-    when bool_or(available < quantity) then 'out-of-stock'
+    when bool_or(received - sold - reserved < quantity) then 'out-of-stock'
     else 'reserved'
   end as outcome
   from locked
 ), taken as (
-  update stock set reserved = stock.reserved + locked.quantity, version = stock.version + 1
+  update stock set reserved = locked.reserved + locked.quantity, sold = locked.sold, ${AS_LOCKED}
   from locked
   where stock.sku = locked.sku and (select outcome from verdict) = 'reserved'
 )
@@ -77,7 +84,7 @@ select outcome from verdict`;
 
 const LOCK_LINES = `
 with locked as materialized (
-  select stock.sku, reservation_line.quantity
+  select stock.sku, stock.received, stock.reserved, stock.sold, stock.version, reservation_line.quantity
   from reservation_line join stock on stock.sku = reservation_line.sku
   where reservation_line.order_id = $1
   order by stock.sku
@@ -87,10 +94,10 @@ with locked as materialized (
 /** $1 order. What it has reserved is sold. Locks: the stock rows in the order of their SKUs. */
 export const SELL_STOCK = `${LOCK_LINES}
 update stock
-set reserved = stock.reserved - locked.quantity, sold = stock.sold + locked.quantity, version = stock.version + 1
+set reserved = locked.reserved - locked.quantity, sold = locked.sold + locked.quantity, ${AS_LOCKED}
 from locked where stock.sku = locked.sku`;
 
 /** $1 order. What it has reserved is available again. Locks: the stock rows in the order of their SKUs. */
 export const RELEASE_STOCK = `${LOCK_LINES}
-update stock set reserved = stock.reserved - locked.quantity, version = stock.version + 1
+update stock set reserved = locked.reserved - locked.quantity, sold = locked.sold, ${AS_LOCKED}
 from locked where stock.sku = locked.sku`;
