@@ -5,6 +5,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 
 import { DatabaseModule } from './database.module.js';
+import { InboxMetrics } from './inbox-metrics.js';
 import { InvariantsModule } from './invariants.module.js';
 import { type ServiceConfig } from './service.config.js';
 import { inboxModuleOf } from './service-inbox.js';
@@ -40,6 +41,7 @@ export class ServiceModule {
         DatabaseModule,
       ],
       providers: [
+        InboxMetrics,
         IdempotencyKeys,
         { provide: SOURCE_NAME, useValue: config.source },
         { provide: SERVICE, useValue: service },

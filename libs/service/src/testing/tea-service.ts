@@ -6,13 +6,16 @@ import { z } from 'zod';
 import { safeBigint } from '../safe-bigint.js';
 import { type ServiceDefinition } from '../service-definition.js';
 
+/** What a pot and its cups are, in an event. */
+export const pourSchema = z.object({ pot: z.string(), cups: z.int() });
+
 /** The one event of the tea service. */
 export const TeaPoured = defineEvent({
   type: 'tea.poured',
   schemaVersion: 1,
   aggregate: 'tea',
   key: (payload) => payload.pot,
-  schema: z.object({ pot: z.string(), cups: z.int() }),
+  schema: pourSchema,
 });
 
 /** The one table of the tea service. */
