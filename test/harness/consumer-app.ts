@@ -26,6 +26,7 @@ interface Setting {
   readonly topic: string;
   readonly batchSize: number;
   readonly concurrency: number;
+  readonly maxAttempts: number;
   readonly sessionTimeoutMs: number;
 }
 
@@ -59,7 +60,8 @@ export async function runConsumerApp(options: ConsumerAppOptions): Promise<void>
 }
 
 function moduleOf(setting: Setting, dataSource: DataSource, { handlers, around }: ConsumerAppOptions): DynamicModule {
-  const { consumer, topic, client, brokers, batchSize, concurrency, sessionTimeoutMs } = setting;
+  const { consumer, topic, client, brokers, sessionTimeoutMs } = setting;
+  const { batchSize, concurrency, maxAttempts } = setting;
   const subscribe = (request: { readonly consumer: string; readonly topics: readonly string[] }): SubscriptionPort => {
     const subscription = createKafkaSubscription({
       client,
@@ -78,7 +80,15 @@ function moduleOf(setting: Setting, dataSource: DataSource, { handlers, around }
     module: ConsumerUnderTest,
     imports: [
       { module: DatabaseUnderTest, global: true, providers: [database], exports: [database] },
-      InboxModule.forRoot({ consumer, database: DataSource, subscribe, topicOf: () => topic, batchSize, concurrency }),
+      InboxModule.forRoot({
+        consumer,
+        database: DataSource,
+        subscribe,
+        topicOf: () => topic,
+        batchSize,
+        concurrency,
+        maxAttempts,
+      }),
     ],
     providers: [handlers],
   };
@@ -103,6 +113,7 @@ function readSetting(): Setting {
     topic: required('CONSUMER_TOPIC'),
     batchSize: Number(process.env['CONSUMER_BATCH_SIZE'] ?? 1),
     concurrency: Number(process.env['CONSUMER_CONCURRENCY'] ?? 8),
+    maxAttempts: Number(process.env['CONSUMER_MAX_ATTEMPTS'] ?? 20),
     sessionTimeoutMs: Number(process.env['CONSUMER_SESSION_TIMEOUT_MS'] ?? 30_000),
   };
 }

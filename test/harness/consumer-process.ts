@@ -18,7 +18,8 @@ export interface ConsumerProcessOptions {
   readonly environment?: Readonly<Record<string, string>> | undefined;
 }
 
-const WAIT_MS = 30_000;
+/** On a busy machine a process starts, and a group comes together, slowly. */
+const WAIT_MS = 90_000;
 
 /** One run of a Nest application with an inbox, as a user's service is run. It ends with the process that started it. */
 export class ConsumerProcess extends LinkedProcess {

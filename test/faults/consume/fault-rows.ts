@@ -3,6 +3,7 @@ import { CONFLICTS } from './rows/conflicts.js';
 import { CRASH } from './rows/crash.js';
 import { EVENT_BEFORE_LOCK } from './rows/event-before-lock.js';
 import { MIDNIGHT } from './rows/midnight.js';
+import { POISON, RELEASE } from './rows/poison.js';
 import { REDELIVERY } from './rows/redelivery.js';
 import { RETENTION } from './rows/retention.js';
 import { STORM } from './rows/storm.js';
@@ -15,8 +16,10 @@ export const FAULT_ROWS: readonly FaultRow[] = [
   ZOMBIE,
   STORM,
   CONFLICTS,
+  POISON,
   EVENT_BEFORE_LOCK,
   FROZEN_HOLDER,
   REDELIVERY,
+  RELEASE,
   MIDNIGHT,
 ];

@@ -35,6 +35,7 @@ interface WorldParts {
 const PARTITIONS = 4;
 const MAIN = join('faults', 'consume', 'app', 'main.js');
 const PAGE_EVENTS = 20;
+const PAGE_EVERY_MS = 50;
 const CATCH_UP_MS = 30_000;
 const LAG_POLL_MS = 100;
 /** Held events are tried again within less. */
@@ -138,19 +139,26 @@ export class RowWorld {
     await this.parts.writer.send(events, this.low);
   }
 
-  /** A page again and again, at about this rate. */
-  async publishFor(seconds: number, perSecond: number, next: () => RelayedEvent): Promise<void> {
-    const everyMs = 50;
+  /** Publishes at about this rate while something else goes on. */
+  async publishDuring(work: Promise<unknown>, perSecond: number, next: () => RelayedEvent): Promise<void> {
     const startedMs = performance.now();
-    let sent = 0;
-    for (let elapsedMs = 0; elapsedMs < seconds * 1_000; elapsedMs = performance.now() - startedMs) {
-      const due = Math.floor((elapsedMs / 1_000) * perSecond);
-      if (due > sent) {
-        await this.publish(Array.from({ length: due - sent }, next));
-        sent = due;
-      }
-      await sleep(everyMs);
+    let isOver = false;
+    const over = Promise.allSettled([work]).then(() => {
+      isOver = true;
+    });
+    for (let sent = 0; !isOver; await sleep(PAGE_EVERY_MS)) {
+      const due = Math.floor(((performance.now() - startedMs) / 1_000) * perSecond);
+      await this.publish(Array.from({ length: due - sent }, next));
+      sent = due;
     }
+    await over;
+    await work;
+  }
+
+  /** Has a parked key tried again, as an operator does. */
+  async release(key: string): Promise<void> {
+    const sql = `update millrace.inbox_held_key set status = 'held', attempts = 0, next_try = clock_timestamp() where key = $1`;
+    await this.database.query(sql, [key]);
   }
 
   /**

@@ -27,7 +27,8 @@ export const WRONG_EDITS: Readonly<Record<string, readonly LibEdit[] | undefined
     {
       file: CLAIM_SQL,
       find: 'from millrace.inbox_held_key h\n  where h.consumer = $1',
-      replace: "from millrace.inbox_held_key h\n  where h.status = 'parked' and h.consumer = $1",
+      replace:
+        'from millrace.inbox_held_key h\n  where (h.next_try is null or h.next_try > clock_timestamp()) and h.consumer = $1',
     },
   ],
 };

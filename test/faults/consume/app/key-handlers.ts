@@ -11,12 +11,12 @@ const APPLY_SQL = `with total as (
   returning coalesce(old.version, 0) as previous
 )
 insert into effect (id, key, version, previous, member) select $1, $2, $3, previous, $4 from total`;
-/** Refuses two in three calls as PostgreSQL refuses a transaction that another one got in the way of. */
+/** Refuses every other call as PostgreSQL refuses a transaction that another one got in the way of. */
 const TRANSIENT_SQL = `do $$ begin
-  if random() < 0.67 then raise exception 'put in on purpose' using errcode = '40001'; end if;
+  if random() < 0.5 then raise exception 'put in on purpose' using errcode = '40001'; end if;
 end $$`;
 const LOCK_SQL = 'select from shared_row where name = $1 for update';
-const BETWEEN_LOCKS_MS = 30;
+const BETWEEN_LOCKS_MS = 10;
 const MEMBER = process.env['CONSUMER_MEMBER'] ?? '';
 
 /** Writes down that an event was applied, and does what its payload asks for beside that. */

@@ -4,7 +4,7 @@ import { type Asked } from '../event-maker.js';
 import { type FaultRow } from '../fault-row.js';
 import { type RowWorld } from '../row-world.js';
 
-const SECONDS = 8;
+const AT_WORK_MS = 2_500;
 const EVENTS_PER_SECOND = 60;
 const DOWN_MS = 1_000;
 const LOCKS = [
@@ -12,31 +12,33 @@ const LOCKS = [
   ['row-1', 'row-0'],
 ];
 
-/** A third of the events deadlock with each other, a third are refused two times in three, the rest just work. */
-function askedFor(world: RowWorld): Asked {
-  const kind = world.random.below(3);
-  const locks = LOCKS[world.random.below(LOCKS.length)];
-  return kind === 0 && locks !== undefined ? { locks } : { workMs: 5, ...(kind === 1 && { failure: 'transient' }) };
+/** Some events deadlock with each other, some are refused every other time, the rest just work. */
+function askedFor({ random }: RowWorld): Asked {
+  const locks = LOCKS[random.below(LOCKS.length)];
+  if (random.isOneIn(10) && locks !== undefined) {
+    return { locks };
+  }
+  return { workMs: 5, ...(random.isOneIn(3) && { failure: 'transient' }) };
 }
 
 /** Stopped in order while handlers are at work, and later killed. */
 async function restartPostgres({ setup }: RowWorld): Promise<void> {
   const { postgres } = setup.servers;
-  await sleep((SECONDS * 1_000) / 4);
+  await sleep(AT_WORK_MS);
   await postgres.stop('fast');
   await sleep(DOWN_MS);
   await postgres.start();
-  await sleep((SECONDS * 1_000) / 4);
+  await sleep(AT_WORK_MS);
   await postgres.kill();
   await sleep(DOWN_MS);
   await postgres.start();
 }
 
-/** None of these is an event's fault: nothing may be set aside. */
-async function setAside(world: RowWorld): Promise<AppliedProblem[]> {
-  const sql = 'select topic, key, status, code from millrace.inbox_held_key limit 3';
-  const rows = await world.database.query<{ key: string; status: string; code: string }>(sql);
-  return rows.map(({ key, status, code }) => ({ kind: 'other', text: `key ${key} is ${status}: ${code}` }));
+/** None of these is an event's fault: nothing may be parked for it. */
+async function parked(world: RowWorld): Promise<AppliedProblem[]> {
+  const sql = "select key, code from millrace.inbox_held_key where status = 'parked' limit 3";
+  const rows = await world.database.query<{ key: string; code: string }>(sql);
+  return rows.map(({ key, code }) => ({ kind: 'other', text: `key ${key} is parked: ${code}` }));
 }
 
 export const CONFLICTS: FaultRow = {
@@ -51,11 +53,8 @@ export const CONFLICTS: FaultRow = {
   ],
   async run(world) {
     await world.startAlone('a');
-    await Promise.all([
-      world.publishFor(SECONDS, EVENTS_PER_SECOND, () => world.events.next(askedFor(world))),
-      restartPostgres(world),
-    ]);
+    await world.publishDuring(restartPostgres(world), EVENTS_PER_SECOND, () => world.events.next(askedFor(world)));
     const late = await world.settled();
-    return [...late, ...(await setAside(world)), ...(await world.verdict())];
+    return [...late, ...(await parked(world)), ...(await world.verdict())];
   },
 };

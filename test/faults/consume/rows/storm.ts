@@ -8,11 +8,12 @@ const ROUND_MS = 3_000;
 const EVENTS_PER_SECOND = 120;
 const MEMBERS = ['b', 'c', 'd'];
 
-/** Three more members come and go; one leaves in order, one is killed, one is killed while it starts or works. */
+/** Three more members come, work for a while and go: one leaves in order, the others are killed. */
 async function scaleUpAndDown(world: RowWorld): Promise<void> {
   for (let round = 0; round < ROUNDS; round += 1) {
     const joined = MEMBERS.map((member) => world.start(member));
-    await sleep(ROUND_MS);
+    await Promise.all(joined.map(async (member) => member.hasPartitions(1)));
+    await sleep(world.random.below(ROUND_MS / 3));
     await Promise.all(joined.map(async (member, index) => leave(member, (index + round) % 3)));
     await sleep(ROUND_MS);
   }
@@ -30,11 +31,7 @@ export const STORM: FaultRow = {
   wrongRules: [{ name: 'no-claims', text: 'the offset alone says what was applied', expected: ['twice'] }],
   async run(world) {
     await world.startAlone('a');
-    const seconds = (2 * ROUNDS * ROUND_MS) / 1_000;
-    await Promise.all([
-      world.publishFor(seconds, EVENTS_PER_SECOND, () => world.events.next({ workMs: 5 })),
-      scaleUpAndDown(world),
-    ]);
+    await world.publishDuring(scaleUpAndDown(world), EVENTS_PER_SECOND, () => world.events.next({ workMs: 5 }));
     const late = await world.settled();
     return [...late, ...(await world.verdict())];
   },
