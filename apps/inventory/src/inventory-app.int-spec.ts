@@ -41,6 +41,7 @@ interface Ask {
 
 const environmentOf = (databaseUrl: string): Record<string, string> => ({
   DATABASE_URL: databaseUrl,
+  KAFKA_BROKERS: '127.0.0.1:9',
   LOG_LEVEL: 'silent',
 });
 
@@ -547,7 +548,7 @@ describe('the inventory service', () => {
   });
 
   it('says its part of the configuration in a sentence', () => {
-    const readWithout = (): unknown => readServiceConfig(inventoryService, {});
+    const readWithout = (): unknown => readServiceConfig(inventoryService, { KAFKA_BROKERS: '127.0.0.1:9' });
     expect(readWithout).toThrow(StartError);
     expect(readWithout).toThrow(/DATABASE_URL is not set/);
     expect(readServiceConfig(inventoryService, environmentOf(database.url))).toMatchObject({

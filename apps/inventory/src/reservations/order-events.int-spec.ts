@@ -454,7 +454,11 @@ describe('the inventory, told of orders', () => {
         await (index % 4 === 0 ? confirm(order) : [cancel, reject][index % 2]?.(order));
       }
     };
-    const lives = inLanes(orders.map((order, index) => async () => await life(order, index))).finally(() => {
+    const lives = inLanes(
+      orders.map((order, index) => async () => {
+        await life(order, index);
+      }),
+    ).finally(() => {
       isOver = true;
     });
     await Promise.all([lives, watch()]);
