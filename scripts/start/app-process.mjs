@@ -28,8 +28,12 @@ export class AppProcess {
     return this.#child?.pid;
   }
 
-  /** Resolves when the app says that it is ready. */
+  /**
+   * Resolves when the app says that it is ready. The first time it has a minute and a half for that; an app that is
+   * started again may wait for what it needs, which may be down as well, as long as it takes.
+   */
   async start() {
+    const isFirst = this.#child === undefined;
     const child = spawn(process.execPath, ['--enable-source-maps', join(ROOT, 'dist', 'apps', this.name, 'main.js')], {
       cwd: ROOT,
       detached: true,
@@ -46,7 +50,7 @@ export class AppProcess {
         resolve(signal ?? `exit code ${code}`);
       });
     });
-    await this.#waitUntilReady();
+    await this.#waitUntilReady(isFirst ? performance.now() + READY_TIMEOUT_MS : Number.POSITIVE_INFINITY);
   }
 
   /** Resolves, when the process has ended, to how it did. */
@@ -76,8 +80,7 @@ export class AppProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  async #waitUntilReady() {
-    const deadline = performance.now() + READY_TIMEOUT_MS;
+  async #waitUntilReady(deadline) {
     let answer = 'it did not listen';
     while (this.#isRunning && performance.now() < deadline) {
       try {

@@ -1,9 +1,9 @@
 const FIRST_MS = 500;
-const LONGEST_MS = 30_000;
+const LONGEST_MS = 5_000;
 const STEADY_MS = 10_000;
 
 /**
- * How long to wait before a program that crashed is started again: half a second, doubled at each crash up to 30 s, and
+ * How long to wait before a program that crashed is started again: half a second, doubled at each crash up to 5 s, and
  * half a second again after a run of ten seconds.
  */
 export function restartDelay({ ranForMs, previousMs }) {

@@ -14,7 +14,12 @@ export function localServers(settings) {
       : undefined,
     kafka:
       kafka.brokers === undefined
-        ? new LocalKafka({ dataDir: kafka.dataDir, port: kafka.port, controllerPort: kafka.controller.port })
+        ? new LocalKafka({
+            dataDir: kafka.dataDir,
+            port: kafka.port,
+            controllerPort: kafka.controller.port,
+            isQuickStart: true,
+          })
         : undefined,
   };
 }
