@@ -105,7 +105,7 @@ export function judgeRelease(
     case 'park':
       return parkedVerdict(error, code);
     case 'again':
-      return heldVerdict(error, code, HELD_MIN_MS);
+      return { ...heldVerdict(error, code, HELD_MIN_MS), isFree: true };
     case 'retry':
     case 'hold':
       return attempt >= maxAttempts

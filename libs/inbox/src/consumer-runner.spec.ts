@@ -490,7 +490,7 @@ describe('the consumer', () => {
       expect(verdicts).toMatchObject([
         { kind: 'held', code: 'handler_error', retryInMs: 1_500 },
         { kind: 'parked', code: 'handler_error' },
-        { kind: 'held', code: 'conflict', retryInMs: 1_000 },
+        { kind: 'held', code: 'conflict', retryInMs: 1_000, isFree: true },
         { kind: 'parked', code: 'c' },
       ]);
       expect(consumer.told).toEqual(expect.arrayContaining(['released: 2', 'chain parked: c']));

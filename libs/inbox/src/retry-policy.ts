@@ -109,13 +109,8 @@ export function reasonOf(error: unknown, code: FailureCode): string {
   return `${name}${sqlState === null ? '' : ` (SQLSTATE ${sqlState})`}: ${POLICY[code].advice}`;
 }
 
-/** When the head of a held chain is tried again. */
-export interface HoldLimits {
-  readonly minMs: number;
-  readonly maxMs: number;
-  /** After so many tries of a chain's head the chain is parked. */
-  readonly attemptsMax: number;
-}
+/** A verdict that the consumer itself goes on with. */
+export type HeldVerdict = Extract<HoldVerdict, { kind: 'held' }>;
 
 /** The code of `Park` is the handler's own; of all others the failure's. */
 export function parkedVerdict(error: unknown, code: FailureCode): HoldVerdict {
@@ -123,7 +118,7 @@ export function parkedVerdict(error: unknown, code: FailureCode): HoldVerdict {
 }
 
 /** Held for `afterMs` of a `Retry`, otherwise for the given wait. */
-export function heldVerdict(error: unknown, code: FailureCode, waitMs: number): HoldVerdict {
+export function heldVerdict(error: unknown, code: FailureCode, waitMs: number): HeldVerdict {
   const retryInMs = error instanceof Retry ? (error.afterMs ?? waitMs) : waitMs;
   return { kind: 'held', retryInMs, code, reason: reasonOf(error, code) };
 }
@@ -147,6 +142,8 @@ const OWN: Readonly<Record<InboxErrorCode, FailureCode>> = {
   claim_stale: 'conflict',
   unavailable: 'unavailable',
   limits_missing: 'internal',
+  not_found: 'internal',
+  busy: 'internal',
   not_authorised: 'statement_failed',
   internal: 'internal',
 };
