@@ -166,7 +166,7 @@ describe('the view', () => {
     books: new Bookkeeping({ stock: [], accounts: [] }),
     gauges: {
       routes: [{ name: 'order', state: 'running', lagEvents: 7 }],
-      consumers: { order: { lag: 2, held: 0, parked: 1 }, payment: undefined },
+      consumers: { order: { inHand: 2, held: 0, parked: 1 }, payment: undefined },
     },
     chaos: { count: 2, kills: new Map([['kafka', 2]]), last: 'kafka killed' },
   };
@@ -176,7 +176,7 @@ describe('the view', () => {
     expect(text).toContain('01:05   placing orders');
     expect(text).toContain('1,234 of 3,000   100/s');
     expect(text).toContain('order running 7 behind');
-    expect(text).toContain('order 2 behind 1 parked   payment down');
+    expect(text).toContain('order 2 in hand 1 parked   payment down');
     expect(text).toContain('kafka 2   (kafka killed)');
   });
 
@@ -195,8 +195,9 @@ describe('the view', () => {
 describe('a metric', () => {
   const text = '# HELP x y\nx_total 9\nx{a="1"} 2\nx{a="2"} 3.5\n';
 
-  it('is the sum over its labels, and nothing when it is not told', () => {
+  it('is the sum over its labels, or those of one, and nothing when it is not told', () => {
     expect(sumOf(text, 'x')).toBe(5.5);
+    expect(sumOf(text, 'x', 'a="2"')).toBe(3.5);
     expect(sumOf(text, 'y')).toBeUndefined();
   });
 });

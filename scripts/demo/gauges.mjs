@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const PAUSE_MS = 1_000;
 const TIMEOUT_MS = 2_000;
 
-/** The metrics of a consumer, and what they are called here. */
-export const CONSUMER_METRICS = {
-  lag: 'millrace_inbox_lag_events',
-  held: 'millrace_inbox_held_events',
-  parked: 'millrace_inbox_parked_events',
+/** What is shown of a consumer: the metric and, of its labels, the one that counts. */
+const CONSUMER_METRICS = {
+  inHand: ['millrace_inbox_pending_records'],
+  held: ['millrace_inbox_set_aside_events', 'kind="held"'],
+  parked: ['millrace_inbox_set_aside_events', 'kind="parked"'],
 };
 
 /** Reads, every second, how far relay and consumers are behind; what does not answer is shown as down. */
@@ -18,7 +18,7 @@ export class Gauges {
   #running;
   /** `{ name, state, lagEvents }`; `undefined` while the relay does not answer. */
   routes = undefined;
-  /** `{ lag, held, parked }` by service; `undefined` for one that does not answer. */
+  /** `{ inHand, held, parked }` by service; `undefined` for one that does not answer. */
   consumers = {};
 
   constructor({ urls, adminToken }) {
@@ -60,15 +60,15 @@ export class Gauges {
     const text = await read(`${url}/metrics`);
     return text === undefined
       ? undefined
-      : Object.fromEntries(Object.entries(CONSUMER_METRICS).map(([name, metric]) => [name, sumOf(text, metric)]));
+      : Object.fromEntries(Object.entries(CONSUMER_METRICS).map(([name, metric]) => [name, sumOf(text, ...metric)]));
   }
 }
 
-/** The sum of a metric over all its labels in Prometheus text; `undefined` when the text has no such metric. */
-export function sumOf(text, metric) {
+/** The sum of a metric over its labels, or those with `label`, in Prometheus text; `undefined` when there is none. */
+export function sumOf(text, metric, label = '') {
   const values = text
     .split('\n')
-    .filter((line) => line.startsWith(`${metric} `) || line.startsWith(`${metric}{`))
+    .filter((line) => (line.startsWith(`${metric} `) || line.startsWith(`${metric}{`)) && line.includes(label))
     .map((line) => Number(line.slice(line.lastIndexOf(' '))));
   return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
 }

@@ -117,6 +117,11 @@ class Demo {
     const parts = { plan: this.#plan, books: this.#books, client: this.#client, urls: this.#urls };
     const conservation = await waitForConservation(parts);
     await this.#watching.stop();
+    for (const [name, { held, parked }] of Object.entries(this.#gauges.consumers).filter(([, seen]) => seen)) {
+      if (held > 0 || parked > 0) {
+        this.#books.finding(`the ${name} service has ${held} events held and ${parked} parked`);
+      }
+    }
     return {
       options: this.#options,
       placed: this.#placing.placed,

@@ -91,7 +91,7 @@ function consumersText(consumers) {
     .map(([name, gauges]) =>
       gauges === undefined
         ? `${name} ${DOWN}`
-        : `${name} ${gauges.lag ?? '-'} behind${asideText('held', gauges.held)}${asideText('parked', gauges.parked)}`,
+        : `${name} ${gauges.inHand ?? '-'} in hand${asideText('held', gauges.held)}${asideText('parked', gauges.parked)}`,
     )
     .join('   ');
 }
