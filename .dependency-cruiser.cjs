@@ -13,7 +13,7 @@ module.exports = {
       name: 'lib-public-api-only',
       severity: 'error',
       from: { path: '^(apps|libs)/([^/]+)/' },
-      to: { path: '^libs/([^/]+)/src/(?!(index|cls|testing|prometheus)\\.ts$)', pathNot: '^libs/$2/' },
+      to: { path: '^libs/([^/]+)/src/(?!(index|admin|cls|testing|prometheus)\\.ts$)', pathNot: '^libs/$2/' },
     },
     {
       name: 'broker-clients-live-in-transport',

@@ -10,6 +10,8 @@ export type InboxErrorCode =
   | 'claim_stale'
   | 'unavailable'
   | 'limits_missing'
+  | 'not_found'
+  | 'busy'
   | 'not_authorised'
   | 'internal';
 
