@@ -1,5 +1,6 @@
 import { type LibEdit } from '../../harness/libs-copy.js';
 
+const PLACE = 'inbox/dist/partition-place.js';
 const CLAIM_SQL = 'inbox/dist/claim.sql.js';
 
 /** For all runs: sessions shorter than brokers allow by default, so that a run sees a take-over after three seconds. */
@@ -17,8 +18,12 @@ export const WRONG_EDITS: Readonly<Record<string, readonly LibEdit[] | undefined
     {
       file: CLAIM_SQL,
       find: 'where a.is_by_id or a.position > a.floor',
-      replace: 'where a.is_by_id or a.position > 0',
+      replace: 'where a.is_by_id or a.floor is not null',
     },
+  ],
+  'floor-over-hole': [
+    { file: PLACE, find: 'if (this.#hole === null) {', replace: 'if (this.known !== null) {' },
+    { file: PLACE, find: 'nextOffset, hole: this.#hole, floors', replace: 'nextOffset, hole: null, floors' },
   ],
   'inbox-by-time': [
     { file: CLAIM_SQL, find: 'on conflict (consumer, id) do nothing', replace: 'on conflict do nothing' },

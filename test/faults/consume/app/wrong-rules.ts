@@ -25,8 +25,6 @@ export function wrongInbox(rule: string, databases: Databases): Decoration | und
       return () => ({ apply: async (arrivals, handle) => withoutClaim(databases(), arrivals, handle) });
     case 'prune-by-low':
       return (inner) => pruningByLow(inner, databases);
-    case 'floor-over-hole':
-      return forgettingHoles;
     case 'conflict-is-final':
       return (inner) => withHandle(inner, parkingConflicts);
     case 'park-event-alone':
@@ -82,17 +80,6 @@ function pruningByLow(inner: InboxPort, databases: Databases): Partial<InboxPort
     },
     openPartition: async (topic, partition) => ({ ...(await inner.openPartition(topic, partition)), floors: [] }),
     saveProgress: async (progress) => inner.saveProgress(progress.map((one) => ({ ...one, floors: [] }))),
-  };
-}
-
-function forgettingHoles(inner: InboxPort): Partial<InboxPort> {
-  return {
-    openPartition: async (topic, partition) => ({
-      ...(await inner.openPartition(topic, partition)),
-      hole: null,
-      nextOffset: null,
-    }),
-    saveProgress: async (progress) => inner.saveProgress(progress.map((one) => ({ ...one, hole: null }))),
   };
 }
 

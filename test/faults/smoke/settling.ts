@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KafkaGroup } from '../../harness/kafka-group.js';
+import { type Service, SERVICES } from '../../harness/shop.js';
+import { withClient } from '../../harness/servers.js';
+import { TOPICS } from './shop-check.js';
+
+/** Where the shop's state is. */
+export interface SettlingParts {
+  readonly databaseUrls: Readonly<Record<Service, string>>;
+  readonly brokers: readonly string[];
+  /** How long after the end is waited. */
+  readonly withinMs: number;
+}
+
+/** Milliseconds from the end of the load; `undefined` for what has not come in time. */
+export interface Settled {
+  readonly finalMs: number | undefined;
+  readonly atRestMs: number | undefined;
+  /** What was open when the time was over. */
+  readonly open: string;
+}
+
+const POLL_MS = 50;
+const TO_SEND_SQL = `select count(*)::integer as open from millrace.outbox
+  where position > coalesce((select min(low) from millrace.ledger), 0)`;
+const PENDING_SQL = "select count(*)::integer as open from orders where status = 'pending'";
+
+/** Which topics each service consumes. */
+const CONSUMES: Readonly<Record<Service, readonly string[]>> = {
+  order: [TOPICS.inventory, TOPICS.payment],
+  inventory: [TOPICS.order],
+  payment: [TOPICS.order, TOPICS.inventory],
+};
+
+/**
+ * Waits until no order is pending, and then until nothing is on its way: every event is published, and every consumer
+ * has told Kafka that it has applied what there is.
+ */
+export async function settle(parts: SettlingParts, endedMs: number): Promise<Settled> {
+  const isOver = (): boolean => performance.now() > endedMs + parts.withinMs;
+  const finalMs = await firstTime(endedMs, isOver, async () => (await count(parts, 'order', PENDING_SQL)) === 0);
+  const atRestMs = await firstTime(endedMs, isOver, async () => (await onItsWay(parts)) === '');
+  const open = atRestMs === undefined || finalMs === undefined ? await openText(parts) : '';
+  return { finalMs, atRestMs, open };
+}
+
+async function firstTime(
+  endedMs: number,
+  isOver: () => boolean,
+  isSo: () => Promise<boolean>,
+): Promise<number | undefined> {
+  for (;;) {
+    if (await isSo().catch(() => false)) {
+      return performance.now() - endedMs; // a server that is down is asked again
+    }
+    if (isOver()) {
+      return undefined;
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function openText(parts: SettlingParts): Promise<string> {
+  const pending = await count(parts, 'order', PENDING_SQL);
+  return `${pending} orders pending; on its way: ${(await onItsWay(parts)) || 'nothing'}`;
+}
+
+async function onItsWay(parts: SettlingParts): Promise<string> {
+  const open: string[] = [];
+  for (const service of SERVICES) {
+    const unsent = await count(parts, service, TO_SEND_SQL);
+    open.push(...(unsent === 0 ? [] : [`${unsent} events of ${service} to send`]));
+  }
+  for (const service of SERVICES) {
+    for (const topic of CONSUMES[service]) {
+      const lag = await lagOf(parts.brokers, service, topic);
+      open.push(...(lag === 0 ? [] : [`${lag} records of ${topic} for ${service}`]));
+    }
+  }
+  return open.join(', ');
+}
+
+async function count({ databaseUrls }: SettlingParts, service: Service, sql: string): Promise<number> {
+  const { rows } = await withClient(databaseUrls[service], (client) => client.query<{ open: number }>(sql));
+  return rows[0]?.open ?? 0;
+}
+
+async function lagOf(brokers: readonly string[], group: string, topic: string): Promise<number> {
+  const kafkaGroup = new KafkaGroup(brokers, group, topic);
+  try {
+    return await kafkaGroup.lag();
+  } finally {
+    await kafkaGroup.close();
+  }
+}
