@@ -1,0 +1,205 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { defineEvent } from '@millrace/events';
+import { createTestDatabase, createTopic, testKafkaBrokers, type TestDatabase, uniqueName } from '@millrace/testing';
+import { createKafkaSink, createKafkaSubscription, type KafkaClientName, type SinkPort } from '@millrace/transport';
+import { type DynamicModule, Injectable, type INestApplicationContext } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import type pg from 'pg';
+import { DataSource } from 'typeorm';
+import { z } from 'zod';
+import { HandleEvent, InboxConsumer, InboxModule, type ReceivedEvent, type Transaction } from './index.js';
+import { record } from './testing-doubles/record.js';
+
+const Counted = defineEvent({
+  type: 'order.counted',
+  schemaVersion: 1,
+  aggregate: 'order',
+  key: (order) => order.key,
+  schema: z.object({ key: z.string(), number: z.number() }),
+});
+
+const PARTITIONS = 4;
+const KEYS = 20;
+const LIMITS = { statement_timeout: 5_000, lock_timeout: 2_000, idle_in_transaction_session_timeout: 10_000 };
+
+@Injectable()
+class Counting {
+  @HandleEvent(Counted)
+  async count({ payload }: ReceivedEvent<typeof Counted>, tx: Transaction): Promise<void> {
+    await tx.query('insert into counted (key, number) values ($1, $2)', [payload.key, payload.number]);
+  }
+}
+
+class DatabaseModule {
+  readonly name = 'database';
+}
+
+interface Member {
+  readonly application: INestApplicationContext;
+  readonly dataSource: DataSource;
+}
+
+describe.each<[KafkaClientName, number]>([
+  ['platformatic', 1],
+  ['kafkajs', 50],
+])('a consumer on Kafka with %s, events per transaction: %i', (client, batchSize) => {
+  const brokers = testKafkaBrokers();
+  let sink: SinkPort;
+  let database: TestDatabase;
+  let observer: pg.Client;
+  let topic: string;
+  let consumer: string;
+  const members: Member[] = [];
+
+  beforeAll(async () => {
+    sink = createKafkaSink({ client: 'platformatic', connection: { brokers }, topics: { create: false } });
+    await sink.start();
+  });
+
+  afterAll(async () => {
+    await sink.stop();
+  });
+
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    observer = await database.connect();
+    await observer.query('create table counted (sequence bigserial, key text, number integer)');
+    topic = uniqueName('topic');
+    consumer = uniqueName('consumer');
+    await createTopic({ brokers, topic, partitions: PARTITIONS });
+  });
+
+  afterEach(async () => {
+    await Promise.all(members.splice(0).map(leave));
+    await observer.end();
+    await database.drop();
+  });
+
+  /** Every key's next event, in one batch per partition. */
+  async function publishRound(round: number): Promise<void> {
+    const opened = await sink.openTopic(topic);
+    const events = Array.from({ length: KEYS }, (_, index) => ({ key: `key-${index}`, number: round }));
+    for (const lane of opened.lanes) {
+      const own = events.filter(({ key }) => opened.laneOf(Buffer.from(key)).id === lane.id);
+      await sink.send(
+        lane,
+        own.map((payload, index) => {
+          const position = String(round * KEYS + index + 1);
+          const { key, value, headers } = record({
+            key: payload.key,
+            value: payload,
+            headers: { eventType: 'order.counted', 'millrace-position': position, 'millrace-route': lane.id },
+          });
+          return {
+            key: key ?? Buffer.alloc(0),
+            value: value ?? Buffer.alloc(0),
+            headers: [...headers].map(([name, bytes]) => [Buffer.from(name), bytes] as const),
+          };
+        }),
+      );
+    }
+  }
+
+  function databaseModule(dataSource: DataSource): DynamicModule {
+    return {
+      module: DatabaseModule,
+      global: true,
+      providers: [{ provide: DataSource, useValue: dataSource }],
+      exports: [DataSource],
+    };
+  }
+
+  /** `applied` is called for each event that the member applies. */
+  async function join(applied: () => void): Promise<Member> {
+    const dataSource = await new DataSource({ type: 'postgres', url: database.url, extra: LIMITS }).initialize();
+    const testing = await Test.createTestingModule({
+      imports: [
+        databaseModule(dataSource),
+        InboxModule.forRoot({
+          consumer,
+          database: DataSource,
+          batchSize,
+          topicOf: () => topic,
+          subscribe: ({ consumer: groupId, topics }) =>
+            createKafkaSubscription({
+              client,
+              connection: { brokers },
+              groupId,
+              topics,
+              sessionTimeoutMs: 10_000,
+              drainMs: 5_000,
+            }),
+        }),
+      ],
+      providers: [Counting],
+    }).compile();
+    testing.get(InboxConsumer).observe({
+      recordSettled: ({ settlement }) => {
+        if (settlement === 'applied') {
+          applied();
+        }
+      },
+    });
+    const member = { application: await testing.init(), dataSource };
+    members.push(member);
+    return member;
+  }
+
+  async function leave({ application, dataSource }: Member): Promise<void> {
+    await application.close();
+    await dataSource.destroy();
+  }
+
+  it('applies every event once and in order per key while members come and go', async () => {
+    let applied = 0;
+    let appliedBySecond = 0;
+    let wake = (): void => undefined;
+    const allApplied = async (): Promise<void> => {
+      while (applied < rounds * KEYS) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    };
+    const count = (): void => {
+      applied++;
+      wake();
+    };
+    let rounds = 0;
+    const publish = async (times: number): Promise<void> => {
+      for (const end = rounds + times; rounds < end; rounds++) {
+        await publishRound(rounds);
+      }
+    };
+
+    const first = await join(count);
+    await publish(5);
+    await allApplied();
+    await join(() => {
+      appliedBySecond++;
+      count();
+    });
+    // no round is waited for: the rebalance is to find work in flight
+    for (let turn = 0; appliedBySecond === 0; turn++) {
+      await publish(1);
+      if (turn % 10 === 9) {
+        await allApplied();
+      }
+    }
+    await publish(3);
+    members.splice(members.indexOf(first), 1);
+    await leave(first);
+    await publish(3);
+    await allApplied();
+
+    const { rows } = await observer.query<{ key: string; numbers: number[] }>(
+      'select key, array_agg(number order by sequence) as numbers from counted group by key',
+    );
+    expect(rows).toHaveLength(KEYS);
+    for (const { numbers } of rows) {
+      expect(numbers).toEqual(Array.from({ length: rounds }, (_, round) => round));
+    }
+    const held = await observer.query('select from millrace.inbox_held');
+    expect(held.rows).toEqual([]);
+  }, 60_000);
+});
