@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe } from './service-client.mjs';
 
-const IN_FLIGHT_MAX = 400;
+const IN_FLIGHT_MAX = 100;
 const OTHER_CUSTOMER = 'somebody-else';
 
 /**

@@ -28,7 +28,7 @@ export class ServiceClient {
         throw new Error(`${method} ${url} was not answered within ${GIVE_UP_MS / 1_000} s: ${describe(answer)}`);
       }
       this.repeats += 1;
-      await sleep(waitMs * (0.5 + Math.random()));
+      await sleep(Math.max(waitMs, askedToWaitMs(answer)) * (0.75 + Math.random() / 2));
     }
   }
 
@@ -58,6 +58,10 @@ function requestOf({ method, body, key }) {
 /** Nobody knows, or the service asks to come again. */
 function isOpen({ status, body }) {
   return status === 0 || status === 429 || status >= 500 || (status === 409 && body.type === STILL_RUNNING);
+}
+
+function askedToWaitMs({ headers }) {
+  return Number(headers?.get('retry-after') ?? 0) * 1_000;
 }
 
 /** An answer in a few words, for a report. */
