@@ -19,14 +19,21 @@ async function main() {
   const { addUp } = await contracts();
   const deadline = performance.now() + waitSeconds * 1000;
   for (;;) {
-    const reading = await readServices(urls);
-    const conservation = addUp(reading.services);
-    const isLast = conservation.isAtRest || performance.now() >= deadline;
-    if (isLast || exitCodeOf({ ...reading, conservation, waitSeconds: 0 }) !== 0) {
+    const isLast = performance.now() >= deadline;
+    const reading = await readServices(urls).catch((error) => {
+      if (isLast) {
+        throw error;
+      }
+    });
+    if (reading !== undefined) {
+      const conservation = addUp(reading.services);
       const outcome = { ...reading, conservation, waitSeconds };
-      console.log(reportText(outcome));
-      process.exitCode = exitCodeOf(outcome);
-      return;
+      const isBroken = exitCodeOf({ ...outcome, waitSeconds: 0 }) !== 0;
+      if (isLast || isBroken || conservation.isAtRest) {
+        console.log(reportText(outcome));
+        process.exitCode = exitCodeOf(outcome);
+        return;
+      }
     }
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_READINGS_MS));
   }

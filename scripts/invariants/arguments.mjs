@@ -6,7 +6,8 @@ export const HELP = `npm run invariants [-- options]
 Asks GET /invariants of the three services, adds up across them, prints what holds, and exits with 1 when a rule is
 broken. Rules that hold only once every event has been handled are "open" until then; that is no fault.
 
-  --wait SECONDS        asks again until everything is at rest; what is open after so long counts as broken
+  --wait SECONDS        asks again until everything is at rest, also while a service does not answer;
+                        what is open after so long counts as broken
   --order URL           where the services are; by default on this machine at ORDER_PORT (3001),
   --inventory URL       INVENTORY_PORT (3002) and PAYMENT_PORT (3003)
   --payment URL`;
