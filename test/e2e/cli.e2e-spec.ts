@@ -46,12 +46,14 @@ describe('millrace migrate', () => {
 
     expect(first).toEqual({
       code: 0,
-      out: 'Applied step 1: outbox and ledger.\nSchema millrace is now at version 1; 10 outbox leaves lie ahead.\n',
+      out:
+        'Applied step 1: outbox and ledger.\nApplied step 2: inbox.\n' +
+        'Schema millrace is now at version 2; 10 outbox leaves lie ahead.\n',
       err: '',
     });
     expect(second).toEqual({
       code: 0,
-      out: 'Schema millrace was already at version 1; 12 outbox leaves lie ahead.\n',
+      out: 'Schema millrace was already at version 2; 12 outbox leaves lie ahead.\n',
       err: '',
     });
   });
@@ -84,7 +86,7 @@ describe('millrace migrate', () => {
     expect(await millrace(['migrate', '-d', database.url])).toEqual({
       code: 1,
       out: '',
-      err: expect.stringMatching(/^error: Schema millrace has version 99, this release knows 1\. Upgrade[^\n]*\n$/),
+      err: expect.stringMatching(/^error: Schema millrace has version 99, this release knows 2\. Upgrade[^\n]*\n$/),
     });
   });
 

@@ -1,4 +1,5 @@
 import { CaptureError, type CaptureErrorCode } from '@millrace/capture';
+import { InboxError, type InboxErrorCode } from '@millrace/inbox/admin';
 import { SchemaError, type SchemaErrorCode } from '@millrace/schema';
 import { CommanderError } from 'commander';
 import { UsageError } from './usage.error.js';
@@ -28,6 +29,11 @@ const CAPTURE_EXIT_CODES: Readonly<Partial<Record<CaptureErrorCode, number>>> = 
   authentication_failed: EXIT_CODE.unreachable,
 };
 
+const INBOX_EXIT_CODES: Readonly<Partial<Record<InboxErrorCode, number>>> = {
+  configuration_invalid: EXIT_CODE.usage,
+  unavailable: EXIT_CODE.unreachable,
+};
+
 /** The exit code of an error that ended a command. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof SchemaError) {
@@ -35,6 +41,9 @@ export function exitCodeOf(error: unknown): number {
   }
   if (error instanceof CaptureError) {
     return CAPTURE_EXIT_CODES[error.code] ?? EXIT_CODE.failed;
+  }
+  if (error instanceof InboxError) {
+    return INBOX_EXIT_CODES[error.code] ?? EXIT_CODE.failed;
   }
   if (error instanceof CommanderError) {
     // --help and --version come as errors too, with exit code 0

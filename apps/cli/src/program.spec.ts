@@ -16,6 +16,11 @@ async function millrace(...args: string[]): Promise<Outcome> {
   return { code, out, err };
 }
 
+/** Refused before anything is connected. */
+function inbox(...args: string[]): string[] {
+  return ['inbox', ...args, '--consumer', 'stock', '-d', 'postgres://u:geheim@127.0.0.1:1/d'];
+}
+
 const PACKAGE = new URL('../package.json', import.meta.url);
 const packageJson: unknown = JSON.parse(readFileSync(PACKAGE, 'utf8'));
 
@@ -58,6 +63,19 @@ describe('millrace', () => {
     [['migrate', 'postgres://u:geheim@h/d'], /^error: too many arguments/],
     [['migrate', '--url=postgres://u:geheim@h/d'], /^error: unknown option '--url=postgres:\/\/u:\*\*\*@h\/d'/],
     [['migrate', '--database-url', 'mysql://u:geheim@h/d'], /^error: The database URL must have the form postgres:/],
+    [['inbox', 'parked', '--consumer', 'stock'], /^error: Name the database: millrace inbox parked --database-url URL/],
+    [['inbox', 'parked', '-d', 'postgres://h/d'], /^error: required option '--consumer <name>' not specified/],
+    [inbox('parked', '--since', 'noon'), /is invalid\. Give a time such as 2026-11-21T10:00:00Z/],
+    [inbox('parked', '--attempts', '-1'), /is invalid\. Give a whole number/],
+    [inbox('retry'), /^error: Name the chains: --key, --code, --topic or --id, or give --all/],
+    [inbox('discard', '--key', 'k'), /^error: required option '--reason <text>' not specified/],
+    [inbox('discard', '--reason', 'r'), /^error: Name the events to discard: by id, key or code/],
+    [inbox('discard', '--reason', 'r', '--id', '7'), /^error: The id must be an event's UUID/],
+    [inbox('thaw', '--topic', 't', '--reason', 'r'), /^error: required option '--partition <number>'/],
+    [
+      ['inbox', 'parked', '--consumer', 'c', '-d', 'mysql://u:geheim@h/d'],
+      /^error: The database URL must have the form postgres:/,
+    ],
   ])('explains the wrong arguments %j with exit code 2 and no password', async (args, message) => {
     const { code, out, err } = await millrace(...args);
 

@@ -1,7 +1,9 @@
 import { CaptureError } from '@millrace/capture';
+import { InboxError } from '@millrace/inbox/admin';
 import { SchemaError } from '@millrace/schema';
 import { Command, CommanderError } from 'commander';
 import { EXIT_CODE, exitCodeOf } from './exit-code.js';
+import { addInboxCommands } from './inbox.command.js';
 import { addLedgerCommands } from './ledger.command.js';
 import { addMigrateCommand } from './migrate.command.js';
 import { type Terminal } from './terminal.js';
@@ -9,7 +11,11 @@ import { UsageError } from './usage.error.js';
 import { VERSION } from './version.js';
 
 /** Each adds one command, or one group of them, in the order of the help text. */
-const COMMANDS: readonly ((program: Command, terminal: Terminal) => void)[] = [addMigrateCommand, addLedgerCommands];
+const COMMANDS: readonly ((program: Command, terminal: Terminal) => void)[] = [
+  addMigrateCommand,
+  addLedgerCommands,
+  addInboxCommands,
+];
 
 const FOOTER = `
 A command comes first, then its options, in any order: millrace migrate --database-url URL --ahead 20
@@ -48,7 +54,7 @@ function report(error: unknown, terminal: Terminal): void {
   if (error instanceof CommanderError) {
     return;
   }
-  const isExpected = [CaptureError, SchemaError, UsageError].some((expected) => error instanceof expected);
+  const isExpected = [CaptureError, InboxError, SchemaError, UsageError].some((expected) => error instanceof expected);
   const message = error instanceof Error ? error.message : 'unknown error';
   terminal.err(isExpected ? `error: ${message}\n` : `error: unexpected: ${message}\n`);
 }

@@ -82,9 +82,9 @@ export async function listSetAside(
   target: AdminTarget,
   request: { readonly consumer: string; readonly filter?: SetAsideFilter; readonly limit?: number },
 ): Promise<readonly SetAsideEvent[]> {
+  const limit = Math.min(request.limit ?? LIST_MAX, LIST_MAX);
+  const values = [...filterParameters(request.consumer, request.filter ?? {}), limit];
   return await withAdminClient(target, async (client) => {
-    const limit = Math.min(request.limit ?? LIST_MAX, LIST_MAX);
-    const values = [...filterParameters(request.consumer, request.filter ?? {}), limit];
     const { rows } = await client.query<ListRow>({ text: LIST, values });
     return rows.map(toSetAsideEvent);
   });
@@ -95,8 +95,9 @@ export async function listSetAside(
  * its audit row, or not at all. Throws `InboxError` `not_found` when no chain fits.
  */
 export async function retrySetAside(target: AdminTarget, request: SelectionRequest): Promise<number> {
+  const chosen = filterParameters(request.consumer, request.filter);
   return await act(target, request, async (client) => {
-    const chains = await lockChosen(client, request);
+    const chains = await lockChosen(client, request, chosen);
     await client.query({ text: MAKE_DUE, values: [request.consumer, ...namesOf(chains)] });
     await audit(client, request, 'inbox.retry', { filter: request.filter, chains: chains.length });
     return chains.length;
@@ -117,8 +118,9 @@ export async function discardSetAside(
   if (id === undefined && key === undefined && code === undefined) {
     throw new InboxError('configuration_invalid', 'Name the events to discard: by id, key or code.');
   }
+  const chosen = filterParameters(request.consumer, request.filter);
   return await act(target, request, async (client) => {
-    const names = namesOf(await lockChosen(client, request));
+    const names = namesOf(await lockChosen(client, request, chosen));
     const { rows } = await client.query<EventRow>({
       text: CHOOSE_EVENTS,
       values: [request.consumer, ...names, id ?? null],
@@ -175,16 +177,17 @@ interface Chain {
   readonly key: string;
 }
 
-async function lockChosen(client: pg.ClientBase, { consumer, filter }: SelectionRequest): Promise<readonly Chain[]> {
-  const { rows } = await client.query<{ topic: string; key: string }>({
-    text: LOCK_CHOSEN,
-    values: filterParameters(consumer, filter),
-  });
-  requireSome(rows, { consumer });
+async function lockChosen(
+  client: pg.ClientBase,
+  request: SelectionRequest,
+  values: unknown[],
+): Promise<readonly Chain[]> {
+  const { rows } = await client.query<{ topic: string; key: string }>({ text: LOCK_CHOSEN, values });
+  requireSome(rows, request);
   return rows;
 }
 
-function requireSome(rows: readonly unknown[], { consumer }: Pick<AdminRequest, 'consumer'>): void {
+function requireSome(rows: readonly unknown[], { consumer }: AdminRequest): void {
   if (rows.length === 0) {
     throw new InboxError('not_found', `Nothing that fits is set aside for consumer ${consumer}.`);
   }
