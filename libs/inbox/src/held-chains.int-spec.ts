@@ -304,7 +304,7 @@ describe('a release', () => {
     }, judgeNever);
     await started.opened;
 
-    expect(await other.releaseDue(recordEffect, judgeNever)).toMatchObject({ applied: 0, heldAgain: 0 });
+    expect(await other.releaseDue(recordEffect, judgeNever)).toMatchObject({ applied: 0, nextDueInMs: 250 });
     gate.open();
     expect(await slow).toMatchObject({ applied: 1 });
   });

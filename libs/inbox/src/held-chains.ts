@@ -41,6 +41,8 @@ const CHAINS_PER_ROUND = 20;
 const EVENTS_PER_ROUND = 200;
 /** Another member may hold a key at any time. */
 const LOOK_AGAIN_MS = 5_000;
+/** What is due and was not ours to try is in another member's hands. */
+const BUSY_MS = 250;
 
 /** The events of one consumer that are set aside, in a chain per key. */
 export class HeldChains {
@@ -81,7 +83,8 @@ export class HeldChains {
         failures.push(release);
       }
     }
-    return reportOf(applied, failures, await this.nextDueInMs());
+    const isIdle = applied === 0 && failures.length === 0;
+    return reportOf(applied, failures, await this.nextDueInMs(isIdle ? BUSY_MS : 0));
   }
 
   async count(): Promise<{ readonly held: number; readonly parked: number; readonly heldKeys: number }> {
@@ -163,13 +166,13 @@ export class HeldChains {
     return [this.consumer, topic, key];
   }
 
-  private async nextDueInMs(): Promise<number | null> {
+  private async nextDueInMs(minMs: number): Promise<number | null> {
     const { rows } = await runStatement<{ due_in_ms: number | null }>(this.dataSource, {
       text: NEXT_DUE,
       values: [this.consumer],
     });
     const dueInMs = rows[0]?.due_in_ms ?? null;
-    return dueInMs === null ? null : Math.min(Math.max(dueInMs, 0), LOOK_AGAIN_MS);
+    return dueInMs === null ? null : Math.min(Math.max(dueInMs, minMs), LOOK_AGAIN_MS);
   }
 }
 
