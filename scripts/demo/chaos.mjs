@@ -7,7 +7,7 @@ const POLL_MS = 100;
 const RETURN_LIMIT_MS = 90_000;
 const DOWN_AT_ONCE_MAX = 2;
 /** How often each is drawn, of the ones that are up. */
-const WEIGHTS = { relay: 3, order: 2, inventory: 2, payment: 2, kafka: 1, postgres: 1 };
+const WEIGHTS = { relay: 3, order: 2, inventory: 2, payment: 2, kafka: 2, postgres: 2 };
 
 /**
  * Kills, with SIGKILL, one program of `npm start` after the other, drawn by the seed, and sees that it comes back by

@@ -34,12 +34,23 @@ export async function findOrStart() {
   closeSync(log);
   const letGo = async () => stop(start);
   process.once('exit', () => start.kill('SIGTERM'));
+  for (const signal of ['SIGTERM', 'SIGHUP']) {
+    process.once(signal, end);
+  }
+  process.once('SIGINT', end); // until the demo runs, which takes it for the end of placing
   try {
     return { instance: await waitUntilUp(() => start.exitCode === null && start.signalCode === null), letGo };
   } catch (error) {
     await letGo();
     throw error;
+  } finally {
+    process.off('SIGINT', end);
   }
+}
+
+/** By way of 'exit', which ends what was started, too. */
+function end() {
+  process.exit(1);
 }
 
 async function waitUntilUp(isRunning) {
