@@ -110,7 +110,7 @@ export default tseslint.config(
     rules: {
       'import-x/no-extraneous-dependencies': [
         'error',
-        { packageDir: ['.', './libs/testing', './libs/inbox', './apps/relay'] },
+        { packageDir: ['.', './libs/testing', './libs/inbox', './apps/relay', './apps/order'] },
       ],
     },
   },

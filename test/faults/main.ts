@@ -4,14 +4,17 @@ import { KAFKA_CLIENTS, type KafkaClient } from '../harness/relay-process.js';
 import { say } from '../harness/say.js';
 import { CONSUME_ROWS, runConsumeFaults } from './consume/consume-faults.js';
 import { runLedger } from './ledger-run.js';
-import { runRelayFaults } from './relay-faults.js';
+import { type RelayFaultsOptions, runRelayFaults } from './relay-faults.js';
+import { runSmokeFaults, type SmokeOptions, WRONG_RULES } from './smoke/smoke-faults.js';
 
 const USAGE = `Usage:
   npm run test:faults -- ledger [--seeds 20] [--from 1]
   npm run test:faults -- relay [--client platformatic|kafkajs|both] [--seconds 60] [--seed N] [--rate 1000]
                                [--lease-ms 3000]
   npm run test:faults -- relay-control [the same]   the same with a fault put in on purpose: it must be found
-  npm run test:faults -- consume [--client platformatic|kafkajs|both] [--rows ${CONSUME_ROWS.join()}] [--seed N]`;
+  npm run test:faults -- consume [--client platformatic|kafkajs|both] [--rows ${CONSUME_ROWS.join()}] [--seed N]
+  npm run test:faults -- smoke [--client platformatic|kafkajs|both] [--seconds 60] [--seed N] [--rate 100]
+  npm run test:faults -- smoke-control [the same]   with each of: ${WRONG_RULES.join(', ')}`;
 
 process.exitCode = await main();
 
@@ -26,34 +29,46 @@ async function main(): Promise<number> {
       client: { type: 'string', default: 'both' },
       seconds: { type: 'string', default: '60' },
       seed: { type: 'string', default: String(randomInt(1, 1_000_000)) },
-      rate: { type: 'string', default: '1000' },
+      rate: { type: 'string' },
       'lease-ms': { type: 'string', default: '3000' },
       rows: { type: 'string', default: CONSUME_ROWS.join() },
     },
   });
   const [name = ''] = positionals;
   const clients = clientsOf(values.client);
-  if (name === 'consume' && clients.length > 0) {
-    return runConsume(clients, whole(values.seed), values.rows.split(',').map(whole));
+  const [seed, seconds] = [whole(values.seed), whole(values.seconds)];
+  const rateOr = (byDefault: string): number => whole(values.rate ?? byDefault);
+  const isControl = name.endsWith('-control');
+  switch (clients.length === 0 ? '' : name) {
+    case 'consume':
+      return runConsume(clients, seed, values.rows.split(',').map(whole));
+    case 'smoke':
+    case 'smoke-control':
+      return runSmoke(clients, { seed, seconds, ordersPerSecond: rateOr('100') }, isControl);
+    case 'relay':
+    case 'relay-control': {
+      const load = {
+        seed,
+        seconds,
+        eventsPerSecond: rateOr('1000'),
+        leaseMs: whole(values['lease-ms']),
+        isAckingEarly: isControl,
+      };
+      return runRelay(clients, load);
+    }
+    default:
+      say(USAGE);
+      return 2;
   }
-  if (!['relay', 'relay-control'].includes(name) || clients.length === 0) {
-    say(USAGE);
-    return 2;
-  }
-  const isAckingEarly = name === 'relay-control';
+}
+
+async function runRelay(clients: readonly KafkaClient[], load: Omit<RelayFaultsOptions, 'client'>): Promise<number> {
   let isAsExpected = true;
   for (const client of clients) {
-    const isRunAsExpected = await runRelayFaults({
-      client,
-      seed: whole(values.seed),
-      seconds: whole(values.seconds),
-      eventsPerSecond: whole(values.rate),
-      leaseMs: whole(values['lease-ms']),
-      isAckingEarly,
-    });
+    const isRunAsExpected = await runRelayFaults({ ...load, client });
     isAsExpected &&= isRunAsExpected;
   }
-  say(verdictText(isAsExpected, isAckingEarly));
+  say(verdictText(isAsExpected, load.isAckingEarly));
   return isAsExpected ? 0 : 1;
 }
 
@@ -68,6 +83,22 @@ async function runConsume(clients: readonly KafkaClient[], seed: number, rows: r
     isAsExpected &&= isRunAsExpected;
   }
   say(isAsExpected ? '\nNo promise was broken, and every wrong rule was found.' : '\nNot as it must be: see above.');
+  return isAsExpected ? 0 : 1;
+}
+
+async function runSmoke(
+  clients: readonly KafkaClient[],
+  load: Omit<SmokeOptions, 'client' | 'wrongRule'>,
+  isControl: boolean,
+): Promise<number> {
+  let isAsExpected = true;
+  for (const client of clients) {
+    for (const wrongRule of isControl ? WRONG_RULES : [undefined]) {
+      const isRunAsExpected = await runSmokeFaults({ ...load, client, wrongRule });
+      isAsExpected &&= isRunAsExpected;
+    }
+  }
+  say(verdictText(isAsExpected, isControl));
   return isAsExpected ? 0 : 1;
 }
 

@@ -13,12 +13,15 @@ export interface LibEdit {
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 
 /**
- * Copies the built libs and test programs into a folder, with some edits; the installed packages are linked. Returns the
- * folder in which a program of `dist/test` has its place, so that it runs with the edited libs.
+ * Copies the built libs, apps and test programs into a folder, with some edits; the installed packages are linked.
+ * Returns the folder in which a program of `dist/test` has its place, so that it runs with the edited libs; those of
+ * `dist/apps` are beside it.
  */
 export function copyWithEdits(folder: string, edits: readonly LibEdit[]): string {
   const programs = join(folder, 'dist', 'test');
-  cpSync(join(ROOT, 'dist', 'test'), programs, { recursive: true });
+  for (const kind of ['test', 'apps']) {
+    cpSync(join(ROOT, 'dist', kind), join(folder, 'dist', kind), { recursive: true });
+  }
   cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
   linkPackages(join(folder, 'node_modules'));
   for (const { file, find, replace } of edits) {

@@ -17,8 +17,9 @@ const CAUSE: Readonly<Record<string, string>> = {
 
 function storyOf(name: FateName): OrderStory {
   const { status, isRefundRequested, reservation, payment, events } = FATES[name];
-  const told = Object.entries(events).flatMap(([aggregatetype, types]) =>
-    types.map((type: string, index: number) => ({ id: `id of ${type}`, aggregatetype, type, version: index + 1 })),
+  const byAggregate: Readonly<Record<string, readonly string[]>> = events;
+  const told = Object.entries(byAggregate).flatMap(([aggregatetype, types]) =>
+    types.map((type, index) => ({ id: `id of ${type}`, aggregatetype, type, version: index + 1 })),
   );
   const causeOf = (type: string): string | undefined => {
     if (type === 'order.rejected') {

@@ -166,22 +166,20 @@ function versionProblems(events: readonly StoryEvent[]): string[] {
 
 /** Each event has a cause that can be one, and no cause made the same service act twice. */
 function causeProblems(events: readonly StoryEvent[]): string[] {
-  const byId = new Map(events.map((event) => [event.id, event]));
-  const seen = new Set<string>();
+  const types = new Map(events.map(({ id, type }) => [id, type]));
+  const acted = new Set<string>();
   return events.flatMap(({ type, aggregatetype, causedBy }) => {
-    const wanted = CAUSES[type] ?? [];
-    if (wanted.length === 0) {
-      return causedBy === undefined ? [] : [`${type} says that it was caused by ${causedBy}`];
+    const allowed = CAUSES[type] ?? [];
+    if (causedBy === undefined) {
+      return allowed.length === 0 ? [] : [`${type} was caused by no event`];
     }
-    const cause = causedBy === undefined ? undefined : byId.get(causedBy);
-    const effect = `${aggregatetype} of ${causedBy ?? ''}`;
-    const isSecond = seen.has(effect);
-    seen.add(effect);
+    const cause = types.get(causedBy) ?? 'an event of another order';
+    const effect = `${aggregatetype} of ${causedBy}`;
+    const isSecond = acted.has(effect);
+    acted.add(effect);
     return [
-      ...(cause !== undefined && wanted.includes(cause.type)
-        ? []
-        : [`${type} was caused by ${cause?.type ?? 'no event of its order'}`]),
-      ...(isSecond ? [`${cause?.type ?? 'an event'} made the service of ${aggregatetype} act twice`] : []),
+      ...(allowed.includes(cause) ? [] : [`${type} was caused by ${cause}`]),
+      ...(isSecond ? [`${cause} made the service of ${aggregatetype} act twice`] : []),
     ];
   });
 }

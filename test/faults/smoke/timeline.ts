@@ -29,11 +29,14 @@ export function timelines(violations: readonly Violation[], known: Known): strin
 
 function rowsOf(id: string, { truth, state }: Known): string {
   const order = state.orders.find((one) => one.id === id);
-  const reservation = state.reservations.find(({ order_id }) => order_id === id);
-  const payment = state.payments.find(({ order_id }) => order_id === id);
-  const wish = JSON.stringify(truth.orders.get(id)?.body ?? 'nobody has placed it');
-  const reason = order?.reason === null ? '' : ` (${order?.reason ?? ''})`;
-  return `order ${order?.status ?? 'missing'}${reason}, reservation ${reservation?.status ?? 'none'}, payment ${payment?.status ?? 'none'}; ${wish}`;
+  const statuses = {
+    order: order?.status,
+    reason: order?.reason,
+    reservation: state.reservations.find(({ order_id }) => order_id === id)?.status,
+    payment: state.payments.find(({ order_id }) => order_id === id)?.status,
+    ordered: truth.orders.get(id)?.body,
+  };
+  return JSON.stringify(statuses);
 }
 
 function moments(
