@@ -95,15 +95,23 @@ export class GroupMember {
     return offsets;
   }
 
-  /** Resolves with the partitions that were refused; rejects when the member has no say any more. */
-  async commit(offsets: readonly PartitionOffset[]): Promise<readonly PartitionResult[]> {
+  /**
+   * Commits as a member of the given generation, and no later one: what comes late is refused. Resolves with the partitions
+   * that were refused; rejects when the generation is over.
+   */
+  async commit(
+    { memberId, generation }: Pick<GroupGeneration, 'memberId' | 'generation'>,
+    offsets: readonly PartitionOffset[],
+  ): Promise<readonly PartitionResult[]> {
     const results = await this.#ask(OFFSET_COMMIT, {
-      ...this.#identity(),
+      groupId: this.options.groupId,
+      memberId,
+      generation,
       topics: byTopic(offsets, ({ partition, offset }) => ({ partition, offset })),
     });
     for (const { errorCode } of results) {
       if (OF_THE_GROUP.has(errorCode)) {
-        this.#assertMember(errorCode, 'OffsetCommit');
+        this.#assertMember(errorCode, 'OffsetCommit', memberId);
       }
     }
     return results.filter(({ errorCode }) => errorCode !== 0);
@@ -161,7 +169,7 @@ export class GroupMember {
     }
   }
 
-  #assertMember(errorCode: number, request: string): void {
+  #assertMember(errorCode: number, request: string, memberId = this.#memberId): void {
     if (errorCode === 0) {
       return;
     }
@@ -169,7 +177,7 @@ export class GroupMember {
     if (error.isOfCoordinator) {
       this.#coordinator = undefined;
     }
-    if (errorCode === ANSWER.UNKNOWN_MEMBER_ID) {
+    if (errorCode === ANSWER.UNKNOWN_MEMBER_ID && memberId === this.#memberId) {
       this.#memberId = '';
     }
     throw error;

@@ -1,6 +1,6 @@
 import { type SubscriptionListener } from '../subscription-port.js';
 import { within } from './deadline.js';
-import { GroupAssignment } from './group-assignment.js';
+import { GroupAssignment, type GroupAssignmentOptions } from './group-assignment.js';
 import { GroupHeartbeat } from './group-heartbeat.js';
 import { type GroupGeneration, type GroupMember, isRebalance, isRejoinError } from './group-member.js';
 import { KafkaAnswerError } from './kafka-answer.js';
@@ -145,46 +145,53 @@ export class GroupSession {
     if (committed === undefined) {
       return { kind: 'rejoin', isMember: false };
     }
+    let end: (end: GenerationEnd) => void = ignore;
     const ended = new Promise<GenerationEnd>((resolve) => {
-      this.#end = resolve;
+      end = resolve;
     });
+    // what is left over of an earlier generation can only end that one again
+    this.#end = end;
     if (this.#isStopping) {
-      this.#end?.({ kind: 'stopped' });
+      end({ kind: 'stopped' });
     }
-    const fail = (error: unknown) => this.#end?.({ kind: 'failed', error });
     const heartbeat = new GroupHeartbeat({
       member,
       intervalMs: limits.heartbeatMs,
       sessionTimeoutMs: limits.sessionTimeoutMs,
-      onRejoin: (error) => this.#end?.({ kind: 'rejoin', isMember: isRebalance(error) }),
-      onFailure: fail,
+      onRejoin: (error) => {
+        end({ kind: 'rejoin', isMember: isRebalance(error) });
+      },
+      onFailure: (error) => {
+        end({ kind: 'failed', error });
+      },
     });
-    const committer = this.#committer();
-    const assignment = this.#assign(generation, committed, committer);
+    const committer = this.#committer(generation, end);
+    const assignment = this.#assign(generation, { committed, committer, end });
+    this.#assignment = assignment;
     onStanding({ partitions: generation.partitions.length });
     onEvent({ kind: 'assigned', partitions: generation.partitions });
     this.#watch.compareWith(generation.leads);
     assignment.lead(generation.leads ?? this.#watch.leaders);
 
-    const end = await ended;
+    const why = await ended;
     await assignment.close(limits.drainMs);
-    const isMember = end.kind !== 'rejoin' || end.isMember;
+    const isMember = why.kind !== 'rejoin' || why.isMember;
     await within(limits.farewellMs, committer.close(isMember), ignore);
     heartbeat.close();
     this.#assignment = undefined;
     this.#end = undefined;
-    return end;
+    return why;
   }
 
-  #committer(): OffsetCommitter {
+  #committer(generation: GroupGeneration, end: (end: GenerationEnd) => void): OffsetCommitter {
     const { member, limits, onEvent } = this.parts;
     return new OffsetCommitter({
-      member,
+      commit: (offsets) => member.commit(generation, offsets),
       intervalMs: limits.commitIntervalMs,
       onFailure: (error, partitions) => {
         onEvent({ kind: 'commit_failed', reason: classifyKafkaError(error).reason, partitions });
         if (isRejoinError(error)) {
-          this.#end?.({ kind: 'rejoin', isMember: isRebalance(error) });
+          end({ kind: 'rejoin', isMember: isRebalance(error) });
         }
       },
     });
@@ -192,16 +199,16 @@ export class GroupSession {
 
   #assign(
     { partitions }: GroupGeneration,
-    committed: ReadonlyMap<string, bigint>,
-    committer: OffsetCommitter,
+    { end, ...parts }: Pick<GroupAssignmentOptions, 'committed' | 'committer'> & { end: (end: GenerationEnd) => void },
   ): GroupAssignment {
     const { cluster, listener, fetch, onEvent } = this.parts;
-    const onFailure = (error: unknown) => this.#end?.({ kind: 'failed', error });
-    this.#assignment = new GroupAssignment({
+    const onFailure = (error: unknown) => {
+      end({ kind: 'failed', error });
+    };
+    return new GroupAssignment({
+      ...parts,
       partitions,
-      committed,
       listener,
-      committer,
       onEvent,
       onFailure,
       fetch: {
@@ -218,7 +225,6 @@ export class GroupSession {
         onFailure,
       },
     });
-    return this.#assignment;
   }
 }
 

@@ -84,7 +84,7 @@ export class KafkaCluster {
     api.write(writer, question);
     const request = { name: api.name, key: api.key, version: api.version, body: writer.finish() };
     try {
-      const link = await this.#ending.orEarlier(opening);
+      const link = await opening;
       const body = await within(timeoutMs, link.send(request), () => {
         throw new SendDeadlineError(`${api.name} was not answered within ${timeoutMs} ms`);
       });
@@ -128,11 +128,11 @@ export class KafkaCluster {
       return existing;
     }
     const { client, connectTimeoutMs } = this.options;
-    const opening = client.connect(address);
-    const opened = within(connectTimeoutMs, opening, () => {
-      opening.then(close, () => undefined);
+    const connecting = client.connect(address);
+    const opened = within(connectTimeoutMs, this.#ending.orEarlier(connecting), () => {
       throw new SendDeadlineError(`${address} let nobody in within ${connectTimeoutMs} ms`);
     });
+    opened.catch(() => connecting.then(close, () => undefined));
     this.#links.set(address, opened);
     return opened;
   }

@@ -8,9 +8,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { consoleConsume, freePort, javaProgram, LocalKafka, uniqueName } from '@millrace/testing';
 import { Admin, alterUserScramCredentialsV0, ScramMechanisms } from '@platformatic/kafka';
 import { type SinkLane, type SinkPort, type SinkRecord } from '../sink-port.js';
+import { type SubscriptionPort } from '../subscription-port.js';
+import { ChangeSignal } from '../testing/change-signal.js';
+import { RecordingListener } from '../testing/recording-listener.js';
 import { SinkError } from '../transport.errors.js';
 import { createKafkaSink } from './create-kafka-sink.js';
+import { createKafkaSubscription } from './create-kafka-subscription.js';
 import { KAFKA_CLIENTS, type KafkaConnection, type KafkaSinkOptions } from './kafka-config.js';
+import { type SubscriptionEvent } from './subscription-events.js';
 
 const PRODUCE = 0;
 
@@ -185,7 +190,7 @@ async function addScramUser(port: number): Promise<void> {
   }
 }
 
-describe('the Kafka sink under faults', () => {
+describe('the Kafka sink under faults, and logins of a subscription', () => {
   let kafka: LocalKafka;
   let proxy: FaultProxy;
   let tlsPort: number;
@@ -387,6 +392,62 @@ describe('the Kafka sink under faults', () => {
       expect(await sink.send(await openLane(), [record('a')])).toEqual({ baseOffset: 0n });
       expect(asked).toBeGreaterThan(0);
     }, 60_000);
+
+    it.each([
+      ['TLS', () => ({ brokers: [`127.0.0.1:${tlsPort}`], tls: { caPath: join(directory, 'ca.pem') } })],
+      ['PLAIN', () => loginOf('PLAIN', password)],
+      ['SCRAM-SHA-256', () => loginOf('SCRAM-SHA-256', password)],
+    ])(
+      'lets a subscription in by %s',
+      async (_, connection) => {
+        sinkTo();
+        const lane = await openLane();
+        await sink.send(lane, [record('a')]);
+        const signal = new ChangeSignal();
+        const listener = new RecordingListener(signal);
+        const subscription = subscribe(connection(), lane.topic);
+        await subscription.start(listener);
+        await signal.until('the record', () => listener.deliveries.length === 1);
+        await subscription.stop();
+      },
+      60_000,
+    );
+
+    it('tells of a subscription that is not let in, and goes on trying', async () => {
+      sinkTo();
+      const refused = [
+        { connection: { brokers: [`127.0.0.1:${tlsPort}`], tls: {} }, reason: /SELF_SIGNED.*KAFKA_SSL_CA/ },
+        {
+          connection: loginOf('PLAIN', 'wrong horse'),
+          reason: /^Kafka failed: (the login failed|SASL_AUTHENTICATION_FAILED)\./,
+        },
+      ];
+      for (const { connection, reason } of refused) {
+        const signal = new ChangeSignal();
+        const events: SubscriptionEvent[] = [];
+        const subscription = subscribe(connection, 'any', (event) => {
+          events.push(event);
+          signal.changed();
+        });
+        await subscription.start(new RecordingListener(signal));
+        await signal.until('a second attempt', () => events.length >= 2);
+        await subscription.stop();
+        expect(events[0]).toMatchObject({ kind: 'rebuilt', reason: expect.stringMatching(reason) });
+        expect(JSON.stringify(events)).not.toContain('horse');
+      }
+    }, 60_000);
+
+    function loginOf(mechanism: 'PLAIN' | 'SCRAM-SHA-256', secret: string): KafkaConnection {
+      return { brokers: [`127.0.0.1:${saslPort}`], sasl: { mechanism, username: 'relay', password: secret } };
+    }
+
+    function subscribe(
+      connection: KafkaConnection,
+      topic: string,
+      onEvent: (event: SubscriptionEvent) => void = () => undefined,
+    ): SubscriptionPort {
+      return createKafkaSubscription({ client, connection, groupId: uniqueName('group'), topics: [topic], onEvent });
+    }
 
     it('names a mechanism that the brokers do not offer, and brokers that want a user', async () => {
       const brokers = [`127.0.0.1:${saslPort}`];

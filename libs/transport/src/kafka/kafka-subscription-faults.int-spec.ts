@@ -106,7 +106,12 @@ beforeAll(async () => {
     advertisedPort: proxyPort,
     isQuickStart: true,
     temporaryDir: directory,
-    settings: { 'offsets.topic.num.partitions': 3 },
+    settings: {
+      'offsets.topic.num.partitions': 3,
+      // a broker that comes back after a kill waits for its own old session to end
+      'broker.session.timeout.ms': 3_000,
+      'broker.heartbeat.interval.ms': 500,
+    },
   });
   proxy = new HoldingProxy(proxyPort, port);
   await proxy.start();

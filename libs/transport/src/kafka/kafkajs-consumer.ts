@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import type * as kafkajs from 'kafkajs';
 import { SinkError } from '../transport.errors.js';
 import { ClientSockets } from './client-sockets.js';
@@ -107,16 +107,15 @@ class KafkajsLink implements BrokerLink {
 }
 
 function decompress(codec: CompressionCodec, bytes: Buffer): Buffer {
-  switch (codec) {
-    case 'gzip':
-      return gunzipSync(bytes);
-    case 'zstd':
-      return zstdDecompressSync(bytes);
-    case 'snappy':
-    case 'lz4':
-      throw new SinkError(
-        'configuration',
-        `A topic has records that are compressed by ${codec}, which kafkajs cannot read: choose the platformatic client (MILLRACE_KAFKA_CLIENT), or another compression of the producer.`,
-      );
+  if (codec === 'gzip') {
+    return zlib.gunzipSync(bytes);
   }
+  // Node has it from 22.15 on
+  if (codec === 'zstd' && 'zstdDecompressSync' in zlib) {
+    return zlib.zstdDecompressSync(bytes);
+  }
+  throw new SinkError(
+    'configuration',
+    `A topic has records that are compressed by ${codec}, which cannot be read with kafkajs on Node ${process.versions.node}: choose the platformatic client (MILLRACE_KAFKA_CLIENT), or another compression of the producer.`,
+  );
 }

@@ -1,12 +1,14 @@
 import { type TopicPartition } from './assign-partitions.js';
 import { partitionId } from './by-topic.js';
 import { CommitWatermarks } from './commit-watermarks.js';
-import { type GroupMember, isRejoinError, type PartitionOffset } from './group-member.js';
+import { isRejoinError, type PartitionOffset } from './group-member.js';
 import { growingPauseMs } from './growing-pause.js';
 import { KafkaAnswerError } from './kafka-answer.js';
+import { type PartitionResult } from './wire/group-apis.js';
 
 export interface OffsetCommitterOptions {
-  readonly member: GroupMember;
+  /** Resolves with the partitions that were refused; must reject once the generation is over. */
+  readonly commit: (offsets: readonly PartitionOffset[]) => Promise<readonly PartitionResult[]>;
   readonly intervalMs: number;
   /** Told of the first of the commits that fail in a row, and of one that ends the generation. Others are sent again, after growing pauses. */
   readonly onFailure: (error: unknown, partitions: number) => void;
@@ -63,7 +65,7 @@ export class OffsetCommitter {
       return;
     }
     try {
-      const refused = await this.options.member.commit(offsets);
+      const refused = await this.options.commit(offsets);
       const refusedIds = new Set(refused.map(partitionId));
       this.#watermarks.settle(offsets.filter((offset: PartitionOffset) => !refusedIds.has(partitionId(offset))));
       const [first] = refused;
