@@ -1,12 +1,15 @@
 import { parseArgs } from 'node:util';
 import { KAFKA_CLIENTS, type KafkaClient } from '../harness/relay-process.js';
 import { say } from '../harness/say.js';
+import { benchConsume, CONSUME_PARTS } from './consume/consume-bench.js';
 import { benchDrain } from './drain.js';
 import { benchLatency } from './latency.js';
 
 const USAGE = `Usage:
   npm run bench -- drain [--events 500000] [--runs 3] [--client platformatic|kafkajs|both] [--profile FOLDER]
-  npm run bench -- latency [--rates 1000,2000] [--seconds 30] [--client platformatic|kafkajs|both]`;
+  npm run bench -- latency [--rates 1000,2000] [--seconds 30] [--client platformatic|kafkajs|both]
+  npm run bench -- consume [--events 100000] [--runs 3] [--client platformatic|kafkajs|both] [--batches 1,100]
+                           [--concurrency 8] [--parts ${CONSUME_PARTS.join()}] [--profile FOLDER]`;
 
 await main();
 
@@ -15,7 +18,10 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       client: { type: 'string', default: 'both' },
-      events: { type: 'string', default: '500000' },
+      events: { type: 'string' },
+      batches: { type: 'string', default: '1,100' },
+      concurrency: { type: 'string', default: '8' },
+      parts: { type: 'string', default: CONSUME_PARTS.join() },
       runs: { type: 'string', default: '3' },
       profile: { type: 'string' },
       rates: { type: 'string', default: '1000,2000' },
@@ -24,11 +30,22 @@ async function main(): Promise<void> {
   });
   const clients = clientsOf(values.client);
   if (positionals[0] === 'drain' && clients.length > 0) {
-    const { events, runs, profile: profileDir } = values;
+    const { events = '500000', runs, profile: profileDir } = values;
     await benchDrain({ clients, events: whole(events), runs: whole(runs), profileDir });
   } else if (positionals[0] === 'latency' && clients.length > 0) {
     const { rates, seconds } = values;
     await benchLatency({ clients, rates: rates.split(',').map(whole), seconds: whole(seconds) });
+  } else if (positionals[0] === 'consume' && clients.length > 0) {
+    const { events = '100000', runs, batches, concurrency, parts, profile: profileDir } = values;
+    await benchConsume({
+      clients,
+      events: whole(events),
+      runs: whole(runs),
+      batchSizes: batches.split(',').map(whole),
+      concurrency: whole(concurrency),
+      parts: CONSUME_PARTS.filter((part) => parts.split(',').includes(part)),
+      profileDir,
+    });
   } else {
     say(USAGE);
     process.exitCode = 2;

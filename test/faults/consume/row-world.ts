@@ -142,14 +142,15 @@ export class RowWorld {
   /** Publishes at about this rate while something else goes on. */
   async publishDuring(work: Promise<unknown>, perSecond: number, next: () => RelayedEvent): Promise<void> {
     const startedMs = performance.now();
-    let isOver = false;
+    const course = { isOver: false, sent: 0 };
     const over = Promise.allSettled([work]).then(() => {
-      isOver = true;
+      course.isOver = true;
     });
-    for (let sent = 0; !isOver; await sleep(PAGE_EVERY_MS)) {
+    while (!course.isOver) {
       const due = Math.floor(((performance.now() - startedMs) / 1_000) * perSecond);
-      await this.publish(Array.from({ length: due - sent }, next));
-      sent = due;
+      await this.publish(Array.from({ length: due - course.sent }, next));
+      course.sent = due;
+      await sleep(PAGE_EVERY_MS);
     }
     await over;
     await work;

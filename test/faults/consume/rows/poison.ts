@@ -22,10 +22,12 @@ async function poisoned(world: RowWorld): Promise<RelayedEvent> {
 }
 
 async function isTrueInTime(isTrue: () => Promise<boolean>): Promise<boolean> {
-  for (const deadline = performance.now() + WITHIN_MS; performance.now() < deadline; await sleep(POLL_MS)) {
+  const deadline = performance.now() + WITHIN_MS;
+  while (performance.now() < deadline) {
     if (await isTrue()) {
       return true;
     }
+    await sleep(POLL_MS);
   }
   return false;
 }

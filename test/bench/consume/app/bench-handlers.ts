@@ -1,0 +1,37 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { defineEvent } from '@millrace/events';
+import { HandleEvent, type ReceivedEvent, type Transaction } from '@millrace/inbox';
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { SLOW_KEY } from '../bench-events.js';
+
+/** An order as a service would publish it, of about 300 bytes. */
+const OrderPlaced = defineEvent({
+  type: 'order.placed',
+  schemaVersion: 1,
+  aggregate: 'order',
+  key: (payload) => payload.orderId,
+  schema: z.object({
+    orderId: z.string(),
+    customerId: z.string(),
+    totalCents: z.number().int(),
+    note: z.string(),
+    lines: z.array(z.object({ sku: z.string(), quantity: z.number().int(), unitPriceCents: z.number().int() })),
+  }),
+});
+
+const INSERT_SQL = 'insert into placed (id, order_id, total_cents, sent_at_ms) values ($1, $2, $3, $4)';
+
+const SLOW_MS = Number(process.env['BENCH_SLOW_MS'] ?? 0);
+
+/** One insert per event; of one key, if wanted, slowly. */
+@Injectable()
+export class BenchHandlers {
+  @HandleEvent(OrderPlaced)
+  async place({ id, payload, sentAtMs }: ReceivedEvent<typeof OrderPlaced>, tx: Transaction): Promise<void> {
+    await tx.query(INSERT_SQL, [id, payload.orderId, payload.totalCents, sentAtMs]);
+    if (SLOW_MS > 0 && payload.orderId === SLOW_KEY) {
+      await sleep(SLOW_MS);
+    }
+  }
+}
