@@ -33,6 +33,11 @@ export interface AssignedPartition {
 /** Takes the records of one assignment. */
 export interface PartitionReceiver {
   /**
+   * The first offset that the receiver has not done, where it keeps that itself. Deliveries begin there when it lies below
+   * the committed offset: a receiver whose database was set back asks for what it has lost. One above it is ignored.
+   */
+  readonly startOffset?: bigint | null;
+  /**
    * Takes records in the order of their offsets and resolves when it can take more: until then the subscription gives it
    * none, and fetches only what its byte limit allows. Calls do not overlap. A rejection is a fault of the receiver: the
    * subscription is built anew, and everything from the last commit on comes again.
@@ -48,8 +53,11 @@ export interface PartitionReceiver {
 
 /** Makes the receivers of a subscription. */
 export interface SubscriptionListener {
-  /** A partition has become ours. Records follow once it resolves; a rejection builds the subscription anew. */
-  open(partition: AssignedPartition): Promise<PartitionReceiver>;
+  /**
+   * A partition has become ours. Records follow once it resolves; a rejection builds the subscription anew. `signal` is
+   * aborted when the assignment ends before that; then what it resolves or rejects with is closed or ignored.
+   */
+  open(partition: AssignedPartition, signal: AbortSignal): Promise<PartitionReceiver>;
 }
 
 /** How a subscription stands. `reason` is a sentence for an operator; no payload, no secret. */

@@ -54,6 +54,38 @@ describe('the feed of a partition', () => {
     expect(feed.isHungry).toBe(true);
   });
 
+  it.each([
+    ['back to what its receiver has not done', 3n, 3n],
+    ['nowhere else when its receiver claims to be ahead', 9n, 5n],
+    ['nowhere else when its receiver does not know', null, 5n],
+  ])('goes %s', async (_what, startOffset, position) => {
+    const { feed } = feedOf({ startOffset });
+    await settled();
+    expect(feed.position).toBe(position);
+  });
+
+  it('tells a receiver that is still opening that its assignment has ended, and takes its refusal for no failure', async () => {
+    const failures: unknown[] = [];
+    const feed = new PartitionFeed({
+      topic: 't',
+      partition: 0,
+      committedOffset: null,
+      listener: {
+        open: (_partition, signal) =>
+          new Promise((_resolve, reject) => {
+            signal.addEventListener('abort', () => {
+              reject(new Error('too late'));
+            });
+          }),
+      },
+      commit: () => undefined,
+      onHungry: () => undefined,
+      onFailure: (error) => failures.push(error),
+    });
+    expect(await feed.close(1_000)).toBe(true);
+    expect(failures).toEqual([]);
+  });
+
   it('gives its receiver one chunk at a time, and keeps one more', async () => {
     const given: bigint[][] = [];
     const gates = [new Gate(), new Gate()];

@@ -43,7 +43,7 @@ export class PartitionFeed implements TopicPartition {
   #waiting: FeedChunk | undefined;
   #isBusy = false;
   #hasDelivered = false;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(private readonly options: PartitionFeedOptions) {
     this.topic = options.topic;
@@ -61,6 +61,10 @@ export class PartitionFeed implements TopicPartition {
     return this.#hasDelivered;
   }
 
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
   get isHungry(): boolean {
     return this.#receiver !== undefined && this.#waiting === undefined && !this.#isClosed;
   }
@@ -76,7 +80,7 @@ export class PartitionFeed implements TopicPartition {
 
   /** Gives nothing more to the receiver and closes it. False when that took longer than `drainMs`. Never rejects. */
   async close(drainMs: number): Promise<boolean> {
-    this.#isClosed = true;
+    this.#closing.abort();
     this.#waiting = undefined;
     return within(drainMs, this.#closeReceiver(), () => false);
   }
@@ -84,10 +88,13 @@ export class PartitionFeed implements TopicPartition {
   async #open(): Promise<void> {
     const { topic, partition, committedOffset, commit, listener, onHungry, onFailure } = this.options;
     try {
-      this.#receiver = await listener.open({ topic, partition, committedOffset, commit });
+      this.#receiver = await listener.open({ topic, partition, committedOffset, commit }, this.#closing.signal);
+      this.#beginAt(this.#receiver.startOffset ?? null);
       onHungry();
     } catch (error) {
-      onFailure(new ReceiverFailedError(this, 'open', error));
+      if (!this.#isClosed) {
+        onFailure(new ReceiverFailedError(this, 'open', error));
+      }
     }
   }
 
@@ -114,10 +121,17 @@ export class PartitionFeed implements TopicPartition {
         }
       }
     } catch (error) {
-      this.#isClosed = true;
+      this.#closing.abort();
       this.options.onFailure(error);
     }
     this.#isBusy = false;
+  }
+
+  /** Only ever back: a topic that was made again begins anew, whatever its receiver remembers. */
+  #beginAt(startOffset: bigint | null): void {
+    if (startOffset !== null && startOffset < this.position) {
+      this.position = startOffset;
+    }
   }
 
   async #receive(deliveries: readonly Delivery[]): Promise<void> {
