@@ -1,4 +1,5 @@
 import { HELP, parseDemoArguments } from './demo/arguments.mjs';
+import { findOrStart } from './demo/running-system.mjs';
 import { runMain } from './setup/command-error.mjs';
 import { continueOnPinnedNode, installIfNeeded } from './setup/install.mjs';
 import { requireNode } from './setup/prerequisites.mjs';
@@ -13,8 +14,14 @@ async function main() {
   requireNode();
   installIfNeeded();
   await continueOnPinnedNode();
-  const { runDemo } = await import('./demo/run-demo.mjs');
-  process.exitCode = await runDemo(options);
+  const { instance, letGo } = await findOrStart();
+  try {
+    // only now: it imports what the start has built
+    const { runDemo } = await import('./demo/run-demo.mjs');
+    process.exitCode = await runDemo(options, instance);
+  } finally {
+    await letGo();
+  }
 }
 
 await runMain(main);

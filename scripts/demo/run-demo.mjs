@@ -7,7 +7,6 @@ import { Gauges } from './gauges.mjs';
 import { Placing } from './placing.mjs';
 import { Plan } from './plan.mjs';
 import { isWell, reportOf } from './report.mjs';
-import { findOrStart } from './running-system.mjs';
 import { ServiceClient } from './service-client.mjs';
 import { stockUp } from './stocking.mjs';
 import { View } from './view.mjs';
@@ -16,17 +15,11 @@ import { Watching } from './watching.mjs';
 const FINAL_LIMIT_MS = 30_000;
 const POLL_MS = 100;
 
-/** The whole demo; resolves to the exit code. */
-export async function runDemo(options) {
-  const { instance, letGo } = await findOrStart();
-  try {
-    return await new Demo(options, instance).run();
-  } finally {
-    await letGo();
-  }
+/** One run against an instance that is up; resolves to the exit code. */
+export async function runDemo(options, instance) {
+  return new Demo(options, instance).run();
 }
 
-/** One run against a system that is up. */
 class Demo {
   #options;
   #urls;

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { CommandError } from '../setup/command-error.mjs';
 import { sinceFirstProcessMs } from '../setup/first-process.mjs';
-import { ROOT } from '../setup/paths.mjs';
+import { LOCAL, ROOT } from '../setup/paths.mjs';
 import { isKafkaFetched } from '../setup/prerequisites.mjs';
 import { takeInstance } from './instance-lock.mjs';
 import { say } from './say.mjs';
@@ -12,6 +12,7 @@ import { welcome } from './welcome.mjs';
 /** Builds, starts everything in order, and waits until it is told to stop. Leaves nothing, also when it fails. */
 export async function run(settings, { isFresh }) {
   takeInstance();
+  process.env.NODE_COMPILE_CACHE ||= join(LOCAL, 'compile-cache'); // a fifth off the start of every app
   const shutdown = new Shutdown();
   try {
     build();
