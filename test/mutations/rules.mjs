@@ -1,3 +1,5 @@
+import { INBOX_RULES } from './inbox-rules.mjs';
+
 const POLLING = 'libs/capture/src/polling-capture.ts';
 const LEDGER = 'libs/capture/src/ledger.ts';
 const LEDGER_SQL = 'libs/capture/src/ledger.sql.ts';
@@ -181,6 +183,7 @@ export const RULES = [
       ),
     ],
   },
+  ...INBOX_RULES,
 ];
 
 function edit(file, find, replace) {

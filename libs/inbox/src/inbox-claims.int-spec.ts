@@ -225,6 +225,23 @@ describe('a batch', () => {
     expect(await effects()).toEqual(['k', 'known', 'new']);
   });
 
+  it('claims its ids in their own order, whatever the order in which they came', async () => {
+    const first = arrivalOf({ id: '00000000-0000-7000-8000-000000000001', position: 1 });
+    const second = arrivalOf({ id: '00000000-0000-7000-8000-000000000002', position: 2 });
+    await prepareStreams();
+    const gate = createGate();
+    const holder = inbox.apply([first], () => gate.opened);
+    await claimIsOnItsWay();
+
+    const batch = twin.apply([second, first], recordEffect);
+    await waitersFor(observer);
+
+    // it waits for the first id, and has not touched the second one yet
+    expect(await inbox.apply([second], recordEffect)).toEqual(['applied']);
+    gate.open();
+    expect([await holder, await batch]).toEqual([['applied'], ['duplicate', 'duplicate']]);
+  });
+
   it('never deadlocks with the same batch in another order', async () => {
     await prepareStreams();
     for (let round = 0; round < 50; round++) {
