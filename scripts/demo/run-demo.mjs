@@ -120,6 +120,7 @@ class Demo {
       placed: this.#placing.placed,
       times,
       books: this.#books,
+      lookIntervalsMs: this.#watching.intervalsMs,
       client: this.#client,
       chaos: this.#chaos,
       ...conservation,
