@@ -4,6 +4,7 @@ import { backoffMs, type InboxClock } from './inbox-clock.js';
 import { type InboxObserver, type Settlement } from './inbox-observer.js';
 import { type Arrival, type Handle, type HoldVerdict, type InboxPort } from './inbox-port.js';
 import { type FailureCode, failureCodeOf, heldVerdict, parkedVerdict, policyFor } from './retry-policy.js';
+import { TaskHealth } from './task-health.js';
 
 /** A record that waits in its lane, with what was tried so far. */
 export interface PendingRecord {
@@ -47,9 +48,11 @@ const HOLD_FAILED_MAX_MS = 5_000;
  * record, which costs none of them an attempt. Nothing here waits; who is to wait is told so.
  */
 export class Attempts {
-  #isHoldFailing = false;
+  readonly #holding: TaskHealth;
 
-  constructor(private readonly parts: AttemptParts) {}
+  constructor(private readonly parts: AttemptParts) {
+    this.#holding = new TaskHealth('set-aside', parts.observer);
+  }
 
   /** Never rejects. */
   async run(records: readonly PendingRecord[]): Promise<AttemptResult> {
@@ -132,7 +135,7 @@ export class Attempts {
     const { observer } = this.parts;
     try {
       const outcome = await this.parts.inbox.hold(arrival, verdict);
-      this.#holdChanged(null);
+      this.#holding.worked();
       if (outcome !== 'duplicate') {
         const { topic, partition, offset } = arrival.delivery;
         const { kind, code, reason } = verdict;
@@ -153,18 +156,10 @@ export class Attempts {
     record.isAlone = true;
     record.holdFailures++;
     if (policyFor(failureCodeOf(error)).action !== 'again') {
-      this.#holdChanged(error);
+      this.#holding.failed(error);
     }
     const waitMs = backoffMs(record.holdFailures, HOLD_FAILED_MIN_MS, HOLD_FAILED_MAX_MS, this.parts.clock);
     return { kind: 'back', waitMs };
-  }
-
-  #holdChanged(error: unknown): void {
-    const isFailing = error !== null;
-    if (isFailing !== this.#isHoldFailing) {
-      this.#isHoldFailing = isFailing;
-      this.parts.observer.backgroundChanged('set-aside', error);
-    }
   }
 
   #settled({ type, delivery }: Arrival, settlement: Settlement): void {

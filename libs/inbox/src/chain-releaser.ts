@@ -3,6 +3,7 @@ import { backoffMs, type InboxClock } from './inbox-clock.js';
 import { type InboxObserver } from './inbox-observer.js';
 import { type Handle, type HoldVerdict, type InboxPort, type ReleaseReport } from './inbox-port.js';
 import { failureCodeOf, heldVerdict, parkedVerdict, policyFor } from './retry-policy.js';
+import { TaskHealth } from './task-health.js';
 
 /** What held chains are released with. */
 export interface ReleaseParts {
@@ -25,10 +26,12 @@ const SOON_MS = 10;
 export class ChainReleaser {
   #round: Promise<void> = Promise.resolve();
   #cancel = (): void => undefined;
-  #isFailing = false;
+  readonly #health: TaskHealth;
   #isStopped = false;
 
-  constructor(private readonly parts: ReleaseParts) {}
+  constructor(private readonly parts: ReleaseParts) {
+    this.#health = new TaskHealth('release', parts.observer);
+  }
 
   start(): void {
     this.#runLater(0);
@@ -58,12 +61,12 @@ export class ChainReleaser {
       const report = await this.parts.inbox.releaseDue(this.parts.handle, (error, attempt) =>
         judgeRelease(error, attempt, this.parts),
       );
-      this.#changed(null);
+      this.#health.worked();
       this.#tell(report);
       this.#runLater(Math.max(SOON_MS, Math.min(report.nextDueInMs ?? LOOK_MS, LOOK_MS)));
     } catch (error) {
       if (await this.parts.breaker.isDatabaseThere(error)) {
-        this.#changed(error);
+        this.#health.failed(error);
       }
       this.#runLater(LOOK_MS);
     }
@@ -75,14 +78,6 @@ export class ChainReleaser {
     }
     for (const { id, topic, code } of report.parked) {
       this.parts.observer.chainParked({ id, topic, code });
-    }
-  }
-
-  #changed(error: unknown): void {
-    const isFailing = error !== null;
-    if (isFailing !== this.#isFailing) {
-      this.#isFailing = isFailing;
-      this.parts.observer.backgroundChanged('release', error);
     }
   }
 }

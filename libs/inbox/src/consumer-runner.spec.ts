@@ -374,31 +374,57 @@ describe('the consumer', () => {
       await consumer.runner.stop();
     });
 
-    it('makes a new partition wait, not the subscription', async () => {
+    it('makes a new partition wait until it is back', async () => {
       const consumer = new FakeConsumer();
       consumer.inbox.isAway = true;
-      const partition = await start(consumer);
-      const receiving = partition.receiver.receive([consumer.event('a1', 'a')]);
+      await consumer.runner.start();
+      const assigning = consumer.subscription.assign(TOPIC, 0);
       await consumer.clock.advance(3_000);
-      expect(await isDone(receiving)).toBe(false);
+      expect(await isDone(assigning)).toBe(false);
+      expect(consumer.told).toEqual(['breaker: open']);
       consumer.inbox.isAway = false;
-      await consumer.clock.advance(2_000);
+      await consumer.clock.advance(5_000);
+      const partition = await assigning;
+      await partition.receiver.receive([consumer.event('a1', 'a')]);
+      await consumer.settle();
       expect(consumer.ended).toEqual(['a1']);
-      await receiving;
       await consumer.runner.stop();
     });
 
-    it('does not keep a partition from being given up', async () => {
+    it('does not keep a partition from being taken away', async () => {
       const consumer = new FakeConsumer();
       consumer.inbox.isAway = true;
-      const partition = await start(consumer);
-      const receiving = partition.receiver.receive([consumer.event('a1', 'a')]);
+      await consumer.runner.start();
+      const taken = new AbortController();
+      const assigning = consumer.subscription.assign(TOPIC, 0, null, taken.signal);
       await consumer.settle();
-      await consumer.subscription.revoke(partition);
-      await receiving;
-      expect(consumer.began).toEqual([]);
+      taken.abort();
+      await expect(assigning).rejects.toBe(taken.signal.reason);
+      expect(consumer.runner.status().partitions).toEqual([]);
       await consumer.runner.stop();
       expect(consumer.clock.timersSet).toBe(0);
+    });
+
+    it('that refuses to tell is asked again, and it is told once', async () => {
+      const consumer = new FakeConsumer();
+      consumer.inbox.openErrors.push(new Error('no right'), new Error('no right'));
+      await consumer.runner.start();
+      const assigning = consumer.subscription.assign(TOPIC, 0);
+      await consumer.clock.advance(3_000);
+      await assigning;
+      expect(consumer.told).toEqual(['open: fails', 'open: works']);
+      await consumer.runner.stop();
+    });
+
+    it('that was set back asks for what it has lost', async () => {
+      const consumer = new FakeConsumer();
+      const known = { topic: TOPIC, partition: 0, nextOffset: 3n, hole: null, floors: [] };
+      consumer.inbox.known.set(`${TOPIC}/0`, known);
+      const partition = await start(consumer, 7n);
+      expect(partition.receiver.startOffset).toBe(3n);
+      await partition.receiver.receive([consumer.event('a1', 'a', { offset: 3n })]);
+      expect(consumer.runner.status().frozen).toEqual([]);
+      await consumer.runner.stop();
     });
   });
 

@@ -18,6 +18,7 @@ import { type InboxObserver } from './inbox-observer.js';
 import { type InboxPort, type PartitionProgress } from './inbox-port.js';
 import { PartitionSession, type SessionParts } from './partition-session.js';
 import { ProgressWriter } from './progress-writer.js';
+import { TaskHealth } from './task-health.js';
 
 /** What a consumer is made of. */
 export interface ConsumerParts {
@@ -40,11 +41,13 @@ export class ConsumerRunner implements SubscriptionListener {
   readonly #progress: ProgressWriter;
   readonly #releaser: ChainReleaser;
   readonly #sessionParts: SessionParts;
+  readonly #opening: TaskHealth;
   #hasRun = false;
   #joiningSinceMs: number | null = null;
 
   constructor(private readonly parts: ConsumerParts) {
     const { inbox, registry, limits, clock, observer } = parts;
+    this.#opening = new TaskHealth('open', observer);
     this.#breaker = new Breaker({
       clock,
       probe: () => inbox.probe(),
@@ -72,7 +75,6 @@ export class ConsumerRunner implements SubscriptionListener {
     this.#sessionParts = {
       ...{ registry, clock, limits, observer, scheduler: this.#scheduler },
       attempts: new Attempts({ inbox, breaker, clock, limits, observer, handle: createHandle(handlers) }),
-      openPartition: (partition, signal) => this.#openPartition(partition, signal),
       touched: () => {
         this.#progress.touched();
       },
@@ -94,12 +96,13 @@ export class ConsumerRunner implements SubscriptionListener {
     this.#breaker.stop();
   }
 
-  /** Returns at once: a partition whose progress cannot be read yet makes its receiver wait, not the subscription. */
-  open(partition: AssignedPartition): Promise<PartitionReceiver> {
-    const session = new PartitionSession(this.#sessionParts, partition);
+  /** Waits while the database is away; rejects when `signal` is aborted meanwhile. */
+  async open(partition: AssignedPartition, signal: AbortSignal): Promise<PartitionReceiver> {
+    const known = await this.#readProgress(partition, signal);
+    const session = new PartitionSession(this.#sessionParts, partition, known);
     this.#sessions.add(session);
     this.#progress.add(session);
-    return Promise.resolve(session);
+    return session;
   }
 
   status(): ConsumerStatus {
@@ -133,13 +136,17 @@ export class ConsumerRunner implements SubscriptionListener {
     this.#sessions.delete(session);
   }
 
-  async #openPartition({ topic, partition }: AssignedPartition, signal: AbortSignal): Promise<PartitionProgress> {
+  async #readProgress({ topic, partition }: AssignedPartition, signal: AbortSignal): Promise<PartitionProgress> {
     for (;;) {
       signal.throwIfAborted();
       try {
-        return await this.parts.inbox.openPartition(topic, partition);
+        const known = await this.parts.inbox.openPartition(topic, partition);
+        this.#opening.worked();
+        return known;
       } catch (error) {
-        await this.#breaker.isDatabaseThere(error);
+        if (await this.#breaker.isDatabaseThere(error)) {
+          this.#opening.failed(error);
+        }
         await pause(this.parts.clock, OPEN_AGAIN_MS, signal);
       }
     }

@@ -20,8 +20,6 @@ export interface SessionParts {
   readonly clock: InboxClock;
   readonly limits: Pick<ConsumerLimits, 'batchSize' | 'windowRecordsMax' | 'windowBytesMax'>;
   readonly observer: Required<InboxObserver>;
-  /** Reads a partition's progress; waits while the database is away, and rejects only when `signal` is aborted. */
-  readonly openPartition: (partition: AssignedPartition, signal: AbortSignal) => Promise<PartitionProgress>;
   /** There is progress to write. */
   readonly touched: () => void;
   /** Writes the progress of this session and commits it, if it can. */
@@ -33,13 +31,14 @@ export interface SessionParts {
  * them are done. Once it is closed it begins nothing, and what had not begun comes again to whoever is next.
  */
 export class PartitionSession implements PartitionReceiver, BatchSource {
+  /** Where the database is: behind the group's offset when it was set back, and then what it has lost comes again. */
+  readonly startOffset: bigint | null;
   readonly #lanes = new KeyLanes<Taken>();
   readonly #window: OffsetWindow;
-  readonly #closing = new AbortController();
   readonly #waits = new Set<() => void>();
-  readonly #opened: Promise<void>;
-  #place: PartitionPlace | null = null;
-  #savedHole: Hole | null = null;
+  readonly #place: PartitionPlace;
+  #savedHole: Hole | null;
+  #isClosing = false;
   #isTouched = false;
   #running = 0;
   #wakeReceiver = (): void => undefined;
@@ -48,12 +47,13 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
   constructor(
     private readonly parts: SessionParts,
     private readonly assigned: AssignedPartition,
+    known: PartitionProgress,
   ) {
     const { windowRecordsMax: recordsMax, windowBytesMax: bytesMax } = parts.limits;
     this.#window = new OffsetWindow({ recordsMax, bytesMax });
-    this.#opened = this.#open();
-    // whoever receives or closes hears of it
-    this.#opened.catch(() => undefined);
+    this.#place = new PartitionPlace(known, assigned.committedOffset);
+    this.#savedHole = this.#place.hole;
+    this.startOffset = known.nextOffset;
     parts.scheduler.add(this);
   }
 
@@ -71,7 +71,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
   }
 
   get hole(): Hole | null {
-    return this.#place?.hole ?? null;
+    return this.#place.hole;
   }
 
   /** The hole is known to the database, so that its absence there means that somebody has thawed the partition. */
@@ -80,7 +80,6 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
   }
 
   async receive(deliveries: readonly Delivery[]): Promise<void> {
-    await this.#opened;
     for (const delivery of deliveries) {
       while (this.#window.isFull() && !this.#isClosing) {
         this.parts.scheduler.pump();
@@ -88,22 +87,21 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
           this.#wakeReceiver = resolve;
         });
       }
-      if (this.#isClosing || this.#place === null) {
+      if (this.#isClosing) {
         return;
       }
-      this.#takeIn(delivery, this.#place);
+      this.#takeIn(delivery);
     }
     this.parts.scheduler.pump();
   }
 
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#isClosing = true;
     this.#wakeReceiver();
     for (const cancel of this.#waits) {
       cancel();
     }
     this.#waits.clear();
-    await this.#opened;
     if (this.#running > 0) {
       await new Promise<void>((resolve) => {
         this.#wakeCloser = resolve;
@@ -131,7 +129,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
   /** What is to be written, or null when nothing has changed; until `saved` or `notSaved` nothing else is. */
   takeProgress(): PartitionProgress | null {
     const { nextOffset } = this.#window;
-    if (!this.#isTouched || this.#place === null || nextOffset === null) {
+    if (!this.#isTouched || nextOffset === null) {
       return null;
     }
     this.#isTouched = false;
@@ -156,30 +154,14 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
 
   /** What the database has of a frozen partition; without a hole the floors move again. */
   refresh(known: PartitionProgress): void {
-    if (this.isFrozenForAll && known.hole === null && this.#place !== null) {
+    if (this.isFrozenForAll && known.hole === null) {
       this.#place.thaw(known);
       this.parts.observer.partitionThawed({ topic: this.topic, partition: this.partition });
     }
   }
 
-  get #isClosing(): boolean {
-    return this.#closing.signal.aborted;
-  }
-
-  async #open(): Promise<void> {
-    try {
-      const known = await this.parts.openPartition(this.assigned, this.#closing.signal);
-      this.#place = new PartitionPlace(known, this.assigned.committedOffset);
-      this.#savedHole = this.#place.hole;
-    } catch (error) {
-      if (!this.#isClosing) {
-        throw error;
-      }
-    }
-  }
-
-  #takeIn(delivery: Delivery, place: PartitionPlace): void {
-    const hole = place.arrive(delivery.offset);
+  #takeIn(delivery: Delivery): void {
+    const hole = this.#place.arrive(delivery.offset);
     if (hole !== null) {
       this.#touch();
       this.parts.observer.partitionFrozen({ topic: this.topic, partition: this.partition, ...hole });
@@ -193,7 +175,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
         this.#queue(decoded.arrival, null, malformedVerdict(decoded));
         return;
       case 'event':
-        if (place.isBelowFloor(decoded.arrival)) {
+        if (this.#place.isBelowFloor(decoded.arrival)) {
           this.#settleAtOnce(delivery, 'duplicate', { type: decoded.arrival.type, mark: decoded.mark });
         } else {
           this.#queue(decoded.arrival, decoded.mark, null);
@@ -263,7 +245,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
     }
     for (const { mark } of passed) {
       if (mark !== null) {
-        this.#place?.pass(mark);
+        this.#place.pass(mark);
       }
     }
     this.#touch();

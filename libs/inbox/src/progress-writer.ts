@@ -3,6 +3,7 @@ import { type InboxClock } from './inbox-clock.js';
 import { type InboxObserver } from './inbox-observer.js';
 import { type InboxPort, type PartitionProgress } from './inbox-port.js';
 import { type PartitionSession } from './partition-session.js';
+import { TaskHealth } from './task-health.js';
 
 /** What progress is written with. */
 export interface ProgressParts {
@@ -26,10 +27,12 @@ export class ProgressWriter {
   #writing: Promise<void> = Promise.resolve();
   #cancelWrite: (() => void) | null = null;
   #cancelLook: (() => void) | null = null;
-  #isFailing = false;
+  readonly #health: TaskHealth;
   #isStopped = false;
 
-  constructor(private readonly parts: ProgressParts) {}
+  constructor(private readonly parts: ProgressParts) {
+    this.#health = new TaskHealth('progress', parts.observer);
+  }
 
   add(session: PartitionSession): void {
     this.#sessions.add(session);
@@ -86,7 +89,7 @@ export class ProgressWriter {
       await this.#failed(written, error);
       return;
     }
-    this.#changed(null);
+    this.#health.worked();
     for (const { session, progress } of written) {
       session.saved(progress);
     }
@@ -98,17 +101,9 @@ export class ProgressWriter {
       session.notSaved();
     }
     if (await this.parts.breaker.isDatabaseThere(error)) {
-      this.#changed(error);
+      this.#health.failed(error);
     }
     this.#writeLater(FAILED_MS);
-  }
-
-  #changed(error: unknown): void {
-    const isFailing = error !== null;
-    if (isFailing !== this.#isFailing) {
-      this.#isFailing = isFailing;
-      this.parts.observer.backgroundChanged('progress', error);
-    }
   }
 
   /** As long as a partition is frozen: has somebody thawed it? */

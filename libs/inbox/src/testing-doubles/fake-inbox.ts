@@ -31,6 +31,7 @@ export class FakeInbox implements InboxPort {
   /** Thrown by the next calls of `apply` before anything happens; one each. */
   readonly applyErrors: Error[] = [];
   readonly holdErrors: Error[] = [];
+  readonly openErrors: Error[] = [];
   readonly saveErrors: Error[] = [];
   probes = 0;
   release: (handle: Handle, judge: JudgeRetry) => Promise<Partial<ReleaseReport>> = () => Promise.resolve({});
@@ -83,6 +84,7 @@ export class FakeInbox implements InboxPort {
   async openPartition(topic: string, partition: number): Promise<PartitionProgress> {
     await Promise.resolve();
     this.#requireThere();
+    throwNext(this.openErrors);
     const nothing = { topic, partition, nextOffset: null, hole: null, floors: [] };
     return this.known.get(`${topic}/${partition}`) ?? nothing;
   }

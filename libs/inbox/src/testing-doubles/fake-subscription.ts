@@ -34,8 +34,13 @@ export class FakeSubscription implements SubscriptionPort {
     this.current = { kind: 'stopped' };
   }
 
-  /** The consumer gets a partition. */
-  async assign(topic: string, partition: number, committedOffset: bigint | null = null): Promise<FakeAssignment> {
+  /** The consumer gets a partition; `signal` takes it away before it was opened. */
+  async assign(
+    topic: string,
+    partition: number,
+    committedOffset: bigint | null = null,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<FakeAssignment> {
     if (this.#listener === null) {
       throw new Error('the subscription was not started');
     }
@@ -43,7 +48,7 @@ export class FakeSubscription implements SubscriptionPort {
     const commit = (nextOffset: bigint): void => {
       commits.push(nextOffset);
     };
-    const receiver = await this.#listener.open({ topic, partition, committedOffset, commit });
+    const receiver = await this.#listener.open({ topic, partition, committedOffset, commit }, signal);
     this.current = { kind: 'running', partitions: this.#open.length + 1, missingTopics: [] };
     const assignment = { receiver, commits };
     this.#open.push(assignment);
