@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Between two looks; longer when the list of pending orders is long, so that it takes a fifth of the time at most. */
-const PAUSE_MS = { shortest: 50, longest: 10_000, perListMs: 4 };
+/** Between two looks; longer when the list of pending orders is long, so that the service has time for the rest. */
+const PAUSE_MS = { shortest: 50, longest: 2_000, perListMs: 4 };
 const READS_AT_ONCE = 8;
 const PAGE = 100;
 
