@@ -1,3 +1,4 @@
+import { CONSUMER_RULES } from './consumer-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
 
 const POLLING = 'libs/capture/src/polling-capture.ts';
@@ -184,6 +185,7 @@ export const RULES = [
     ],
   },
   ...INBOX_RULES,
+  ...CONSUMER_RULES,
 ];
 
 function edit(file, find, replace) {

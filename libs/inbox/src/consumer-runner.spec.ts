@@ -358,9 +358,9 @@ describe('the consumer', () => {
     });
 
     it('is found behind an error that names no cause', async () => {
-      const consumer = new FakeConsumer({ inMemoryRetryMs: [] });
+      const consumer = new FakeConsumer({ inMemoryRetryMs: [50] });
       const partition = await start(consumer);
-      consumer.fail('a1', new Error('Connection terminated unexpectedly'));
+      consumer.fail('a1', new Error('Connection terminated unexpectedly'), new Error('the one that counts'));
       const open = consumer.hold('a1');
       await partition.receiver.receive([consumer.event('a1', 'a')]);
       consumer.inbox.isAway = true;
