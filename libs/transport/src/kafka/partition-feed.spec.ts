@@ -101,6 +101,8 @@ describe('the feed of a partition', () => {
     expect([given, feed.isHungry, feed.position]).toEqual([[[5n, 6n]], true, 7n]);
     feed.offer(chunk(7n));
     expect([given.length, feed.isHungry, feed.position]).toEqual([1, false, 8n]);
+    feed.offer(chunk(8n, 9n));
+    expect([given.length, feed.isHungry, feed.position]).toEqual([1, false, 8n]);
     gates[0]?.open();
     await settled();
     expect([given, feed.isHungry]).toEqual([[[5n, 6n], [7n]], true]);

@@ -69,8 +69,9 @@ export class PartitionFeed implements TopicPartition {
     return this.#receiver !== undefined && this.#waiting === undefined && !this.#isClosed;
   }
 
+  /** Refuses, and stays where it is, unless it is hungry. */
   offer(chunk: FeedChunk): void {
-    if (!this.#isClosed) {
+    if (this.isHungry) {
       this.position = chunk.nextOffset;
       this.#hasDelivered = true;
       this.#waiting = chunk;

@@ -49,11 +49,13 @@ const REFRESH_MS = 100;
  * of whoever leads then, for ever.
  */
 export class PartitionFetcher {
-  readonly #feeds: ReadonlyMap<string, PartitionFeed>;
+  /** In the order in which requests name them: what was first in one is last in the next. */
+  readonly #feeds: Map<string, PartitionFeed>;
   readonly #leaders = new Map<string, number>();
   readonly #busy = new Set<number>();
+  /** Named in a request that has no answer yet, of whichever broker. */
+  readonly #asked = new Set<PartitionFeed>();
   readonly #interrupted = new Set<PartitionFeed>();
-  #turn = 0;
   #isClosed = false;
   #refreshing: NodeJS.Timeout | undefined;
 
@@ -78,7 +80,7 @@ export class PartitionFetcher {
       return;
     }
     for (const [leader, feeds] of this.#byLeader()) {
-      const hungry = feeds.filter(({ isHungry }) => isHungry);
+      const hungry = feeds.filter((feed) => feed.isHungry && !this.#asked.has(feed));
       if (leader === NO_LEADER) {
         this.#refreshSoon();
       } else if (hungry.length > 0 && !this.#busy.has(leader)) {
@@ -106,12 +108,18 @@ export class PartitionFetcher {
 
   async #fetch(leader: number, hungry: readonly PartitionFeed[], isPartial: boolean): Promise<void> {
     this.#busy.add(leader);
+    for (const feed of hungry) {
+      this.#asked.add(feed);
+    }
     try {
       await this.#fetchOnce(leader, hungry, isPartial);
     } catch (error) {
-      this.#onRequestError(hungry, error);
+      this.#onRequestError(leader, hungry, error);
     } finally {
       this.#busy.delete(leader);
+      for (const feed of hungry) {
+        this.#asked.delete(feed);
+      }
     }
     this.wake();
   }
@@ -119,18 +127,28 @@ export class PartitionFetcher {
   async #fetchOnce(leader: number, hungry: readonly PartitionFeed[], isPartial: boolean): Promise<void> {
     const { cluster, bytesMax, partitionBytesMax, maxWaitMs, requestTimeoutMs } = this.options;
     const waitMs = isPartial ? Math.min(PARTIAL_WAIT_MS, maxWaitMs) : maxWaitMs;
-    // each request begins with another partition, because a full answer has room for the first ones only
-    this.#turn = (this.#turn + 1) % hungry.length;
-    const partitions = [...hungry.slice(this.#turn), ...hungry.slice(0, this.#turn)];
-    const asked = partitions.map(({ topic, partition, position: offset }) => ({ topic, partition, offset }));
-    const question = { maxWaitMs: waitMs, bytesMax, partitionBytesMax, partitions: asked };
+    this.#putLast(hungry[0]);
+    const partitions = hungry.map(({ topic, partition, position: offset }) => ({ topic, partition, offset }));
+    const question = { maxWaitMs: waitMs, bytesMax, partitionBytesMax, partitions };
     const answer = await cluster.ask(cluster.addressOf(leader), FETCH, question, waitMs + requestTimeoutMs);
     assertAnswered(answer.errorCode, 'Fetch');
+    const offsets = new Map(partitions.map((asked) => [partitionId(asked), asked.offset]));
     for (const fetched of answer.partitions) {
-      const feed = this.#feeds.get(partitionId(fetched));
-      if (feed !== undefined && !this.#isClosed) {
+      const id = partitionId(fetched);
+      const feed = this.#feeds.get(id);
+      // what went elsewhere meanwhile has no use for what it had asked for
+      if (feed !== undefined && feed.position === offsets.get(id) && !this.#isClosed) {
         await this.#take(feed, fetched, leader);
       }
+    }
+  }
+
+  /** A full answer has room for the first ones only. */
+  #putLast(feed: PartitionFeed | undefined): void {
+    if (feed !== undefined) {
+      const id = partitionId(feed);
+      this.#feeds.delete(id);
+      this.#feeds.set(id, feed);
     }
   }
 
@@ -139,7 +157,7 @@ export class PartitionFetcher {
     if (errorCode === ANSWER.OFFSET_OUT_OF_RANGE) {
       await this.#reset(feed, leader);
     } else if (PASSING.has(errorCode)) {
-      this.#lose([feed], new KafkaAnswerError(errorCode, `Fetch of ${partitionId(feed)}`));
+      this.#lose(leader, [feed], new KafkaAnswerError(errorCode, `Fetch of ${partitionId(feed)}`));
     } else {
       assertAnswered(errorCode, `Fetch of ${partitionId(feed)}`);
       this.#interrupted.delete(feed);
@@ -161,22 +179,24 @@ export class PartitionFetcher {
     }
   }
 
-  #onRequestError(feeds: readonly PartitionFeed[], error: unknown): void {
+  #onRequestError(leader: number, feeds: readonly PartitionFeed[], error: unknown): void {
     // what a broker says is not mended by another connection, nor is an answer that cannot be read
     if (error instanceof WireFormatError || (error instanceof KafkaAnswerError && !PASSING.has(error.code))) {
       this.close();
       this.options.onFailure(error);
     } else {
-      this.#lose(feeds, error);
+      this.#lose(leader, feeds, error);
     }
   }
 
-  #lose(feeds: readonly PartitionFeed[], error: unknown): void {
+  /** They wait for another look at who leads them; those that have another leader by now go on there. */
+  #lose(leader: number, feeds: readonly PartitionFeed[], error: unknown): void {
     if (this.#isClosed) {
       return;
     }
-    const fresh = feeds.filter((feed) => !this.#interrupted.has(feed));
-    for (const feed of feeds) {
+    const lost = feeds.filter((feed) => this.#leaders.get(partitionId(feed)) === leader);
+    const fresh = lost.filter((feed) => !this.#interrupted.has(feed));
+    for (const feed of lost) {
       this.#leaders.set(partitionId(feed), NO_LEADER);
       this.#interrupted.add(feed);
     }
