@@ -41,7 +41,7 @@ export const INBOX_RULES = [
     name: 'inbox-floor-in-memory-only',
     wrong: 'a claim does not compare with the floor in the database',
     test: floors('comes back after the claim of its event was removed'),
-    edits: [edit(CLAIM_SQL, 'where a.is_by_id or a.position > a.floor', 'where a.is_by_id or a.floor is not null')],
+    edits: [edit(CLAIM_SQL, '$6::text is null or $3 > f.floor', '$6::text is null or f.floor is not null')],
   },
   {
     name: 'inbox-prune-at-the-floor',
@@ -68,7 +68,7 @@ export const INBOX_RULES = [
     name: 'inbox-stale-claim-counts',
     wrong: 'a claim that waited for long is believed',
     test: floors('gives up a claim that took so long'),
-    edits: [edit(CLAIM, 'if (rows.some((row) => !row.is_fresh)) {', 'if (rows.length === 0) {')],
+    edits: [edit(CLAIM, 'if (rows.some((row) => row.is_fresh === false)) {', 'if (rows.length === 0) {')],
   },
   {
     name: 'inbox-batch-unsorted',
@@ -138,13 +138,7 @@ export const INBOX_RULES = [
     name: 'inbox-held-key-not-locked-by-arrivals',
     wrong: 'an arrival looks at the key of a chain without locking it',
     test: chains('an arrival beside a release'),
-    edits: [
-      edit(
-        CLAIM_SQL,
-        '(select a.topic, a.key from arrival a)\n  for share\n',
-        '(select a.topic, a.key from arrival a)\n',
-      ),
-    ],
+    edits: [edit(CLAIM_SQL, 'and h.key = $8 for share', 'and h.key = $8')],
   },
   {
     name: 'inbox-held-key-not-locked-by-release',
@@ -174,7 +168,7 @@ export const INBOX_RULES = [
     name: 'inbox-held-key-ignored',
     wrong: 'an arrival of a held key runs its handler',
     test: chains('chains all later events of its key'),
-    edits: [edit(CLAIM_SQL, "when h.key is null then 'new'", "when a.key <> '' then 'new'")],
+    edits: [edit(CLAIM, "return row.is_key_held ? 'key held' : 'new';", "return 'new';")],
   },
   {
     name: 'inbox-offset-before-commit',

@@ -1,6 +1,6 @@
 import { InboxError } from './inbox.errors.js';
 import { type Arrival, type Stream } from './inbox-port.js';
-import { ADD_STREAMS, CLAIM, HELD_KEYS } from './claim.sql.js';
+import { ADD_STREAMS, CLAIM_BATCH, CLAIM_ONE, HELD_KEYS } from './claim.sql.js';
 import { type InboxTransaction } from './inbox-transaction.js';
 import { type Statement } from './query-after.js';
 import { storedKeyOf } from './stored-key.js';
@@ -15,8 +15,10 @@ export class StreamUnknown extends Error {
 
 interface ClaimRow {
   readonly ordinal: number;
-  readonly is_fresh: boolean;
-  readonly finding: Finding | 'stream unknown';
+  /** Null when nothing was claimed. */
+  readonly is_fresh: boolean | null;
+  readonly is_stream_unknown: boolean;
+  readonly is_key_held: boolean;
 }
 
 /**
@@ -29,10 +31,10 @@ export async function claim(
   arrivals: readonly Arrival[],
 ): Promise<readonly Finding[]> {
   const { rows } = await transaction.run<ClaimRow>(claimStatement(consumer, arrivals));
-  if (rows.some(({ finding }) => finding === 'stream unknown')) {
+  if (rows.some((row) => row.is_stream_unknown)) {
     throw new StreamUnknown();
   }
-  if (rows.some((row) => !row.is_fresh)) {
+  if (rows.some((row) => row.is_fresh === false)) {
     throw new InboxError('claim_stale', 'A claim waited for longer than 5 s and was given up. It is tried again.');
   }
   const findings = findingsOf(arrivals, rows);
@@ -56,10 +58,34 @@ export function addStreams(consumer: string, arrivals: readonly Arrival[]): Stat
 }
 
 function claimStatement(consumer: string, arrivals: readonly Arrival[]): Statement {
+  const [first] = arrivals;
+  return first !== undefined && arrivals.length === 1 ? claimOne(consumer, first) : claimBatch(consumer, arrivals);
+}
+
+function claimOne(consumer: string, arrival: Arrival): Statement {
+  const { id, position, delivery } = arrival;
+  const stream = comparedStream(arrival);
+  return {
+    name: 'millrace_inbox_claim_one',
+    text: CLAIM_ONE,
+    values: [
+      consumer,
+      id,
+      String(position),
+      delivery.topic,
+      delivery.partition,
+      stream?.source ?? null,
+      stream?.route ?? null,
+      storedKeyOf(arrival),
+    ],
+  };
+}
+
+function claimBatch(consumer: string, arrivals: readonly Arrival[]): Statement {
   const streams = arrivals.map(comparedStream);
   return {
-    name: 'millrace_inbox_claim',
-    text: CLAIM,
+    name: 'millrace_inbox_claim_batch',
+    text: CLAIM_BATCH,
     values: [
       consumer,
       arrivals.map(({ id }) => id),
@@ -80,16 +106,23 @@ function comparedStream({ stream, isBypassingFloor }: Arrival): Stream | null {
 
 /** In the order of the arrivals; of an id that is there twice only the first is new. */
 function findingsOf(arrivals: readonly Arrival[], rows: readonly ClaimRow[]): readonly Finding[] {
-  const found = new Map(rows.map(({ ordinal, finding }) => [ordinal, finding]));
+  const found = new Map(rows.map((row) => [row.ordinal, findingOf(row)]));
   const seen = new Set<string>();
   return arrivals.map(({ id }, index) => {
     const finding = seen.has(id) ? 'duplicate' : found.get(index + 1);
     seen.add(id);
-    if (finding === undefined || finding === 'stream unknown') {
+    if (finding === undefined) {
       throw new InboxError('internal', 'The claim did not answer for every event.');
     }
     return finding;
   });
+}
+
+function findingOf(row: ClaimRow): Finding {
+  if (row.is_fresh === null) {
+    return 'duplicate';
+  }
+  return row.is_key_held ? 'key held' : 'new';
 }
 
 /**

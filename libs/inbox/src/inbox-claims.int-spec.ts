@@ -5,6 +5,7 @@ import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { type DataSource } from 'typeorm';
 import { z } from 'zod';
+import { CLAIM_BATCH, CLAIM_ONE } from './claim.sql.js';
 import { Inbox } from './inbox.js';
 import { type Handle } from './inbox-port.js';
 import {
@@ -254,6 +255,25 @@ describe('a batch', () => {
       expect(both.flat().filter((outcome) => outcome === 'applied')).toHaveLength(8);
     }
     expect(await effects()).toHaveLength(400);
+  });
+});
+
+describe('a claim', () => {
+  it.each([
+    ['of one event', CLAIM_ONE, `'stock', gen_random_uuid(), 1, 'orders', 0, 'shop', 'default', 'k'`],
+    [
+      'of a batch',
+      CLAIM_BATCH,
+      `'stock', array[gen_random_uuid()], '{1}', '{orders}', '{0}', '{shop}', '{default}', '{k}'`,
+    ],
+  ])('%s reads its own floors and held keys and no others', async (_, text, values) => {
+    await observer.query(`set plan_cache_mode = force_generic_plan; prepare claim as ${text}`);
+    const { rows } = await observer.query<{ 'QUERY PLAN': string }>(`explain execute claim (${values})`);
+    await observer.query('deallocate claim; reset plan_cache_mode');
+
+    const conditions = rows.map((row) => row['QUERY PLAN']).filter((line) => line.includes('Index Cond'));
+    expect(conditions).toContainEqual(expect.stringMatching(/consumer = .*topic = .*key = /));
+    expect(conditions).toContainEqual(expect.stringMatching(/consumer = .*topic = .*partition = /));
   });
 });
 
