@@ -21,6 +21,7 @@ const HELD_MAX_MS = 300_000;
 const LOOK_MS = 5_000;
 const AWAY_MS = 1_000;
 const SOON_MS = 10;
+const STOP_MS = 5_000;
 
 /** Tries the held chains of a consumer again when they are due, one round at a time. */
 export class ChainReleaser {
@@ -37,11 +38,19 @@ export class ChainReleaser {
     this.#runLater(0);
   }
 
-  /** Begins no further round; resolves when the running one has ended. Idempotent, safe before start. */
+  /**
+   * Begins no further round; resolves when the running one has ended, or after 5 s: what it is at is then rolled back
+   * with its connection, and due again. Idempotent, safe before start.
+   */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancel();
-    await this.#round;
+    let cancel = (): void => undefined;
+    const timeout = new Promise<void>((resolve) => {
+      cancel = this.parts.clock.after(STOP_MS, resolve);
+    });
+    await Promise.race([this.#round, timeout]);
+    cancel();
   }
 
   #runLater(waitMs: number): void {

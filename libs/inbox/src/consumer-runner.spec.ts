@@ -523,6 +523,19 @@ describe('the consumer', () => {
       await consumer.runner.stop();
     });
 
+    it('do not keep the consumer from stopping', async () => {
+      const consumer = new FakeConsumer();
+      consumer.inbox.release = () => new Promise(() => undefined);
+      await start(consumer);
+      await consumer.clock.advance(0);
+      const stopping = consumer.runner.stop();
+      await consumer.settle();
+      expect(await isDone(stopping)).toBe(false);
+      await consumer.clock.advance(5_000);
+      await stopping;
+      expect(consumer.clock.timersSet).toBe(0);
+    });
+
     it('wait while the database is away, without an attempt', async () => {
       const consumer = new FakeConsumer();
       let rounds = 0;

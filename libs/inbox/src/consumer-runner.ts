@@ -90,8 +90,7 @@ export class ConsumerRunner implements SubscriptionListener {
 
   /** Lets running handlers end, writes and commits their progress, leaves the group. Idempotent, safe before start. */
   async stop(): Promise<void> {
-    await this.parts.subscription.stop();
-    await this.#releaser.stop();
+    await Promise.all([this.parts.subscription.stop(), this.#releaser.stop()]);
     await this.#progress.stop();
     this.#breaker.stop();
   }

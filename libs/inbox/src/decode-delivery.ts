@@ -45,10 +45,11 @@ export function decodeDelivery(delivery: Delivery, isHandled: (type: string) => 
     return malformed(delivery, '', 'the header eventType is missing: this is no record of Millrace');
   }
   if (!isHandled(type)) {
-    return { kind: 'unhandled', type, mark: markOf(delivery) };
+    return { kind: 'unhandled', type, mark: markOf(delivery, () => streamOf(delivery)) };
   }
   try {
-    return { kind: 'event', arrival: arrivalOf(delivery, type), mark: markOf(delivery) };
+    const arrival = arrivalOf(delivery, type);
+    return { kind: 'event', arrival, mark: markOf(delivery, () => arrival.stream) };
   } catch (error) {
     if (error instanceof InboxError) {
       return malformed(delivery, type, error.message);
@@ -118,12 +119,12 @@ function streamOf(delivery: Delivery): Stream | null {
 }
 
 /** Without a usable mark the floor waits for the next record. */
-function markOf(delivery: Delivery): LowMark | null {
+function markOf(delivery: Delivery, readStream: () => Stream | null): LowMark | null {
   if (!delivery.headers.has(HEADER.low)) {
     return null;
   }
   try {
-    const stream = streamOf(delivery);
+    const stream = readStream();
     return stream === null ? null : { stream, low: positionOf(delivery, HEADER.low) };
   } catch {
     return null;

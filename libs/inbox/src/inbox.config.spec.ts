@@ -11,7 +11,7 @@ describe('the options of a consumer', () => {
       handlerTimeoutMs: 30_000,
       progressIntervalMs: 250,
       windowRecordsMax: 10_000,
-      windowBytesMax: 33_554_432,
+      windowBytesMax: 8_388_608,
     });
   });
 

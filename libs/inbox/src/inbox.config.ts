@@ -38,7 +38,7 @@ export interface ConsumerTuning {
   readonly progressIntervalMs?: number;
   /** Per partition: records between the oldest unfinished and the newest taken in. Default 10,000. */
   readonly windowRecordsMax?: number;
-  /** Per partition: their bytes. Default 32 MiB. */
+  /** Per partition: bytes of the unfinished records. Default 8 MiB. */
   readonly windowBytesMax?: number;
 }
 
@@ -53,7 +53,7 @@ const DEFAULTS: ConsumerLimits = {
   handlerTimeoutMs: 30_000,
   progressIntervalMs: 250,
   windowRecordsMax: 10_000,
-  windowBytesMax: 32 * 1_024 * 1_024,
+  windowBytesMax: 8 * 1_024 * 1_024,
 };
 
 const CONSUMER = /^[a-zA-Z0-9._-]{1,200}$/;

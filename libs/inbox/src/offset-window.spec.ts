@@ -32,6 +32,15 @@ describe('OffsetWindow', () => {
     expect(window.isFull()).toBe(true);
   });
 
+  it('has room for more bytes when a record is done, wherever the watermark stands', () => {
+    const window = new OffsetWindow(limits);
+    window.add(0n, 10, null);
+    const large = window.add(1n, 95, null);
+    expect(window.isFull()).toBe(true);
+    expect(finish(window, large)).toEqual([]);
+    expect(window.isFull()).toBe(false);
+  });
+
   it('never passes an unfinished record, and forgets no finished one, in any order of endings', () => {
     fc.assert(
       fc.property(

@@ -11,7 +11,9 @@ export interface WindowEntry {
 
 /** Bounds of a window; at least one record always fits. */
 export interface WindowLimits {
+  /** Between watermark and newest, done or not. */
   readonly recordsMax: number;
+  /** Of those that are not done; of the others only their offsets are left. */
   readonly bytesMax: number;
 }
 
@@ -23,7 +25,7 @@ export class OffsetWindow {
   #entries: WindowEntry[] = [];
   /** Entries before it are done and forgotten. */
   #head = 0;
-  #bytes = 0;
+  #unfinishedBytes = 0;
   #nextOffset: bigint | null = null;
 
   constructor(private readonly limits: WindowLimits) {}
@@ -38,26 +40,26 @@ export class OffsetWindow {
     return this.#nextOffset;
   }
 
-  /** No more may be added until the watermark has moved. */
+  /** No more may be added until something is done. */
   isFull(): boolean {
-    return this.size >= this.limits.recordsMax || (this.size > 0 && this.#bytes >= this.limits.bytesMax);
+    return this.size >= this.limits.recordsMax || this.#unfinishedBytes >= this.limits.bytesMax;
   }
 
   /** Takes in the next record; offsets must grow. */
   add(offset: bigint, bytes: number, mark: LowMark | null): WindowEntry {
     const entry: WindowEntry = { offset, bytes, mark, isDone: false };
     this.#entries.push(entry);
-    this.#bytes += bytes;
+    this.#unfinishedBytes += bytes;
     return entry;
   }
 
   /** A record is done; returns the entries that the watermark has now passed, in order. */
   finish(entry: WindowEntry): readonly WindowEntry[] {
     entry.isDone = true;
+    this.#unfinishedBytes -= entry.bytes;
     const from = this.#head;
     for (let first = this.#entries[this.#head]; first?.isDone === true; first = this.#entries[this.#head]) {
       this.#head++;
-      this.#bytes -= first.bytes;
       this.#nextOffset = first.offset + 1n;
     }
     const passed = this.#entries.slice(from, this.#head);

@@ -240,16 +240,15 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
 
   #finish(entry: WindowEntry): void {
     const passed = this.#window.finish(entry);
-    if (passed.length === 0) {
-      return;
+    this.#wakeReceiver();
+    if (passed.length > 0) {
+      this.#touch();
     }
     for (const { mark } of passed) {
       if (mark !== null) {
         this.#place.pass(mark);
       }
     }
-    this.#touch();
-    this.#wakeReceiver();
   }
 
   #touch(): void {
