@@ -15,6 +15,8 @@ import {
   waitersFor,
 } from './testing-doubles/inbox-scene.js';
 
+const FLOOR_NUMBERS = 'millrace.inbox_floor_floor_id_seq';
+
 let database: TestDatabase;
 let observer: pg.Client;
 let dataSource: DataSource;
@@ -235,6 +237,43 @@ describe('progress', () => {
     await member(zombieSource).saveProgress([progressOf({ nextOffset: 50, floor: 40 })]);
 
     expect(await member().openPartition('orders', 0)).toEqual(progressOf({ nextOffset: 100, floor: 90 }));
+  });
+
+  it('that is saved again and again uses up no numbers of streams', async () => {
+    for (let nextOffset = 1; nextOffset <= 20; nextOffset++) {
+      await member().saveProgress([
+        progressOf({ nextOffset, floor: nextOffset }),
+        progressOf({ partition: 1, nextOffset, floor: nextOffset }),
+      ]);
+    }
+
+    const { rows } = await observer.query(`select floor_id::integer from millrace.inbox_floor order by floor_id`);
+    expect(rows).toEqual([{ floor_id: 1 }, { floor_id: 2 }]);
+    expect((await observer.query(`select last_value::integer from ${FLOOR_NUMBERS}`)).rows).toEqual([
+      { last_value: 2 },
+    ]);
+  });
+
+  it('of a stream whose number is above 32 bits is saved, and its claims are removed', async () => {
+    await observer.query(`select setval('${FLOOR_NUMBERS}', 2147483647)`);
+
+    expect(await member().apply([arrivalOf({ position: 5 })], recordEffect)).toEqual(['applied']);
+    await saveAndPrune(progressOf({ nextOffset: 6, floor: 5 }));
+
+    expect(await claimedPositions()).toEqual([]);
+    expect(await member().openPartition('orders', 0)).toEqual(progressOf({ nextOffset: 6, floor: 5 }));
+  });
+
+  it('leaves a floor alone that has not moved', async () => {
+    const versions = async (): Promise<unknown[]> =>
+      (await observer.query('select xmin from millrace.inbox_floor')).rows;
+    await member().saveProgress([progressOf({ nextOffset: 3, floor: 2 })]);
+    await observer.query('update millrace.inbox_floor set candidate = floor, sealed_floor = floor');
+    const before = await versions();
+
+    await member().saveProgress([progressOf({ nextOffset: 4, floor: 2 })]);
+
+    expect(await versions()).toEqual(before);
   });
 
   it('of many partitions is saved by two members at once without a deadlock', async () => {

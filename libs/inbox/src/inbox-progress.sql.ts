@@ -5,6 +5,9 @@ const IS_NEWS = 'excluded.hole_to > coalesce(p.thawed_to, -1)';
  * Writes how far partitions are applied; nothing moves back. A hole stops the floors of its partition until somebody
  * thaws it; a hole that was thawed meanwhile is no news.
  *
+ * A stream is inserted only when it is new: an insert draws a number for its row even if the row is there. Floors are
+ * touched under the lock of their partition, and partitions are locked in order, so two savers never deadlock.
+ *
  * $1 consumer; by partition: $2 topic, $3 partition, $4 next offset, $5 hole from, $6 hole to; by stream: $7 topic,
  * $8 partition, $9 source, $10 route, $11 floor.
  */
@@ -21,12 +24,23 @@ export const SAVE_PROGRESS = `with saved as (
     hole_to = case when ${IS_NEWS} then greatest(p.hole_to, excluded.hole_to) else p.hole_to end,
     frozen_at = case when ${IS_NEWS} then coalesce(p.frozen_at, excluded.frozen_at) else p.frozen_at end
   returning p.topic, p.partition, p.frozen_at is not null as is_frozen
+), given as (
+  select n.topic, n.partition, n.source, n.route, case when s.is_frozen then 0 else n.floor end as floor
+  from unnest($7::text[], $8::integer[], $9::text[], $10::text[], $11::bigint[]) as n (topic, partition, source, route, floor)
+  join saved s on s.topic = n.topic and s.partition = n.partition
+), moved as (
+  update millrace.inbox_floor f set floor = g.floor from given g
+  where f.consumer = $1 and f.topic = g.topic and f.partition = g.partition and f.source = g.source and f.route = g.route
+    and f.floor < g.floor
 )
 insert into millrace.inbox_floor as f (consumer, topic, partition, source, route, floor)
-select $1, n.topic, n.partition, n.source, n.route, case when s.is_frozen then 0 else n.floor end
-from unnest($7::text[], $8::integer[], $9::text[], $10::text[], $11::bigint[]) as n (topic, partition, source, route, floor)
-join saved s on s.topic = n.topic and s.partition = n.partition
-order by n.topic, n.partition, n.source, n.route
+select $1, g.topic, g.partition, g.source, g.route, g.floor
+from given g
+where not exists (
+  select from millrace.inbox_floor k
+  where k.consumer = $1 and k.topic = g.topic and k.partition = g.partition and k.source = g.source and k.route = g.route
+)
+order by g.topic, g.partition, g.source, g.route
 on conflict on constraint inbox_floor_stream_key do update set floor = greatest(f.floor, excluded.floor)`;
 
 /** $1 consumer, $2 topic, $3 partition. */

@@ -26,7 +26,7 @@ comment on column millrace.inbox_partition.hole_to is 'last offset of the hole';
 comment on column millrace.inbox_partition.thawed_to is 'holes up to here were accepted by a person';
 
 create table millrace.inbox_floor (
-  floor_id integer generated always as identity constraint inbox_floor_pk primary key,
+  floor_id bigint generated always as identity constraint inbox_floor_pk primary key,
   consumer text not null,
   topic text not null,
   partition integer not null,
@@ -52,7 +52,7 @@ const CLAIMS = `
 create table millrace.inbox (
   consumer text not null,
   id uuid not null,
-  floor_id integer,
+  floor_id bigint,
   position bigint,
   kept_until timestamptz,
   constraint inbox_pk primary key (consumer, id),
