@@ -73,8 +73,8 @@ describe('the inventory service', () => {
         return idleSubscription();
       },
     };
-    const started = await createServiceApp(inventoryService, config, (dataSource, settings) =>
-      InventoryModule.forRoot(dataSource, settings),
+    const started = await createServiceApp(inventoryService, config, (connections, settings) =>
+      InventoryModule.forRoot(connections, settings),
     );
     await started.listen(0, '127.0.0.1');
     return { app: started, url: `http://127.0.0.1:${portOf(started)}` };

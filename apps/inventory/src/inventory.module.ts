@@ -1,6 +1,5 @@
-import { type ServiceConfig, ServiceModule } from '@millrace/service';
+import { type ServiceConfig, type ServiceConnections, ServiceModule } from '@millrace/service';
 import { type DynamicModule, Module } from '@nestjs/common';
-import { type DataSource } from 'typeorm';
 
 import { inventoryService } from './inventory.definition.js';
 import { OrderEventsHandler } from './reservations/order-events.handler.js';
@@ -10,13 +9,13 @@ import { ReservationMetrics } from './reservations/reservation-metrics.js';
 import { StockController } from './stock/stock.controller.js';
 import { StockService } from './stock/stock.service.js';
 
-/** The inventory service over a data source that is open; it is closed with the app. */
+/** The inventory service over connections that are open; they are closed with the app. */
 @Module({})
 export class InventoryModule {
-  static forRoot(dataSource: DataSource, config: ServiceConfig): DynamicModule {
+  static forRoot(connections: ServiceConnections, config: ServiceConfig): DynamicModule {
     return {
       module: InventoryModule,
-      imports: [ServiceModule.forRoot(inventoryService, dataSource, config)],
+      imports: [ServiceModule.forRoot(inventoryService, connections, config)],
       controllers: [StockController, ReservationController],
       providers: [StockService, ReservationBook, ReservationMetrics, OrderEventsHandler],
     };

@@ -5,4 +5,4 @@ import { runService } from '@millrace/service';
 import { inventoryService } from './inventory.definition.js';
 import { InventoryModule } from './inventory.module.js';
 
-await runService(inventoryService, (dataSource, config) => InventoryModule.forRoot(dataSource, config));
+await runService(inventoryService, (connections, config) => InventoryModule.forRoot(connections, config));

@@ -5,4 +5,4 @@ import { runService } from '@millrace/service';
 import { orderService } from './order.definition.js';
 import { OrderModule } from './order.module.js';
 
-await runService(orderService, (dataSource, config) => OrderModule.forRoot(dataSource, config));
+await runService(orderService, (connections, config) => OrderModule.forRoot(connections, config));

@@ -46,7 +46,7 @@ describe('the order service', () => {
     return await createServiceApp(
       orderService,
       { ...readServiceConfig(orderService, environment), subscribe: idleSubscription },
-      (dataSource, config) => OrderModule.forRoot(dataSource, config),
+      (connections, config) => OrderModule.forRoot(connections, config),
     );
   };
 

@@ -5,4 +5,4 @@ import { runService } from '@millrace/service';
 import { paymentService } from './payment.definition.js';
 import { PaymentModule } from './payment.module.js';
 
-await runService(paymentService, (dataSource, config) => PaymentModule.forRoot(dataSource, config));
+await runService(paymentService, (connections, config) => PaymentModule.forRoot(connections, config));

@@ -1,6 +1,5 @@
-import { type ServiceConfig, ServiceModule } from '@millrace/service';
+import { type ServiceConfig, type ServiceConnections, ServiceModule } from '@millrace/service';
 import { type DynamicModule, Module } from '@nestjs/common';
-import { type DataSource } from 'typeorm';
 
 import { AccountController } from './accounts/account.controller.js';
 import { AccountService } from './accounts/account.service.js';
@@ -9,13 +8,13 @@ import { PaymentController } from './payments/payment.controller.js';
 import { PaymentEvents } from './payments/payment-events.js';
 import { PaymentMetrics } from './payments/payment-metrics.js';
 
-/** The payment service over a data source that is open; it is closed with the app. */
+/** The payment service over connections that are open; they are closed with the app. */
 @Module({})
 export class PaymentModule {
-  static forRoot(dataSource: DataSource, config: ServiceConfig): DynamicModule {
+  static forRoot(connections: ServiceConnections, config: ServiceConfig): DynamicModule {
     return {
       module: PaymentModule,
-      imports: [ServiceModule.forRoot(paymentService, dataSource, config)],
+      imports: [ServiceModule.forRoot(paymentService, connections, config)],
       controllers: [AccountController, PaymentController],
       providers: [AccountService, PaymentEvents, PaymentMetrics],
     };

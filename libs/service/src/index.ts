@@ -5,6 +5,7 @@ export { DatabaseModule } from './database.module.js';
 export { migrateTables } from './migrate-tables.js';
 export { readMigrationState } from './migration-state.js';
 export { openDatabase } from './open-database.js';
+export type { ServiceConnections } from './service-connections.js';
 export { createServiceApp, runMigration, runService } from './service-app.js';
 export type { ServiceModuleFactory } from './service-app.js';
 export { readMigrationConfig, readServiceConfig, serviceVariables } from './service.config.js';

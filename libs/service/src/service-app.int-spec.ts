@@ -10,6 +10,7 @@ import { createKafkaSink, type SinkRecord, type SubscriptionStatus } from '@mill
 import { Injectable, Module, type Provider } from '@nestjs/common';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
+import { DataSource } from 'typeorm';
 
 import { Database } from './database.js';
 import { type InvariantReport } from './invariant-report.js';
@@ -42,9 +43,9 @@ class TeaModule {}
 
 /** The service with the given handlers. */
 function moduleWith(providers: Provider[], service: ServiceDefinition = teaService): ServiceModuleFactory {
-  return (dataSource, config) => ({
+  return (connections, config) => ({
     module: TeaModule,
-    imports: [ServiceModule.forRoot(service, dataSource, config)],
+    imports: [ServiceModule.forRoot(service, connections, config)],
     providers,
   });
 }
@@ -125,7 +126,7 @@ describe('a service', () => {
     return [response.status, await response.json()];
   };
 
-  it('applies the events of Kafka under its own name, told nothing but its environment', async () => {
+  it('applies the events of Kafka under its own name, though requests have taken all of their connections', async () => {
     const brokers = testKafkaBrokers();
     const aggregate = uniqueName('tea');
     const PotFilled = defineEvent({
@@ -144,10 +145,12 @@ describe('a service', () => {
     const topic = `outbox.event.${aggregate}`;
     await createTopic({ brokers, topic, partitions: 2 });
     const service = { ...teaService, name: uniqueName('tea') };
-    const { kafka } = configOf({ KAFKA_BROKERS: brokers.join(',') });
-    const config = { ...configOf(), kafka };
+    const config = configOf({ KAFKA_BROKERS: brokers.join(','), DATABASE_POOL_MAX: '2' });
+    const { kafka } = config;
     app = await createServiceApp(service, config, moduleWith([PotFiller], service));
     await app.listen(0, '127.0.0.1');
+    const requests = [1, 2].map(() => app?.get(DataSource).createQueryRunner());
+    await Promise.all(requests.map((request) => request?.connect()));
 
     const sink = createKafkaSink({ client: 'platformatic', connection: kafka.connection, topics: { create: false } });
     await sink.start();
@@ -165,6 +168,7 @@ describe('a service', () => {
       return rows[0]?.consumer;
     });
     expect(consumer).toBe(service.name);
+    await Promise.all(requests.map((request) => request?.release()));
     const url = `http://127.0.0.1:${portOf(app)}`;
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
     const metrics = await (await fetch(`${url}/metrics`)).text();

@@ -2,16 +2,15 @@ import { createHttpApp, listen, readTls, runApp, runOnce, StartError } from '@mi
 import { InboxError } from '@millrace/inbox';
 import { type DynamicModule } from '@nestjs/common';
 import { type NestExpressApplication } from '@nestjs/platform-express';
-import { type DataSource } from 'typeorm';
 
 import { translateDatabaseError } from './database.errors.js';
 import { migrateTables } from './migrate-tables.js';
-import { openDatabase } from './open-database.js';
 import { readMigrationConfig, readServiceConfig, type ServiceConfig } from './service.config.js';
+import { closeConnections, openConnections, type ServiceConnections } from './service-connections.js';
 import { type ServiceDefinition } from './service-definition.js';
 
-/** The Nest module of a service over a data source that is open; it is closed with the app. */
-export type ServiceModuleFactory = (dataSource: DataSource, config: ServiceConfig) => DynamicModule;
+/** The Nest module of a service over connections that are open; they are closed with the app. */
+export type ServiceModuleFactory = (connections: ServiceConnections, config: ServiceConfig) => DynamicModule;
 
 /**
  * A service, complete, consuming, and not yet listening. Throws `StartError` when its database is not fit for it, or
@@ -23,9 +22,9 @@ export async function createServiceApp(
   moduleOf: ServiceModuleFactory,
 ): Promise<NestExpressApplication> {
   const tls = readTls(config.http);
-  const dataSource = await openDatabase(service, config.database);
+  const connections = await openConnections(service, config);
   try {
-    return await createHttpApp(moduleOf(dataSource, config), {
+    return await createHttpApp(moduleOf(connections, config), {
       name: service.name,
       title: service.title,
       version: service.version,
@@ -36,9 +35,7 @@ export async function createServiceApp(
       translateProblem: translateDatabaseError,
     });
   } catch (error) {
-    if (dataSource.isInitialized) {
-      await dataSource.destroy();
-    }
+    await closeConnections(connections);
     throw error instanceof InboxError ? new StartError([error.message], { cause: error }) : error;
   }
 }

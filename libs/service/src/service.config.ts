@@ -1,6 +1,5 @@
 import {
   type Environment,
-  type EnvironmentRule,
   HTTP_RULES,
   type HttpEnvironment,
   httpVariables,
@@ -21,7 +20,7 @@ import { z } from 'zod';
 
 import { type ServiceDefinition } from './service-definition.js';
 
-/** The database of the service: where it is and how many connections may be open. */
+/** The database of the service: where it is and how many connections a pool may open. */
 export interface DatabaseConfig {
   readonly url: string;
   readonly poolMax: number;
@@ -30,6 +29,7 @@ export interface DatabaseConfig {
 /** What a service is told by its environment. */
 export interface ServiceConfig {
   readonly http: HttpEnvironment;
+  /** With the connections of requests; handlers have their own. */
   readonly database: DatabaseConfig;
   /** The relay's name for this database; part of consistency tokens. */
   readonly source: string;
@@ -40,20 +40,14 @@ export interface ServiceConfig {
   readonly subscribe?: (request: SubscriptionRequest) => SubscriptionPort;
 }
 
-const POOL_MAX = 20;
-const CONCURRENCY = 8;
-
-/** Connections that handlers may not take: for requests, readiness, and what the inbox notes of its progress. */
-const CONNECTIONS_BESIDE_HANDLERS = 6;
-
 /** Every variable that a service reads, but for `KAFKA_*`, which libs/transport reads. */
 // eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types -- the schema is the type
 export function serviceVariables({ name, port }: Pick<ServiceDefinition, 'name' | 'port'>) {
   return z.object({
     ...httpVariables(port),
     DATABASE_URL: postgresUrl(),
-    DATABASE_POOL_MAX: wholeNumber({ min: 3, max: 200, byDefault: POOL_MAX }),
-    MILLRACE_CONSUMER_CONCURRENCY: wholeNumber({ min: 1, max: 64, byDefault: CONCURRENCY }),
+    DATABASE_POOL_MAX: wholeNumber({ min: 2, max: 200, byDefault: 10 }),
+    MILLRACE_CONSUMER_CONCURRENCY: wholeNumber({ min: 1, max: 64, byDefault: 8 }),
     MILLRACE_SOURCE: z
       .string()
       .regex(
@@ -71,7 +65,7 @@ export function readServiceConfig(
   environment: Environment = process.env,
 ): ServiceConfig {
   const kafka = parseKafkaEnv(environment);
-  const read = () => readEnvironment(serviceVariables(definition), environment, [...HTTP_RULES, refuseSmallPool]);
+  const read = () => readEnvironment(serviceVariables(definition), environment, HTTP_RULES);
   if (kafka.kind === 'invalid') {
     throw new StartError([...problemsOf(read), ...kafka.problems]);
   }
@@ -97,16 +91,6 @@ export function readMigrationConfig(environment: Environment = process.env): Dat
   const { DATABASE_URL: url } = readEnvironment(z.object({ DATABASE_URL: postgresUrl() }), environment);
   return { url, poolMax: 2 };
 }
-
-/** Busy handlers must not starve requests. Text that is no number is another rule's matter. */
-const refuseSmallPool: EnvironmentRule = (environment) => {
-  const poolMax = Number(environment['DATABASE_POOL_MAX'] ?? POOL_MAX);
-  const needed = Number(environment['MILLRACE_CONSUMER_CONCURRENCY'] ?? CONCURRENCY) + CONNECTIONS_BESIDE_HANDLERS;
-  return poolMax < needed
-    ? `DATABASE_POOL_MAX leaves no connections beside the handlers: give at least ${needed}, which is ` +
-        `MILLRACE_CONSUMER_CONCURRENCY + ${CONNECTIONS_BESIDE_HANDLERS}, or lower MILLRACE_CONSUMER_CONCURRENCY`
-    : undefined;
-};
 
 function problemsOf(read: () => unknown): readonly string[] {
   try {

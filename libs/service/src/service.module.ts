@@ -7,8 +7,9 @@ import { DataSource } from 'typeorm';
 import { DatabaseModule } from './database.module.js';
 import { InboxMetrics } from './inbox-metrics.js';
 import { InvariantsModule } from './invariants.module.js';
+import { type ServiceConnections } from './service-connections.js';
 import { type ServiceConfig } from './service.config.js';
-import { inboxModuleOf } from './service-inbox.js';
+import { CONSUMER_CONNECTIONS, inboxModuleOf } from './service-inbox.js';
 import { ServiceReadiness } from './service-readiness.js';
 import { SERVICE, type ServiceDefinition } from './service-definition.js';
 
@@ -25,14 +26,12 @@ class ReadinessModule {}
  */
 @Module({})
 export class ServiceModule {
-  static forRoot(service: ServiceDefinition, dataSource: DataSource, config: ServiceConfig): DynamicModule {
+  static forRoot(service: ServiceDefinition, connections: ServiceConnections, config: ServiceConfig): DynamicModule {
     return {
       module: ServiceModule,
       imports: [
-        TypeOrmModule.forRootAsync({
-          useFactory: () => ({ ...dataSource.options, retryAttempts: 0 }),
-          dataSourceFactory: () => Promise.resolve(dataSource),
-        }),
+        dataSourceModule(connections.requests),
+        dataSourceModule(connections.consumer, CONSUMER_CONNECTIONS),
         OutboxModule.forRoot({ events: service.publishes, database: DataSource }),
         inboxModuleOf(service, config),
         HealthModule.forRoot({ imports: [ReadinessModule], readiness: ServiceReadiness }),
@@ -49,4 +48,13 @@ export class ServiceModule {
       exports: [DatabaseModule, MetricsModule, IdempotencyKeys, SOURCE_NAME],
     };
   }
+}
+
+/** Gives an open data source to Nest, which closes it with the app. */
+function dataSourceModule(dataSource: DataSource, name?: string): DynamicModule {
+  return TypeOrmModule.forRootAsync({
+    ...(name === undefined ? {} : { name }),
+    useFactory: () => ({ ...dataSource.options, retryAttempts: 0 }),
+    dataSourceFactory: () => Promise.resolve(dataSource),
+  });
 }

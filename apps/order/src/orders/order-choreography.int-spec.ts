@@ -42,7 +42,7 @@ describe('an order between stock and payment', () => {
     app = await createServiceApp(
       orderService,
       { ...readServiceConfig(orderService, environment), subscribe: idleSubscription },
-      (dataSource, config) => OrderModule.forRoot(dataSource, config),
+      (connections, config) => OrderModule.forRoot(connections, config),
     );
     await app.listen(0, '127.0.0.1');
     url = `http://127.0.0.1:${portOf(app)}`;
