@@ -26,6 +26,7 @@ describe('the options of a Kafka subscription', () => {
     [{ heartbeatMs: 20_000 }, 'heartbeatMs is 20000'],
     [{ drainMs: 30_000 }, 'drainMs is 30000'],
     [{ fetchBytesMax: 1_000 }, 'fetchBytesMax is 1000'],
+    [{ decompressedBytesMax: 1_000 }, 'decompressedBytesMax is 1000'],
     [{ maxWaitMs: 0.5 }, 'maxWaitMs is 0.5'],
     [{ commitIntervalMs: 0 }, 'commitIntervalMs is 0'],
     [{ missingTopicPollMs: 0 }, 'missingTopicPollMs is 0'],

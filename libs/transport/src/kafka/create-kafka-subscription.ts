@@ -27,6 +27,8 @@ export interface KafkaSubscriptionOptions {
   readonly heartbeatMs?: number;
   /** Of one answer of a broker; of a partition in it, a quarter. 262,144 to 16,777,216, default 2,097,152. */
   readonly fetchBytesMax?: number;
+  /** What one batch may unfold to; one that is larger stops its partition. 1,048,576 to 1,073,741,824, default 134,217,728. */
+  readonly decompressedBytesMax?: number;
   /** How long a broker waits for records before it answers that there are none. 10 to 5,000, default 1,000. */
   readonly maxWaitMs?: number;
   /** Between two commits. Default 250. */
@@ -62,8 +64,9 @@ const CREATE: Readonly<Record<KafkaClientName, (settings: KafkaConsumerSettings)
 export function createKafkaSubscription(options: KafkaSubscriptionOptions): SubscriptionPort {
   assertNames(options);
   const limits = limitsOf(options);
-  const { fetchBytesMax = 2_097_152, maxWaitMs = 1_000 } = options;
+  const { fetchBytesMax = 2_097_152, decompressedBytesMax = 134_217_728, maxWaitMs = 1_000 } = options;
   assertWithin('fetchBytesMax', fetchBytesMax, 262_144, 16_777_216);
+  assertWithin('decompressedBytesMax', decompressedBytesMax, 1_048_576, 1_073_741_824);
   assertWithin('maxWaitMs', maxWaitMs, 10, 5_000);
   const rebalanceTimeoutMs = limits.drainMs + REBALANCE_MARGIN_MS;
   return new KafkaSubscription({
@@ -73,6 +76,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
         clientId: options.clientId ?? 'millrace',
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
         requestTimeoutMs: rebalanceTimeoutMs + 2 * REQUEST_TIMEOUT_MS,
+        decompressedBytesMax,
       }),
     createSession: (client, parts) => {
       const cluster = new KafkaCluster({

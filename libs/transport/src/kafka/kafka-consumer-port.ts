@@ -37,4 +37,6 @@ export interface KafkaConsumerSettings extends Omit<ConnectionSettings, 'brokers
   readonly connectTimeoutMs: number;
   /** Longer than any request of ours is waited for. */
   readonly requestTimeoutMs: number;
+  /** What one batch may unfold to. */
+  readonly decompressedBytesMax: number;
 }

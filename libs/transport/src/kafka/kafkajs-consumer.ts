@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
-import * as zlib from 'node:zlib';
 import type * as kafkajs from 'kafkajs';
 import { SinkError } from '../transport.errors.js';
+import { createDecompress } from './batch-decompression.js';
 import { ClientSockets } from './client-sockets.js';
 import { assertClientVersion, loadKafkaClient } from './kafka-client-loader.js';
 import {
@@ -28,7 +28,7 @@ export async function createKafkajsConsumer(settings: KafkaConsumerSettings): Pr
   const internals = kafkajsInternals(require);
   const logger = silentLogger(client);
   return {
-    decompress,
+    decompress: createDecompress(settings.decompressedBytesMax, refuse),
     connect: async (address) => {
       const link = new KafkajsLink(internals, settings, { address, logger });
       await link.connect();
@@ -106,16 +106,9 @@ class KafkajsLink implements BrokerLink {
   }
 }
 
-function decompress(codec: CompressionCodec, bytes: Buffer): Buffer {
-  if (codec === 'gzip') {
-    return zlib.gunzipSync(bytes);
-  }
-  // Node has it from 22.15 on
-  if (codec === 'zstd' && 'zstdDecompressSync' in zlib) {
-    return zlib.zstdDecompressSync(bytes);
-  }
+function refuse(codec: CompressionCodec): never {
   throw new SinkError(
     'configuration',
-    `A topic has records that are compressed by ${codec}, which cannot be read with kafkajs on Node ${process.versions.node}: choose the platformatic client (MILLRACE_KAFKA_CLIENT), or another compression of the producer.`,
+    `${codec} cannot be read with kafkajs on Node ${process.versions.node}: choose the platformatic client (MILLRACE_KAFKA_CLIENT), or another compression of the producer`,
   );
 }

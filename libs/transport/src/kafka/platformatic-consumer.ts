@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type * as platformatic from '@platformatic/kafka';
+import { createDecompress } from './batch-decompression.js';
 import { assertClientVersion, assertNodeForPlatformatic, loadKafkaClient } from './kafka-client-loader.js';
 import {
   type BrokerLink,
@@ -19,7 +20,9 @@ export async function createPlatformaticConsumer(settings: KafkaConsumerSettings
   const client = await loadKafkaClient(PACKAGE, () => import('@platformatic/kafka'));
   assertClientVersion(PACKAGE, client.clientSoftwareVersion);
   return {
-    decompress: (codec, bytes) => client.compressionsAlgorithms[codec].decompressSync(bytes),
+    decompress: createDecompress(settings.decompressedBytesMax, (codec, bytes) =>
+      client.compressionsAlgorithms[codec].decompressSync(bytes),
+    ),
     connect: async (address) => {
       const link = new PlatformaticLink(client, settings, address);
       await link.connect();
