@@ -37,6 +37,42 @@ describe('checkPayload', () => {
     expect(JSON.stringify(check)).not.toContain('secret');
   });
 
+  it('names no key that is data, at whatever depth', async () => {
+    const amounts = z.object({ byCustomer: z.record(z.string(), z.object({ cents: z.number() })) });
+    const Paid = defineEvent({ type: 'paid', schemaVersion: 1, aggregate: 'paid', key: () => 'k', schema: amounts });
+
+    expect(await checkPayload(Paid, { byCustomer: { 'alice@example.com': { cents: 'x' }, bob: 7 } })).toEqual({
+      kind: 'invalid',
+      issues: [
+        { path: 'payload.byCustomer.*.cents', found: 'string' },
+        { path: 'payload.byCustomer.*', found: 'number' },
+      ],
+    });
+  });
+
+  it('names no key at all where the schema library does not tell its fields', async () => {
+    const { validate, vendor, version } = Placed.schema['~standard'];
+    const mute = { ...Placed, schema: { '~standard': { validate, vendor, version } } };
+
+    expect(await checkPayload(mute, { orderId: 'o', lines: [{}] })).toEqual({
+      kind: 'invalid',
+      issues: [{ path: 'payload.*[0].*', found: 'missing' }],
+    });
+  });
+
+  it('names no key where the library cannot describe the schema', async () => {
+    const standard = Placed.schema['~standard'];
+    const refuse = (): never => {
+      throw new Error('cannot be represented');
+    };
+    const mute = { ...Placed, schema: { '~standard': { ...standard, jsonSchema: { input: refuse, output: refuse } } } };
+
+    expect(await checkPayload(mute, { orderId: 1, lines: [] })).toEqual({
+      kind: 'invalid',
+      issues: [{ path: 'payload.*', found: 'number' }],
+    });
+  });
+
   it('tells a payload that is no object', async () => {
     expect(await checkPayload(Placed, [1])).toEqual({ kind: 'invalid', issues: [{ path: 'payload', found: 'array' }] });
   });

@@ -1,10 +1,11 @@
 import { type StandardSchemaV1 } from '@standard-schema/spec';
 import { type EventContract } from './define-event.js';
 import { EventsError } from './events.errors.js';
+import { describePath } from './payload-path.js';
 
 /** Where a payload breaks its contract. Neither the value nor the schema library's message (which may quote it). */
 export interface PayloadIssue {
-  /** For example `payload.lines[0].quantity`. */
+  /** For example `payload.lines[0].quantity`; a name that the contract does not have is data and told as `*`. */
   readonly path: string;
   /** The kind of value that was found there. */
   readonly found: string;
@@ -24,7 +25,7 @@ export async function checkPayload<Payload>(
   if (result.issues === undefined) {
     return { kind: 'valid', payload: result.value };
   }
-  return { kind: 'invalid', issues: result.issues.map((issue) => toPayloadIssue(payload, issue)) };
+  return { kind: 'invalid', issues: result.issues.map((issue) => toPayloadIssue(contract, payload, issue)) };
 }
 
 /** `payload.a (missing), payload.lines[0].quantity (string)`: the issues as one text for an error message. */
@@ -63,15 +64,13 @@ function unknownVersion(contract: EventContract, version: number): EventsError {
   );
 }
 
-function toPayloadIssue(payload: unknown, issue: StandardSchemaV1.Issue): PayloadIssue {
-  let path = 'payload';
+function toPayloadIssue(contract: EventContract, payload: unknown, issue: StandardSchemaV1.Issue): PayloadIssue {
+  const names = (issue.path ?? []).map((segment) => (typeof segment === 'object' ? segment.key : segment));
   let value = payload;
-  for (const segment of issue.path ?? []) {
-    const name = typeof segment === 'object' ? segment.key : segment;
-    path += typeof name === 'number' ? `[${name}]` : `.${String(name)}`;
+  for (const name of names) {
     value = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
   }
-  return { path, found: kindOf(value) };
+  return { path: describePath(contract, names), found: kindOf(value) };
 }
 
 function kindOf(value: unknown): string {

@@ -8,3 +8,4 @@ export { EventsError } from './events.errors.js';
 export type { EventsErrorCode } from './events.errors.js';
 export { HEADER, isReservedHeader } from './headers.js';
 export type { Json, JsonOf } from './json-type.js';
+export { describePath } from './payload-path.js';

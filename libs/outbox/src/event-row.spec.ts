@@ -8,7 +8,11 @@ const Placed = defineEvent({
   schemaVersion: 2,
   aggregate: 'order',
   key: (order) => order.orderId,
-  schema: z.object({ orderId: z.string(), note: z.string().optional() }),
+  schema: z.object({
+    orderId: z.string(),
+    note: z.string().optional(),
+    tags: z.record(z.string(), z.string()).optional(),
+  }),
 });
 
 const LIMIT = 1_000;
@@ -59,6 +63,7 @@ describe('prepareRows', () => {
     ['payload_invalid', 'secret', {}, /at payload \(string\)/],
     ['payload_not_json', { orderId: 'a', note: 'secret\u0000' }, {}, /payload\.note holds a NUL character/],
     ['payload_not_json', { orderId: 'a', note: undefined }, {}, /payload\.note is undefined/],
+    ['payload_not_json', { orderId: 'a', tags: { secret: '\u0000' } }, {}, /payload\.tags\.\* holds a NUL character/],
     ['key_invalid', { orderId: '' }, {}, /the key must be text of 1 to 1024 bytes/],
     ['key_invalid', { orderId: 'ü'.repeat(513) }, {}, /the key must be text of 1 to 1024 bytes/],
     ['event_too_large', { orderId: 'a', note: 'x'.repeat(LIMIT) }, {}, /has 1\d{3} bytes .* the limit is 1000/],

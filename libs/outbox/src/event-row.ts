@@ -1,13 +1,14 @@
 import {
   checkPayload,
   describeIssues,
+  describePath,
   type EventContract,
   type EventId,
   isReservedHeader,
   toEventId,
 } from '@millrace/events';
 import { v7, validate } from 'uuid';
-import { type JsonbText, refuseText, toJsonbText } from './jsonb-text.js';
+import { type JsonbRefusal, type JsonbText, refuseText, toJsonbText } from './jsonb-text.js';
 import { OutboxError } from './outbox.errors.js';
 
 /** What a caller may say about the events of one `publish`. */
@@ -57,7 +58,7 @@ export async function prepareRows(
   const headersBytes = recordBytesOf(options.headers ?? {});
   for (const payload of payloads) {
     const checked = await checkContract(contract, payload);
-    const json = demandJson(contract, checked, 'payload', 'payload_not_json');
+    const json = toPayloadText(contract, checked);
     const aggregateId = toKey(contract, checked);
     const bytes = Buffer.byteLength(aggregateId) + json.printedBytes + headersBytes;
     refuseSize(contract, bytes, maxEventBytes);
@@ -88,17 +89,21 @@ async function checkContract(contract: EventContract, payload: unknown): Promise
   return check.payload;
 }
 
-function demandJson(
-  contract: EventContract,
-  value: unknown,
-  name: string,
-  code: 'payload_not_json' | 'header_invalid',
-): JsonbText {
-  const json = toJsonbText(value, name);
+function toPayloadText(contract: EventContract, payload: unknown): JsonbText {
+  const json = toJsonbText(payload);
   if ('reason' in json) {
-    throw new OutboxError(code, `Event ${contract.type}: ${json.path} ${json.reason}.`);
+    throw jsonError(contract, 'payload_not_json', describePath(contract, json.path), json);
   }
   return json;
+}
+
+function jsonError(
+  contract: EventContract,
+  code: 'payload_not_json' | 'header_invalid',
+  path: string,
+  { reason }: JsonbRefusal,
+): OutboxError {
+  return new OutboxError(code, `Event ${contract.type}: ${path} ${reason}.`);
 }
 
 function toKey(contract: EventContract, payload: unknown): string {
@@ -131,7 +136,11 @@ function toHeaders(contract: EventContract, headers: PublishOptions['headers']):
       throw headerError(contract, `the header ${name} is a ${typeof value}: give text`);
     }
   }
-  return demandJson(contract, headers, 'headers', 'header_invalid');
+  const json = toJsonbText(headers);
+  if ('reason' in json) {
+    throw jsonError(contract, 'header_invalid', ['headers', ...json.path].join('.'), json);
+  }
+  return json;
 }
 
 function recordBytesOf(headers: Readonly<Record<string, string>>): number {

@@ -7,7 +7,8 @@ export interface JsonbText {
 
 /** Why a value cannot be stored as jsonb unchanged. */
 export interface JsonbRefusal {
-  readonly path: string;
+  /** Names and indices below the value. They may be data, so what is told of them is the caller's to decide. */
+  readonly path: readonly (string | number)[];
   readonly reason: string;
 }
 
@@ -19,9 +20,9 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
  * Turns a value into JSON text, or names the first part that JSON or jsonb would refuse or change without a word:
  * `undefined`, NaN, bigint, dates and other instances of classes, NUL characters, lone surrogates, cycles.
  */
-export function toJsonbText(value: unknown, name: string): JsonbText | JsonbRefusal {
+export function toJsonbText(value: unknown): JsonbText | JsonbRefusal {
   const scan = new JsonScan();
-  scan.visit(value, name, 0);
+  scan.visit(value);
   if (scan.refusal !== null) {
     return scan.refusal;
   }
@@ -42,27 +43,28 @@ export function refuseText(text: string): string | null {
 class JsonScan {
   refusal: JsonbRefusal | null = null;
   extraBytes = 0;
+  private readonly path: (string | number)[] = [];
 
-  visit(value: unknown, path: string, depth: number): void {
+  visit(value: unknown): void {
     if (this.refusal !== null || value === null || typeof value === 'boolean') {
       return;
     }
     if (typeof value === 'string') {
-      this.refuse(path, refuseText(value));
+      this.refuse(refuseText(value));
     } else if (typeof value === 'number') {
-      this.visitNumber(value, path);
+      this.visitNumber(value);
     } else if (typeof value === 'object') {
-      this.visitObject(value, path, depth);
+      this.visitObject(value);
     } else if (value === undefined) {
-      this.refuse(path, 'is undefined, which JSON drops: leave the field out or use null');
+      this.refuse('is undefined, which JSON drops: leave the field out or use null');
     } else {
-      this.refuse(path, `is a ${typeof value}, which JSON cannot hold: use text`);
+      this.refuse(`is a ${typeof value}, which JSON cannot hold: use text`);
     }
   }
 
-  private visitNumber(value: number, path: string): void {
+  private visitNumber(value: number): void {
     if (!Number.isFinite(value)) {
-      this.refuse(path, 'is NaN or infinite, which JSON cannot hold: use null or text');
+      this.refuse('is NaN or infinite, which JSON cannot hold: use null or text');
       return;
     }
     const text = String(value);
@@ -72,37 +74,44 @@ class JsonScan {
     }
   }
 
-  private visitObject(value: object, path: string, depth: number): void {
-    if (depth >= DEPTH_MAX) {
-      this.refuse(path, `is nested deeper than ${DEPTH_MAX} levels or contains itself: make it flatter`);
+  private visitObject(value: object): void {
+    if (this.path.length >= DEPTH_MAX) {
+      this.refuse(`is nested deeper than ${DEPTH_MAX} levels or contains itself: make it flatter`);
     } else if (Array.isArray(value)) {
-      this.visitArray(value, path, depth);
+      this.visitArray(value);
     } else if (isPlain(value)) {
-      this.visitProperties(value, path, depth);
+      this.visitProperties(value);
     } else {
-      this.refuse(path, `is an instance of ${className(value)}, no plain object: convert it first`);
+      this.refuse(`is an instance of ${className(value)}, no plain object: convert it first`);
     }
   }
 
-  private visitArray(items: readonly unknown[], path: string, depth: number): void {
+  private visitArray(items: readonly unknown[]): void {
     this.extraBytes += Math.max(0, items.length - 1);
     for (let n = 0; n < items.length; n++) {
-      this.visit(items[n], `${path}[${n}]`, depth + 1);
+      this.visitPart(n, items[n]);
     }
   }
 
-  private visitProperties(value: object, path: string, depth: number): void {
+  private visitProperties(value: object): void {
     const entries = Object.entries(value);
     this.extraBytes += Math.max(0, entries.length * 2 - 1);
     for (const [name, item] of entries) {
-      this.refuse(`${path}, a field name`, refuseText(name));
-      this.visit(item, `${path}.${name}`, depth + 1);
+      const reason = refuseText(name);
+      this.refuse(reason === null ? null : `has a field whose name ${reason}`);
+      this.visitPart(name, item);
     }
   }
 
-  private refuse(path: string, reason: string | null): void {
+  private visitPart(name: string | number, part: unknown): void {
+    this.path.push(name);
+    this.visit(part);
+    this.path.pop();
+  }
+
+  private refuse(reason: string | null): void {
     if (reason !== null) {
-      this.refusal ??= { path, reason };
+      this.refusal ??= { path: [...this.path], reason };
     }
   }
 }
