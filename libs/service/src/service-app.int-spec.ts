@@ -149,8 +149,9 @@ describe('a service', () => {
     const { kafka } = config;
     app = await createServiceApp(service, config, moduleWith([PotFiller], service));
     await app.listen(0, '127.0.0.1');
-    const requests = [1, 2].map(() => app?.get(DataSource).createQueryRunner());
-    await Promise.all(requests.map((request) => request?.connect()));
+    const dataSource = app.get(DataSource);
+    const requests = [dataSource.createQueryRunner(), dataSource.createQueryRunner()];
+    await Promise.all(requests.map(async (request) => await request.connect()));
 
     const sink = createKafkaSink({ client: 'platformatic', connection: kafka.connection, topics: { create: false } });
     await sink.start();
@@ -168,7 +169,11 @@ describe('a service', () => {
       return rows[0]?.consumer;
     });
     expect(consumer).toBe(service.name);
-    await Promise.all(requests.map((request) => request?.release()));
+    await Promise.all(
+      requests.map(async (request) => {
+        await request.release();
+      }),
+    );
     const url = `http://127.0.0.1:${portOf(app)}`;
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
     const metrics = await (await fetch(`${url}/metrics`)).text();
