@@ -402,6 +402,19 @@ describe('connections', () => {
     await tight.probe();
   });
 
+  it('are replaced when a table has changed below a statement that they know', async () => {
+    const tight = new Inbox({ consumer: 'stock', dataSource: narrow });
+    const look: Handle = async (_, tx) => {
+      await tx.query('select * from public.effect where key = $1', ['k']);
+    };
+    await tight.apply([arrivalOf()], look);
+    await observer.query('alter table public.effect add column note text');
+
+    await expect(tight.apply([arrivalOf()], look)).rejects.toMatchObject({ code: '0A000' });
+    expect(await tight.apply([arrivalOf()], look)).toEqual(['applied']);
+    await observer.query('alter table public.effect drop column note');
+  });
+
   it('that cannot be had reject with a code of their own', async () => {
     const tight = new Inbox({ consumer: 'stock', dataSource: narrow });
     const gate = createGate();

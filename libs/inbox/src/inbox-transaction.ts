@@ -1,6 +1,7 @@
 import type pg from 'pg';
-import { type DataSource, type EntityManager, type QueryRunner } from 'typeorm';
+import { type DataSource, type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm';
 import { InboxError } from './inbox.errors.js';
+import { preparedNames } from './prepared-names.js';
 import { queryAfter, type Statement } from './query-after.js';
 import { type Transaction } from './transaction.js';
 
@@ -23,7 +24,8 @@ export class InboxTransaction implements Transaction {
   }
 
   async query<Row = unknown>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
-    const { rows } = await this.run({ text: sql, values: [...parameters] });
+    const name = parameters.length === 0 ? {} : preparedNames.of(sql);
+    const { rows } = await this.run({ ...name, text: sql, values: [...parameters] });
     return rows as Row[];
   }
 
@@ -93,7 +95,7 @@ export async function inTransaction<Result>(
     await commit(client);
     return result;
   } catch (error) {
-    await rollBack(client, watch);
+    await rollBack(client, watch, isPlanOutdated(error));
     throw watch.translate(error);
   } finally {
     transaction.end();
@@ -140,16 +142,28 @@ async function commit(client: pg.PoolClient): Promise<void> {
   }
 }
 
-async function rollBack(client: pg.PoolClient, watch: ConnectionWatch): Promise<void> {
-  if (watch.isLost() || client.getTransactionStatus() === 'I') {
+async function rollBack(client: pg.PoolClient, watch: ConnectionWatch, isToBeReplaced: boolean): Promise<void> {
+  if (watch.isLost()) {
     return;
   }
   try {
-    await client.query(ROLLBACK);
+    if (client.getTransactionStatus() !== 'I') {
+      await client.query(ROLLBACK);
+    }
   } catch {
-    // the server ends the transaction with the connection; the pool drops a client that is ending
+    // the server ends the transaction with the connection
+    isToBeReplaced = true;
+  }
+  if (isToBeReplaced) {
+    // the pool drops a client that is ending
     void client.end();
   }
+}
+
+/** "cached plan must not change result type": a table was altered, and this connection would fail again and again. */
+function isPlanOutdated(error: unknown): boolean {
+  const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
+  return cause instanceof Error && 'code' in cause && cause.code === '0A000';
 }
 
 interface ConnectionWatch {
