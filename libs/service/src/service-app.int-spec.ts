@@ -151,7 +151,9 @@ describe('a service', () => {
     await app.listen(0, '127.0.0.1');
     const dataSource = app.get(DataSource);
     const requests = [dataSource.createQueryRunner(), dataSource.createQueryRunner()];
-    await Promise.all(requests.map(async (request) => await request.connect()));
+    for (const request of requests) {
+      await request.connect();
+    }
 
     const sink = createKafkaSink({ client: 'platformatic', connection: kafka.connection, topics: { create: false } });
     await sink.start();
@@ -169,11 +171,9 @@ describe('a service', () => {
       return rows[0]?.consumer;
     });
     expect(consumer).toBe(service.name);
-    await Promise.all(
-      requests.map(async (request) => {
-        await request.release();
-      }),
-    );
+    for (const request of requests) {
+      await request.release();
+    }
     const url = `http://127.0.0.1:${portOf(app)}`;
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
     const metrics = await (await fetch(`${url}/metrics`)).text();
