@@ -53,6 +53,13 @@ describe('decodeDelivery', () => {
     });
   });
 
+  it.each([
+    ['11111111-1111-1111-1111-111111111111'],
+    ['A4FD8E6FA1B2C3D4E5F60718293A4B5C'.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')],
+  ])('takes every id that the outbox column takes: %s', (id) => {
+    expect(arrivalOf(record({ headers: { id } })).id).toBe(id.toLowerCase());
+  });
+
   it.each([HEADER.replay, HEADER.unparked])('lets a record with %s bypass the floor', (name) => {
     expect(arrivalOf(record({ headers: { [name]: 'r1' } })).isBypassingFloor).toBe(true);
   });
@@ -75,10 +82,18 @@ describe('decodeDelivery', () => {
     it.each<[string, Record<string, string | null>, RegExp]>([
       ['without an id', { id: null }, /header id is missing/],
       ['with an id that is no UUID', { id: 'secret' }, /header id is no UUID/],
+      ['with an id in braces', { id: `{${ID}}` }, /header id is no UUID/],
+      ['with an id and a line end', { id: `${ID}\n` }, /header id is no UUID/],
       ['with half of a stream', { [HEADER.route]: null }, /millrace-route is missing/],
       ['with the other half', { [HEADER.source]: null }, /millrace-source is missing/],
       ['without a position', { [HEADER.position]: null }, /millrace-position is missing/],
       ['with a position that is no number', { [HEADER.position]: 'secret' }, /millrace-position is no whole number/],
+      [
+        'with position 0: they count from 1',
+        { [HEADER.position]: '0' },
+        /millrace-position is no whole number from 1 on/,
+      ],
+      ['with a position below 0', { [HEADER.position]: '-1' }, /millrace-position is no whole number/],
       ['with a position beyond 64 bits', { [HEADER.position]: '9223372036854775808' }, /no whole number of 64 bits/],
       ['with an empty source', { [HEADER.source]: '' }, /millrace-source must be text/],
       ['with a NUL in the route', { [HEADER.route]: 'a\0' }, /millrace-route must be text/],

@@ -11,7 +11,7 @@ import {
   upcastPayload,
 } from '@millrace/events';
 import { type Delivery } from '@millrace/transport';
-import { v5, validate } from 'uuid';
+import { v5 } from 'uuid';
 import { type Arrival, type Stream } from './inbox-port.js';
 import { InboxError } from './inbox.errors.js';
 import { type ReceivedEvent } from './received-event.js';
@@ -34,6 +34,8 @@ export type Decoded =
 const KEY_BYTES_MAX = 1_024;
 const NAME_CHARS_MAX = 255;
 const BIGINT_MAX = 9_223_372_036_854_775_807n;
+/** What PostgreSQL takes for one, whatever its version: producers in SQL make theirs with md5. */
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const WHOLE_NUMBER = /^\d{1,19}$/;
 const VERSION = /^[1-9]\d{0,8}$/;
 const PLACE_NAMESPACE = '6ed9b43b-6f5b-4f9e-8f3e-0c9a2a3c8d11';
@@ -87,7 +89,7 @@ export async function decodeEvent(arrival: Arrival, contract: EventContract): Pr
 
 function arrivalOf(delivery: Delivery, type: string): Arrival {
   const id = textOf(delivery, HEADER.id);
-  if (id === null || !validate(id)) {
+  if (id === null || !UUID.test(id)) {
     throw broken(`the header ${HEADER.id} is ${id === null ? 'missing' : 'no UUID'}`);
   }
   // read here as well, so that a record with a broken envelope never opens a transaction
@@ -97,7 +99,7 @@ function arrivalOf(delivery: Delivery, type: string): Arrival {
   return {
     id: toEventId(id.toLowerCase()),
     stream,
-    position: stream === null ? toPosition(0n) : positionOf(delivery, HEADER.position),
+    position: stream === null ? toPosition(0n) : ownPositionOf(delivery),
     key: keyOf(delivery),
     type,
     isBypassingFloor: delivery.headers.has(HEADER.replay) || delivery.headers.has(HEADER.unparked),
@@ -173,6 +175,15 @@ function schemaVersionOf(delivery: Delivery): number {
     throw broken(`the header ${HEADER.schemaVersion} is no whole number from 1 on`);
   }
   return text === null ? 1 : Number(text);
+}
+
+/** Positions count from 1: at 0 every floor would make a duplicate of the event. */
+function ownPositionOf(delivery: Delivery): Position {
+  const position = positionOf(delivery, HEADER.position);
+  if (position === 0n) {
+    throw broken(`the header ${HEADER.position} is no whole number from 1 on`);
+  }
+  return position;
 }
 
 function positionOf(delivery: Delivery, name: string): Position {
