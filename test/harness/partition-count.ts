@@ -14,10 +14,11 @@ export function tellPartitions(subscription: SubscriptionPort): SubscriptionPort
     stop: async () => subscription.stop(),
     start: async (listener) =>
       subscription.start({
-        open: async (partition) => {
-          const receiver = await listener.open(partition);
+        open: async (partition, signal) => {
+          const receiver = await listener.open(partition, signal);
           change(1);
           return {
+            startOffset: receiver.startOffset ?? null,
             receive: async (deliveries) => receiver.receive(deliveries),
             close: async () => {
               change(-1);

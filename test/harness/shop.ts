@@ -24,7 +24,7 @@ export interface AppProgram {
 export interface ShopOptions {
   /** Logs go here. */
   readonly folder: string;
-  /** With schema `millrace`; the tables of the services are made by `migrate`. */
+  /** With schema `millrace` and the tables of the services. */
   readonly databaseUrls: Readonly<Record<Service, string>>;
   readonly brokers: readonly string[];
   readonly client: KafkaClient;
@@ -40,9 +40,8 @@ export class Shop {
     private readonly options: ShopOptions,
   ) {}
 
-  /** Migrates the services' tables and resolves when all four programs are ready. */
+  /** Resolves when all four programs are ready. The tables are there: see `migrateShop`. */
   static async start(options: ShopOptions): Promise<Shop> {
-    await Promise.all(SERVICES.map(async (service) => migrateTables(service, options)));
     const [relay, order, inventory, payment] = [
       supervised('relay', await freePort(), options),
       supervised('order', await freePort(), options),
@@ -79,6 +78,11 @@ export class Shop {
   async stop(signal: NodeJS.Signals): Promise<void> {
     await Promise.all(APPS.map(async (app) => this.apps[app].stop(signal)));
   }
+}
+
+/** Makes the tables of the three services by their own programs. */
+export async function migrateShop(options: ShopOptions): Promise<void> {
+  await Promise.all(SERVICES.map(async (service) => migrateTables(service, options)));
 }
 
 function supervised(app: App, port: number, options: ShopOptions): SupervisedProcess {

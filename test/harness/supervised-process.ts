@@ -37,6 +37,11 @@ export class SupervisedProcess {
     return this.options.url;
   }
 
+  /** Stops or goes on with it (SIGSTOP, SIGCONT); nothing happens while it is being started again. */
+  send(signal: NodeJS.Signals): void {
+    this.current.send(signal);
+  }
+
   /** Resolves when it says that it is ready; rejects when it does not in time. */
   async ready(): Promise<void> {
     if (!(await this.isReadyWithin(READY_TIMEOUT_MS))) {

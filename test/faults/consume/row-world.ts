@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { retrySetAside } from '@millrace/inbox/admin';
 import { createTopic } from '@millrace/testing';
 import { ConsumerProcess } from '../../harness/consumer-process.js';
 import { KafkaGroup } from '../../harness/kafka-group.js';
@@ -158,8 +159,8 @@ export class RowWorld {
 
   /** Has a parked key tried again, as an operator does. */
   async release(key: string): Promise<void> {
-    const sql = `update millrace.inbox_held_key set status = 'held', attempts = 0, next_try = clock_timestamp() where key = $1`;
-    await this.database.query(sql, [key]);
+    const request = { consumer: this.group.group, actor: 'the fault run', reason: 'the handler is mended' };
+    await retrySetAside({ databaseUrl: this.database.url }, { ...request, filter: { key } });
   }
 
   /**

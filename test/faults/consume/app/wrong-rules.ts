@@ -115,7 +115,7 @@ function standingStillForEver(handle: Handle): Handle {
   };
 }
 
-/** The broker's offset moves as soon as records have come. */
+/** The broker's offset moves as soon as records have come, and alone says where to go on. */
 function committingAtOnce(port: SubscriptionPort): SubscriptionPort {
   return {
     kind: port.kind,
@@ -123,8 +123,8 @@ function committingAtOnce(port: SubscriptionPort): SubscriptionPort {
     stop: async () => port.stop(),
     start: async (listener) =>
       port.start({
-        open: async (partition) => {
-          const receiver = await listener.open({ ...partition, commit: () => undefined });
+        open: async (partition, signal) => {
+          const receiver = await listener.open({ ...partition, commit: () => undefined }, signal);
           return {
             receive: async (deliveries) => {
               const last = deliveries.at(-1);

@@ -20,7 +20,7 @@ export const CRASH: FaultRow = {
     { name: 'claim-after-handler', text: 'the event is claimed after its handler has committed', expected: ['twice'] },
     {
       name: 'offset-before-commit',
-      text: 'the offset is committed before the transaction',
+      text: 'the offset is committed before the transaction, and alone says where to go on',
       expected: ['lost'],
     },
   ],

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { thawPartition } from '@millrace/inbox/admin';
 import { topicOffsets } from '@millrace/testing';
 import { type AppliedProblem } from '../applied-check.js';
 import { type FaultRow } from '../fault-row.js';
@@ -7,6 +8,9 @@ import { type RowWorld } from '../row-world.js';
 const EVENTS = 200;
 /** Several writes of the progress: a floor that moved would have moved by then. */
 const FLOORS_SETTLE_MS = 2_000;
+
+const THAWED_WITHIN_MS = 20_000;
+const POLL_MS = 200;
 
 async function deleteAllRecords(world: RowWorld): Promise<void> {
   const offsets = await topicOffsets(world.setup.servers.kafka.brokers, world.group.topic);
@@ -20,6 +24,31 @@ async function requireTold(world: RowWorld, partitions: number): Promise<Applied
   return row?.holes === partitions
     ? []
     : [{ kind: 'told', text: `${row?.holes ?? 0} of ${partitions} partitions tell of a hole` }];
+}
+
+/** A person accepts the holes once they are filled, and the floors move again. */
+async function thawAll(world: RowWorld): Promise<AppliedProblem[]> {
+  const request = { consumer: world.group.group, topic: world.group.topic, actor: 'the fault run', reason: 'filled' };
+  for (let partition = 0; partition < world.partitions; partition += 1) {
+    await thawPartition({ databaseUrl: world.database.url }, { ...request, partition });
+  }
+  const before = await sumOfFloors(world);
+  const deadline = performance.now() + THAWED_WITHIN_MS;
+  while (performance.now() < deadline) {
+    await world.publish(world.events.many(EVENTS / 10));
+    if ((await sumOfFloors(world)) > before) {
+      return world.settled();
+    }
+    await sleep(POLL_MS);
+  }
+  return [{ kind: 'other', text: 'the floors do not move although the partitions were thawed' }];
+}
+
+async function sumOfFloors(world: RowWorld): Promise<number> {
+  const [row] = await world.database.query<{ sum: number }>(
+    'select coalesce(sum(floor), 0)::integer as sum from millrace.inbox_floor',
+  );
+  return row?.sum ?? 0;
 }
 
 /**
@@ -46,6 +75,7 @@ export const RETENTION: FaultRow = {
     const told = world.isOurs ? await requireTold(world, world.partitions) : [];
     await world.publishAgain([...missed, ...applied]);
     const late = await world.settled();
-    return [...before, ...told, ...late, ...(await world.verdict(false))];
+    const thawed = world.isOurs ? await thawAll(world) : [];
+    return [...before, ...told, ...late, ...thawed, ...(await world.verdict(false))];
   },
 };
