@@ -50,6 +50,12 @@ export const CONSUMER_RULES = [
     ],
   },
   {
+    name: 'consumer-low-of-the-future',
+    wrong: 'a floor rises to whatever a record says, above all that was seen',
+    test: runner('do not believe one record that lies'),
+    edits: [edit(PLACE, 'smaller(low, highest)', 'low > highest ? low : low')],
+  },
+  {
     name: 'consumer-floor-goes-on-over-a-hole',
     wrong: 'skipped offsets do not freeze the floors',
     test: runner('stand still after a hole'),

@@ -170,6 +170,23 @@ describe('the consumer', () => {
       await consumer.runner.stop();
     });
 
+    it('do not believe one record that lies about the future', async () => {
+      const consumer = new FakeConsumer();
+      const partition = await start(consumer);
+      const lie = { [HEADER.low]: '9223372036854775806' };
+      await partition.receiver.receive([
+        consumer.event('x', 'x', { headers: { ...lie, [HEADER.eventType]: 'order.noted' } }),
+        consumer.event('y', 'y', { headers: lie }),
+        consumer.event('z', 'z', { headers: { ...lie, [HEADER.replay]: 'r1' } }),
+        consumer.event('a1', 'a'),
+      ]);
+      await consumer.clock.advance(SAVE_MS);
+      expect(consumer.ended).toEqual(['y', 'z', 'a1']);
+      expect(consumer.told).toEqual(expect.arrayContaining(['low refused: 0', 'low refused: 1']));
+      expect(consumer.inbox.saved.at(-1)).toMatchObject({ nextOffset: 4n, floors: [{ floor: 3n }] });
+      await consumer.runner.stop();
+    });
+
     it('stand still after a hole, which is told once, until somebody thaws the partition', async () => {
       const consumer = new FakeConsumer();
       const floors = [{ source: 'orders', route: 'main', floor: toPosition(5n) }];

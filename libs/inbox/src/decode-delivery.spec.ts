@@ -49,7 +49,7 @@ describe('decodeDelivery', () => {
         isBypassingFloor: false,
         delivery,
       },
-      mark: { stream, low: 40n },
+      mark: { stream, position: 42n, low: 40n },
     });
   });
 
@@ -70,12 +70,36 @@ describe('decodeDelivery', () => {
   });
 
   it('takes a type without a handler for settled, with its mark: it is part of the prefix', () => {
-    const delivery = record({ headers: { [HEADER.eventType]: 'order.noted', [HEADER.low]: '9', id: null } });
+    const delivery = record({
+      offset: 9n,
+      headers: { [HEADER.eventType]: 'order.noted', [HEADER.low]: '9', id: null },
+    });
     expect(decode(delivery)).toMatchObject({ kind: 'unhandled', type: 'order.noted', mark: { low: 9n } });
   });
 
   it.each([[null], ['x'], ['-1'], ['99999999999999999999']])('has no mark for millrace-low %s', (low) => {
     expect(decode(record({ headers: { [HEADER.low]: low } }))).toMatchObject({ kind: 'event', mark: null });
+  });
+
+  it.each([['order.placed'], ['order.noted']])(
+    'does not believe that a record was published before itself: %s',
+    (type) => {
+      const headers = { [HEADER.eventType]: type, [HEADER.position]: '42' };
+      expect(decode(record({ headers: { ...headers, [HEADER.low]: '42' } })).mark).toBe('refused');
+      expect(decode(record({ headers: { ...headers, [HEADER.low]: '9223372036854775806' } })).mark).toBe('refused');
+      expect(decode(record({ headers: { ...headers, [HEADER.low]: '41' } })).mark).toMatchObject({ low: 41n });
+    },
+  );
+
+  it.each([HEADER.replay, HEADER.unparked])('believes it of a record with %s: its turn was long ago', (name) => {
+    const headers = { [HEADER.position]: '42', [HEADER.low]: '50', [name]: 'r1' };
+    expect(decode(record({ headers }))).toMatchObject({ mark: { position: 42n, low: 50n } });
+  });
+
+  it('has no mark of a type without a handler whose position is none', () => {
+    const headers = { [HEADER.eventType]: 'order.noted', [HEADER.low]: '9' };
+    expect(decode(record({ headers: { ...headers, [HEADER.position]: '0' } }))).toMatchObject({ mark: null });
+    expect(decode(record({ headers: { ...headers, [HEADER.position]: 'x' } }))).toMatchObject({ mark: null });
   });
 
   describe('malformed records', () => {

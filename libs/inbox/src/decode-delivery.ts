@@ -19,16 +19,24 @@ import { type ReceivedEvent } from './received-event.js';
 /** What a record says about the floor of its stream: everything at or below `low` was published before it. */
 export interface LowMark {
   readonly stream: Stream;
+  /** The record's own. */
+  readonly position: Position;
   readonly low: Position;
 }
+
+/**
+ * `refused`: the record claims that it was published before itself, which no relay says of a first copy. Believed, it
+ * would make duplicates of events that nobody has seen.
+ */
+export type Mark = LowMark | 'refused' | null;
 
 /**
  * What a record is to this consumer. `unhandled`: an event of a type without a handler here. `malformed`: no event, or
  * one of a handled type whose envelope is broken; `arrival` then has an id of its own making.
  */
 export type Decoded =
-  | { readonly kind: 'event'; readonly arrival: Arrival; readonly mark: LowMark | null }
-  | { readonly kind: 'unhandled'; readonly type: string; readonly mark: LowMark | null }
+  | { readonly kind: 'event'; readonly arrival: Arrival; readonly mark: Mark }
+  | { readonly kind: 'unhandled'; readonly type: string; readonly mark: Mark }
   | { readonly kind: 'malformed'; readonly arrival: Arrival; readonly reason: string };
 
 const KEY_BYTES_MAX = 1_024;
@@ -47,11 +55,11 @@ export function decodeDelivery(delivery: Delivery, isHandled: (type: string) => 
     return malformed(delivery, '', 'the header eventType is missing: this is no record of Millrace');
   }
   if (!isHandled(type)) {
-    return { kind: 'unhandled', type, mark: markOf(delivery, () => streamOf(delivery)) };
+    return { kind: 'unhandled', type, mark: markOf(delivery, () => streamPlaceOf(delivery)) };
   }
   try {
     const arrival = arrivalOf(delivery, type);
-    return { kind: 'event', arrival, mark: markOf(delivery, () => arrival.stream) };
+    return { kind: 'event', arrival, mark: markOf(delivery, () => arrival) };
   } catch (error) {
     if (error instanceof InboxError) {
       return malformed(delivery, type, error.message);
@@ -95,16 +103,24 @@ function arrivalOf(delivery: Delivery, type: string): Arrival {
   // read here as well, so that a record with a broken envelope never opens a transaction
   schemaVersionOf(delivery);
   numberTextOf(delivery, HEADER.aggregateVersion);
-  const stream = streamOf(delivery);
   return {
     id: toEventId(id.toLowerCase()),
-    stream,
-    position: stream === null ? toPosition(0n) : ownPositionOf(delivery),
+    ...streamPlaceOf(delivery),
     key: keyOf(delivery),
     type,
-    isBypassingFloor: delivery.headers.has(HEADER.replay) || delivery.headers.has(HEADER.unparked),
+    isBypassingFloor: isSentAgain(delivery),
     delivery,
   };
+}
+
+/** Published on purpose after its turn. */
+function isSentAgain({ headers }: Delivery): boolean {
+  return headers.has(HEADER.replay) || headers.has(HEADER.unparked);
+}
+
+function streamPlaceOf(delivery: Delivery): Pick<Arrival, 'stream' | 'position'> {
+  const stream = streamOf(delivery);
+  return { stream, position: stream === null ? toPosition(0n) : ownPositionOf(delivery) };
 }
 
 /** Null when the record has none of the three headers that a relay sets: it came from elsewhere. */
@@ -121,13 +137,17 @@ function streamOf(delivery: Delivery): Stream | null {
 }
 
 /** Without a usable mark the floor waits for the next record. */
-function markOf(delivery: Delivery, readStream: () => Stream | null): LowMark | null {
+function markOf(delivery: Delivery, readPlace: () => Pick<Arrival, 'stream' | 'position'>): Mark {
   if (!delivery.headers.has(HEADER.low)) {
     return null;
   }
   try {
-    const stream = readStream();
-    return stream === null ? null : { stream, low: positionOf(delivery, HEADER.low) };
+    const { stream, position } = readPlace();
+    const low = positionOf(delivery, HEADER.low);
+    if (stream === null) {
+      return null;
+    }
+    return low < position || isSentAgain(delivery) ? { stream, position, low } : 'refused';
   } catch {
     return null;
   }

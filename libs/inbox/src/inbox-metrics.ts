@@ -43,6 +43,12 @@ export const CHAINS_PARKED = {
   labelNames: CONSUMER_LABELS,
 } as const;
 
+export const LOWS_REFUSED = {
+  name: 'millrace_inbox_lows_refused_total',
+  help: 'Records whose millrace-low was ignored, as it was not below their own position: no relay sends that',
+  labelNames: [...CONSUMER_LABELS, 'topic', 'partition'],
+} as const;
+
 export const SET_ASIDE = {
   name: 'millrace_inbox_set_aside_events',
   help: 'Events in chains that are held (tried again by themselves) or parked (a person has to act); absent while unknown',

@@ -52,6 +52,13 @@ export interface ChainParked {
   readonly code: string;
 }
 
+/** A record's `millrace-low` was not below its own position, so it was ignored: no relay sends that. */
+export interface LowRefused {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+}
+
 /** Deliveries skipped offsets, so the floors of the partition stand still until it is thawed. */
 export interface PartitionFrozen {
   readonly topic: string;
@@ -76,6 +83,7 @@ export interface InboxObserver {
   /** Events of held chains that were applied at last. */
   chainsReleased?(applied: number): void;
   breakerChanged?(state: BreakerState): void;
+  lowRefused?(refused: LowRefused): void;
   partitionFrozen?(frozen: PartitionFrozen): void;
   partitionThawed?(partition: { readonly topic: string; readonly partition: number }): void;
   /** A task in the background has begun to fail (`error` set) or to succeed again (null). */
@@ -110,6 +118,9 @@ export function tellAll(observers: Iterable<InboxObserver>): Required<InboxObser
     },
     breakerChanged: (state) => {
       all((observer) => observer.breakerChanged?.(state));
+    },
+    lowRefused: (refused) => {
+      all((observer) => observer.lowRefused?.(refused));
     },
     partitionFrozen: (frozen) => {
       all((observer) => observer.partitionFrozen?.(frozen));

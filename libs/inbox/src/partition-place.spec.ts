@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { toEventId, toPosition } from '@millrace/events';
+import { type LowMark } from './decode-delivery.js';
 import { type Arrival, type PartitionProgress } from './inbox-port.js';
 import { PartitionPlace } from './partition-place.js';
 
@@ -23,8 +24,8 @@ function arrival(position: bigint, patch: Partial<Arrival> = {}): Arrival {
   };
 }
 
-function mark(low: bigint, route = 'r'): { stream: typeof stream; low: ReturnType<typeof toPosition> } {
-  return { stream: { ...stream, route }, low: toPosition(low) };
+function mark(low: bigint, route = 'r', position = low + 1n): LowMark {
+  return { stream: { ...stream, route }, position: toPosition(position), low: toPosition(low) };
 }
 
 describe('PartitionPlace', () => {
@@ -90,6 +91,19 @@ describe('PartitionPlace', () => {
           { source: 's', route: 'other', floor: 7n },
         ],
       });
+    });
+
+    it('raises it above no position of the stream that the prefix has', () => {
+      const place = new PartitionPlace(known(), null);
+      place.pass(mark(5n));
+      place.pass(mark(900n, 'r', 3n));
+      expect(place.progress(3n).floors).toEqual([{ source: 's', route: 'r', floor: 6n }]);
+      expect(place.isBelowFloor(arrival(7n))).toBe(false);
+
+      place.pass(mark(900n, 'other', 4n));
+      expect(place.progress(4n).floors).toMatchObject([{ floor: 6n }, { floor: 4n }]);
+      place.pass(mark(20n));
+      expect(place.progress(5n).floors).toMatchObject([{ floor: 20n }, { floor: 4n }]);
     });
 
     it('freezes them at a hole until somebody thaws the partition', () => {

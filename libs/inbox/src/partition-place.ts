@@ -10,11 +10,14 @@ export interface Hole {
 
 /**
  * How far a partition is applied: which offset comes next, the floors of its streams, and whether they stand still. A
- * floor follows the `millrace-low` of the contiguously applied prefix, never of a record that ran ahead of it, and never
- * moves while there is a hole: what the hole swallowed may still come and must not be taken for a duplicate. Pure.
+ * floor follows the `millrace-low` of the contiguously applied prefix, never of a record that ran ahead of it, and rises
+ * above no position of its stream that the prefix has: a low that lies about the future stays without effect there. It
+ * never moves while there is a hole: what the hole swallowed may still come and must not be taken for a duplicate. Pure.
  */
 export class PartitionPlace {
   readonly #floors = new Map<string, Floor>();
+  /** By stream, the highest position in the prefix of this session. */
+  readonly #highest = new Map<string, Position>();
   #expected: bigint | null;
   #hole: Hole | null;
 
@@ -56,9 +59,12 @@ export class PartitionPlace {
   }
 
   /** The contiguously applied prefix has reached a record with this mark. */
-  pass({ stream, low }: LowMark): void {
+  pass({ stream, low, position }: LowMark): void {
+    const key = keyOf(stream);
+    const highest = larger(position, this.#highest.get(key) ?? position);
+    this.#highest.set(key, highest);
     if (this.#hole === null) {
-      this.#raise(stream.source, stream.route, low);
+      this.#raise(key, stream, smaller(low, highest));
     }
   }
 
@@ -76,12 +82,11 @@ export class PartitionPlace {
 
   #take({ floors }: PartitionProgress): void {
     for (const { source, route, floor } of floors) {
-      this.#raise(source, route, floor);
+      this.#raise(keyOf({ source, route }), { source, route }, floor);
     }
   }
 
-  #raise(source: string, route: string, floor: Position): void {
-    const key = keyOf({ source, route });
+  #raise(key: string, { source, route }: StreamName, floor: Position): void {
     const before = this.#floors.get(key);
     if (before === undefined || floor > before.floor) {
       this.#floors.set(key, { source, route, floor });
@@ -89,17 +94,21 @@ export class PartitionPlace {
   }
 }
 
-interface Floor {
-  readonly source: string;
-  readonly route: string;
+type StreamName = Pick<Stream, 'source' | 'route'>;
+
+interface Floor extends StreamName {
   readonly floor: Position;
 }
 
 /** Neither part can have a NUL. */
-function keyOf({ source, route }: Pick<Stream, 'source' | 'route'>): string {
+function keyOf({ source, route }: StreamName): string {
   return `${source}\0${route}`;
 }
 
-function smaller(a: bigint, b: bigint): bigint {
+function smaller<Whole extends bigint>(a: Whole, b: Whole): Whole {
   return a < b ? a : b;
+}
+
+function larger<Whole extends bigint>(a: Whole, b: Whole): Whole {
+  return a > b ? a : b;
 }

@@ -1,7 +1,7 @@
 import { type AssignedPartition, type Delivery, type PartitionReceiver } from '@millrace/transport';
 import { type AttemptResult, type Attempts, type PendingRecord } from './attempts.js';
 import { type BatchScheduler, type BatchSource } from './batch-scheduler.js';
-import { type Decoded, decodeDelivery, type LowMark } from './decode-delivery.js';
+import { type Decoded, decodeDelivery, type LowMark, type Mark } from './decode-delivery.js';
 import { type HandlerRegistry } from './handler-registry.js';
 import { type ConsumerLimits } from './inbox.config.js';
 import { type InboxClock } from './inbox-clock.js';
@@ -169,18 +169,30 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
     const decoded = decodeDelivery(delivery, (type) => this.parts.registry.handlerOf(type) !== undefined);
     switch (decoded.kind) {
       case 'unhandled':
-        this.#settleAtOnce(delivery, 'unhandled', decoded);
+        this.#settleAtOnce(delivery, 'unhandled', { type: decoded.type, mark: this.#believed(delivery, decoded.mark) });
         return;
       case 'malformed':
         this.#queue(decoded.arrival, null, malformedVerdict(decoded));
         return;
       case 'event':
-        if (this.#place.isBelowFloor(decoded.arrival)) {
-          this.#settleAtOnce(delivery, 'duplicate', { type: decoded.arrival.type, mark: decoded.mark });
-        } else {
-          this.#queue(decoded.arrival, decoded.mark, null);
-        }
+        this.#takeEvent(decoded.arrival, this.#believed(delivery, decoded.mark));
     }
+  }
+
+  #takeEvent(arrival: Arrival, mark: LowMark | null): void {
+    if (this.#place.isBelowFloor(arrival)) {
+      this.#settleAtOnce(arrival.delivery, 'duplicate', { type: arrival.type, mark });
+    } else {
+      this.#queue(arrival, mark, null);
+    }
+  }
+
+  #believed({ topic, partition, offset }: Delivery, mark: Mark): LowMark | null {
+    if (mark !== 'refused') {
+      return mark;
+    }
+    this.parts.observer.lowRefused({ topic, partition, offset });
+    return null;
   }
 
   #queue(arrival: Arrival, mark: LowMark | null, verdict: HoldVerdict | null): void {

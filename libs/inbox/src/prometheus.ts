@@ -10,6 +10,7 @@ import {
   FROZEN,
   HANDLER_BUCKETS,
   HANDLER_DURATION,
+  LOWS_REFUSED,
   PENDING,
   READY,
   RECORDS,
@@ -50,6 +51,7 @@ function createMeters(registry: Registry, consumer: string): InboxObserver {
   const ages = new Histogram({ ...EVENT_AGE, buckets: AGE_BUCKETS, registers });
   const released = new Counter({ ...RELEASED, registers });
   const parked = new Counter({ ...CHAINS_PARKED, registers });
+  const lowsRefused = new Counter({ ...LOWS_REFUSED, registers });
   released.inc({ consumer }, 0);
   parked.inc({ consumer }, 0);
   return {
@@ -71,6 +73,9 @@ function createMeters(registry: Registry, consumer: string): InboxObserver {
     },
     chainParked: () => {
       parked.inc({ consumer });
+    },
+    lowRefused: ({ topic, partition }) => {
+      lowsRefused.inc({ consumer, topic, partition });
     },
   };
 }

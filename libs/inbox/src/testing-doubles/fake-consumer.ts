@@ -102,6 +102,7 @@ export class FakeConsumer {
       setAside: ({ kind, code }) => this.told.push(`set aside: ${kind} ${code}`),
       attemptFailed: ({ code, action, records }) => this.told.push(`failed: ${code} ${action} ${records}`),
       breakerChanged: ({ kind }) => this.told.push(`breaker: ${kind}`),
+      lowRefused: ({ offset }) => this.told.push(`low refused: ${offset}`),
       partitionFrozen: ({ from, to }) => this.told.push(`frozen: ${from}-${to}`),
       partitionThawed: () => this.told.push('thawed'),
       backgroundChanged: (task, error) => this.told.push(`${task}: ${error === null ? 'works' : 'fails'}`),
