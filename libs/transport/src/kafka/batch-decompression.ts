@@ -1,6 +1,6 @@
 import * as zlib from 'node:zlib';
 import { SinkError } from '../transport.errors.js';
-import { type CompressionCodec, type Decompress } from './record-chunk.js';
+import { type Decompress } from './record-chunk.js';
 
 /** Kafka's Java client writes snappy in blocks behind this; others write one block alone. */
 const XERIAL = Buffer.from('82534e4150505900', 'hex');

@@ -22,8 +22,11 @@ export function readBatchRecords(bytes: Buffer, deliveries: Delivery[], head: Ba
   const cursor = new RecordCursor(bytes);
   // in a chunk that was asked for from the middle of a batch, only the first batch has records to leave out
   const skipped = Number(head.firstOffset - head.baseOffset);
+  if (head.count < 0) {
+    throw new WireFormatError(`it has ${head.count} records`);
+  }
   for (let left = head.count; left > 0; left -= 1) {
-    const end = cursor.varint() + cursor.at;
+    const end = cursor.length() + cursor.at;
     cursor.at += 1; // attributes
     const timestampMs = head.baseTimestampMs + cursor.varlong();
     const delta = cursor.varint();
@@ -37,6 +40,7 @@ export function readBatchRecords(bytes: Buffer, deliveries: Delivery[], head: Ba
         headers: cursor.headers(),
         timestampMs: head.appendedMs ?? timestampMs,
       });
+      cursor.assertAt(end);
     }
     cursor.at = end;
   }
@@ -72,6 +76,18 @@ class RecordCursor {
     return isNegative ? -magnitude - 1 : magnitude;
   }
 
+  /** Of what must be there. */
+  length(): number {
+    const length = this.varint();
+    return length < 0 ? this.#overrun() : length;
+  }
+
+  assertAt(end: number): void {
+    if (this.at !== end) {
+      this.#overrun();
+    }
+  }
+
   field(): Buffer | null {
     const length = this.varint();
     if (length < 0) {
@@ -89,7 +105,7 @@ class RecordCursor {
     }
     const headers = new Map<string, Buffer>();
     for (let left = count; left > 0; left -= 1) {
-      const length = this.varint();
+      const length = this.length();
       const start = this.at;
       this.at = start + length;
       const name = this.bytes.toString('utf8', start, this.at);
@@ -99,6 +115,6 @@ class RecordCursor {
   }
 
   #overrun(): never {
-    throw new WireFormatError(`A record batch of ${this.bytes.length} bytes has records that end beyond it.`);
+    throw new WireFormatError(`its ${this.bytes.length} bytes of records do not end where they say`);
   }
 }

@@ -30,21 +30,24 @@ export class GroupAssignment {
 
   constructor(private readonly options: GroupAssignmentOptions) {
     const { partitions, committed, listener, committer, fetch, onFailure } = options;
-    this.#feeds = partitions.map(
-      (partition) =>
-        new PartitionFeed({
-          ...partition,
-          committedOffset: committed.get(partitionId(partition)) ?? null,
-          listener,
-          commit: (nextOffset) => {
-            committer.raise(partition, nextOffset);
-          },
-          onHungry: () => {
-            this.#fetcher.wake();
-          },
-          onFailure,
-        }),
-    );
+    this.#feeds = partitions.map((partition) => {
+      const feed: PartitionFeed = new PartitionFeed({
+        ...partition,
+        committedOffset: committed.get(partitionId(partition)) ?? null,
+        listener,
+        commit: (nextOffset) => {
+          committer.raise(partition, nextOffset);
+        },
+        onHungry: () => {
+          this.#fetcher.wake();
+        },
+        onUnreadable: (error) => {
+          this.#fetcher.pause(feed, error);
+        },
+        onFailure,
+      });
+      return feed;
+    });
     this.#fetcher = new PartitionFetcher(this.#feeds, {
       ...fetch,
       onOutOfRange: (feed, first) => {

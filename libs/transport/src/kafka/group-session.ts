@@ -10,6 +10,7 @@ import { OffsetCommitter } from './offset-committer.js';
 import { type PartitionFetcherOptions } from './partition-fetcher.js';
 import { type SubscriptionEvent } from './subscription-events.js';
 import { TopicWatch } from './topic-watch.js';
+import { UnreadableBatchError } from './unreadable-batch-error.js';
 
 /** Times in milliseconds. */
 export interface GroupSessionLimits {
@@ -218,7 +219,7 @@ export class GroupSession {
         onInterrupted: (feeds, error) => {
           onEvent({
             kind: 'fetch_interrupted',
-            reason: classifyKafkaError(error).reason,
+            reason: error instanceof UnreadableBatchError ? error.message : classifyKafkaError(error).reason,
             partitions: feeds.map(({ topic, partition }) => ({ topic, partition })),
           });
         },

@@ -1,14 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Delivery, type PartitionReceiver } from '../subscription-port.js';
-import { PartitionFeed } from './partition-feed.js';
+import { type PartitionReceiver } from '../subscription-port.js';
+import { type FeedChunk, PartitionFeed } from './partition-feed.js';
 
 const noHeaders = new Map<string, Buffer>();
 
-function chunk(...offsets: bigint[]): { nextOffset: bigint; read: () => Delivery[] } {
+function chunk(...offsets: readonly bigint[]): FeedChunk {
   const deliveries = offsets.map((offset) => {
     return { topic: 't', partition: 0, offset, key: null, value: null, headers: noHeaders, timestampMs: 0 };
   });
-  return { nextOffset: (offsets.at(-1) ?? -1n) + 1n, read: () => deliveries };
+  const nextOffset = (offsets.at(-1) ?? -1n) + 1n;
+  const firstOffset = offsets[0] ?? 0n;
+  return { firstOffset, nextOffset, read: () => [{ deliveries, firstOffset, nextOffset, bytes: 0 }] };
 }
 
 class Gate {
@@ -35,6 +37,7 @@ function feedOf(
     },
     commit: () => undefined,
     onHungry: () => undefined,
+    onUnreadable: (error) => failures.push(error),
     onFailure: (error) => failures.push(error),
   });
   return { feed, failures };
@@ -80,6 +83,7 @@ describe('the feed of a partition', () => {
       },
       commit: () => undefined,
       onHungry: () => undefined,
+      onUnreadable: (error) => failures.push(error),
       onFailure: (error) => failures.push(error),
     });
     expect(await feed.close(1_000)).toBe(true);
@@ -112,7 +116,7 @@ describe('the feed of a partition', () => {
   it('does not trouble its receiver with a chunk that has no records', async () => {
     const { feed } = feedOf({ receive: () => Promise.reject(new Error('troubled')) });
     await settled();
-    feed.offer({ nextOffset: 9n, read: () => [] });
+    feed.offer({ ...chunk(), nextOffset: 9n });
     await settled();
     expect([feed.position, feed.isHungry]).toEqual([9n, true]);
   });

@@ -2,6 +2,7 @@ import { type Delivery, type PartitionReceiver, type SubscriptionListener } from
 import { type TopicPartition } from './assign-partitions.js';
 import { partitionId } from './by-topic.js';
 import { within } from './deadline.js';
+import { type RecordPart } from './record-chunk.js';
 
 /** A receiver did not do its part. `message` names the partition and the kind of error, and quotes nothing of it. */
 export class ReceiverFailedError extends Error {
@@ -13,10 +14,12 @@ export class ReceiverFailedError extends Error {
   }
 }
 
-/** Records of one fetch for one partition, read when their turn comes. */
+/** Records of one fetch for one partition, read part by part when their turn comes. */
 export interface FeedChunk {
+  readonly firstOffset: bigint;
   readonly nextOffset: bigint;
-  read(): readonly Delivery[];
+  /** What it throws is a fault of the records. */
+  read(): Iterable<RecordPart>;
 }
 
 export interface PartitionFeedOptions extends TopicPartition {
@@ -25,6 +28,8 @@ export interface PartitionFeedOptions extends TopicPartition {
   readonly commit: (nextOffset: bigint) => void;
   /** It can take another chunk. */
   readonly onHungry: () => void;
+  /** What comes next cannot be read: it is hungry again, where that begins. */
+  readonly onUnreadable: (error: unknown) => void;
   /** The receiver failed, or could not be opened; told once at most. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -116,16 +121,41 @@ export class PartitionFeed implements TopicPartition {
     this.#isBusy = true;
     try {
       for (let chunk = this.#take(); chunk !== undefined; chunk = this.#take()) {
-        const deliveries = chunk.read();
-        if (deliveries.length > 0) {
-          await this.#receive(deliveries);
-        }
+        await this.#give(chunk);
       }
     } catch (error) {
       this.#closing.abort();
       this.options.onFailure(error);
     }
     this.#isBusy = false;
+  }
+
+  async #give(chunk: FeedChunk): Promise<void> {
+    let { firstOffset: next } = chunk;
+    try {
+      for (const { deliveries, nextOffset } of chunk.read()) {
+        if (this.#isClosed) {
+          return;
+        }
+        if (deliveries.length > 0) {
+          await this.#receive(deliveries);
+        }
+        next = nextOffset;
+      }
+    } catch (error) {
+      if (error instanceof ReceiverFailedError) {
+        throw error;
+      }
+      this.#goBack(next, error);
+    }
+  }
+
+  #goBack(next: bigint, error: unknown): void {
+    if (!this.#isClosed) {
+      this.#waiting = undefined;
+      this.position = next;
+      this.options.onUnreadable(error);
+    }
   }
 
   /** Only ever back: a topic that was made again begins anew, whatever its receiver remembers. */

@@ -1,9 +1,9 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type Delivery } from '../subscription-port.js';
+import { storedBatch, storedRecord } from '../testing/stored-batch.js';
 import { type KafkaCluster } from './kafka-cluster.js';
 import { PartitionFeed } from './partition-feed.js';
 import { PartitionFetcher } from './partition-fetcher.js';
-import { encodeRecordBatch } from './record-batch.js';
 import { type FetchAnswer, type FetchedPartition, type FetchQuestion } from './wire/fetch-api.js';
 
 /** A fetch that a broker has not answered yet. */
@@ -119,6 +119,12 @@ class Scene {
       onHungry: () => {
         this.fetcher.wake();
       },
+      onUnreadable: (error) => {
+        const feed = this.feeds[partition];
+        if (feed !== undefined) {
+          this.fetcher.pause(feed, error);
+        }
+      },
       onFailure: (error) => this.failures.push(error),
     });
   }
@@ -130,17 +136,20 @@ async function settled(): Promise<void> {
   }
 }
 
-/** One batch of `count` records, as a broker stores it. */
-async function batch(at: bigint, count: number): Promise<Buffer> {
-  const record = { key: Buffer.from('k'), value: Buffer.from('v'), headers: [] };
-  const records = Array.from({ length: count }, () => record);
-  const bytes = await encodeRecordBatch(records, { timestamp: 1n, compression: 'none', crc32c: () => 0 });
-  bytes.writeBigInt64BE(at, 0);
-  return bytes;
+/** One batch of `count` records. */
+async function fetched(partition: number, at: bigint, count: number): Promise<FetchedPartition> {
+  const records = Array.from({ length: count }, () => storedRecord('v'));
+  return {
+    ...{ topic: 't', partition, errorCode: 0, aborted: [] },
+    records: await storedBatch({ at: Number(at), records }),
+  };
 }
 
-async function fetched(partition: number, at: bigint, count: number): Promise<FetchedPartition> {
-  return { topic: 't', partition, errorCode: 0, aborted: [], records: await batch(at, count) };
+/** The same with a bit that has flipped. */
+async function broken(partition: number, at: bigint): Promise<FetchedPartition> {
+  const whole = await fetched(partition, at, 1);
+  whole.records.writeUInt8(whole.records.readUInt8(70) ^ 1, 70);
+  return whole;
 }
 
 describe('the fetcher of an assignment', () => {
@@ -211,5 +220,74 @@ describe('the fetcher of an assignment', () => {
       ['3@0', '2@0'],
       ['2@0', '3@0'],
     ]);
+  });
+
+  describe('of records that cannot be read', () => {
+    beforeEach(() => {
+      jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    });
+
+    afterEach(() => {
+      jest.useRealTimers();
+    });
+
+    async function pass(ms: number): Promise<void> {
+      jest.advanceTimersByTime(ms);
+      await settled();
+    }
+
+    it('leaves their partition alone for longer each time, tells once where it is, and goes on with the others', async () => {
+      await begin(2);
+      const { cluster } = scene;
+      await scene.lead(1, 1);
+      await cluster.last.answer(await fetched(0, 0n, 2), await fetched(1, 0n, 1));
+      expect(cluster.last.wanted).toEqual(['1@1', '0@2']);
+      await cluster.last.answer(await broken(0, 2n), await fetched(1, 1n, 1));
+      expect(cluster.last.wanted).toEqual(['1@2']);
+      expect(scene.interrupted).toEqual([
+        '0: UnreadableBatchError: The record batch of t/0 at offset 2 cannot be read: its checksum does not fit.',
+      ]);
+      for (const [tooShort, longEnough] of [
+        [124, 250],
+        [249, 500],
+        [499, 1_000],
+      ] as const) {
+        await pass(tooShort);
+        await cluster.last.answer();
+        expect(cluster.last.wanted).toEqual(['1@2']);
+        await pass(longEnough - tooShort);
+        await cluster.last.answer();
+        expect(cluster.last.wanted).toContain('0@2');
+        await cluster.last.answer(await broken(0, 2n));
+      }
+      await pass(2_000);
+      await cluster.last.answer();
+      expect(scene.interrupted).toHaveLength(1);
+      await cluster.last.answer(await fetched(0, 2n, 1));
+      expect([scene.delivered, cluster.last.wanted.toSorted()]).toEqual([
+        [0n, 1n, 0n, 1n, 2n],
+        ['0@3', '1@2'],
+      ]);
+      await cluster.last.answer(await broken(0, 3n));
+      expect(scene.interrupted).toHaveLength(2);
+      expect(scene.failures).toEqual([]);
+    });
+
+    it('goes back to where they begin, and drops what was fetched or asked behind them', async () => {
+      await begin(1);
+      const { cluster } = scene;
+      await scene.lead(1);
+      const release = scene.hold();
+      await cluster.last.answer(await fetched(0, 0n, 2));
+      await cluster.last.answer(await broken(0, 2n));
+      const behind = cluster.asked.length;
+      await release();
+      expect(cluster.asked.length).toBe(behind + 1);
+      await cluster.last.answer(await fetched(0, 3n, 1));
+      await pass(250);
+      expect(cluster.last.wanted).toEqual(['0@2']);
+      await cluster.last.answer(await fetched(0, 2n, 2));
+      expect(scene.delivered).toEqual([0n, 1n, 2n, 3n]);
+    });
   });
 });

@@ -1,8 +1,9 @@
 import { partitionId } from './by-topic.js';
+import { FeedPauses } from './feed-pauses.js';
 import { ANSWER, assertAnswered, KafkaAnswerError } from './kafka-answer.js';
 import { type KafkaCluster, type TopicLeaders } from './kafka-cluster.js';
 import { type PartitionFeed } from './partition-feed.js';
-import { chunkEnd, type Decompress, readChunk } from './record-chunk.js';
+import { chunkEnd, type Decompress, readChunk, type RecordChunk, type RecordPart } from './record-chunk.js';
 import { EARLIEST_OFFSET } from './wire/cluster-apis.js';
 import { FETCH, type FetchedPartition } from './wire/fetch-api.js';
 import { WireFormatError } from './wire/wire-buffers.js';
@@ -18,7 +19,7 @@ export interface PartitionFetcherOptions {
   readonly refreshLeaders: () => Promise<void>;
   /** The broker no longer has, or does not have yet, the offset; it goes on from `first`. */
   readonly onOutOfRange: (feed: PartitionFeed, first: bigint) => void;
-  /** These wait for a broker that leads them and answers; told once, until one does. */
+  /** These wait for a broker that leads them and answers, or for records that can be read; told once, until they are served. */
   readonly onInterrupted: (feeds: readonly PartitionFeed[], error: unknown) => void;
   /** Nothing more is fetched. */
   readonly onFailure: (error: unknown) => void;
@@ -56,6 +57,7 @@ export class PartitionFetcher {
   /** Named in a request that has no answer yet, of whichever broker. */
   readonly #asked = new Set<PartitionFeed>();
   readonly #interrupted = new Set<PartitionFeed>();
+  readonly #pauses = new FeedPauses();
   #isClosed = false;
   #refreshing: NodeJS.Timeout | undefined;
 
@@ -80,7 +82,7 @@ export class PartitionFetcher {
       return;
     }
     for (const [leader, feeds] of this.#byLeader()) {
-      const hungry = feeds.filter((feed) => feed.isHungry && !this.#asked.has(feed));
+      const hungry = feeds.filter((feed) => this.#isToBeAsked(feed));
       if (leader === NO_LEADER) {
         this.#refreshSoon();
       } else if (hungry.length > 0 && !this.#busy.has(leader)) {
@@ -89,10 +91,28 @@ export class PartitionFetcher {
     }
   }
 
+  /** What a partition has at its position cannot be read: it is fetched again after a pause, for ever, and the others go on. */
+  pause(feed: PartitionFeed, error: unknown): void {
+    if (this.#isClosed) {
+      return;
+    }
+    const isNews = this.#pauses.begin(feed, () => {
+      this.wake();
+    });
+    if (isNews) {
+      this.options.onInterrupted([feed], error);
+    }
+  }
+
   /** What is in flight is dropped when it comes. */
   close(): void {
     this.#isClosed = true;
+    this.#pauses.close();
     clearTimeout(this.#refreshing);
+  }
+
+  #isToBeAsked(feed: PartitionFeed): boolean {
+    return feed.isHungry && !this.#asked.has(feed) && !this.#pauses.has(feed);
   }
 
   #byLeader(): Map<number, PartitionFeed[]> {
@@ -161,11 +181,26 @@ export class PartitionFetcher {
     } else {
       assertAnswered(errorCode, `Fetch of ${partitionId(feed)}`);
       this.#interrupted.delete(feed);
-      const nextOffset = chunkEnd(records);
-      if (nextOffset !== undefined && nextOffset > feed.position) {
-        const chunk = { topic, partition, firstOffset: feed.position, bytes: records, aborted };
-        feed.offer({ nextOffset, read: () => readChunk(chunk, this.options.decompress) });
+      this.#offer(feed, { topic, partition, firstOffset: feed.position, bytes: records, aborted });
+    }
+  }
+
+  #offer(feed: PartitionFeed, chunk: RecordChunk): void {
+    const { firstOffset } = chunk;
+    try {
+      const nextOffset = chunkEnd(chunk);
+      if (nextOffset > firstOffset) {
+        feed.offer({ firstOffset, nextOffset, read: () => this.#read(feed, chunk) });
       }
+    } catch (error) {
+      this.pause(feed, error);
+    }
+  }
+
+  *#read(feed: PartitionFeed, chunk: RecordChunk): Generator<RecordPart, void> {
+    for (const part of readChunk(chunk, this.options.decompress)) {
+      this.#pauses.allIsWell(feed);
+      yield part;
     }
   }
 

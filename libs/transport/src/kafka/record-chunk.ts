@@ -1,7 +1,9 @@
 import { type Delivery } from '../subscription-port.js';
-import { SinkError } from '../transport.errors.js';
 import { readBatchRecords } from './batch-records.js';
+import { crc32c } from './crc32c.js';
+import { UnreadableBatchError } from './unreadable-batch-error.js';
 import { type AbortedTransaction } from './wire/fetch-api.js';
+import { WireFormatError } from './wire/wire-buffers.js';
 
 /** What a fetch brought of one partition, still as it is in the log. */
 export interface RecordChunk {
@@ -14,66 +16,136 @@ export interface RecordChunk {
   readonly aborted: readonly AbortedTransaction[];
 }
 
+/** Some batches of a chunk, read. */
+export interface RecordPart {
+  readonly deliveries: readonly Delivery[];
+  /** All that there is from here to `nextOffset` is in `deliveries`. */
+  readonly firstOffset: bigint;
+  readonly nextOffset: bigint;
+  /** What stays in memory while a delivery is kept. */
+  readonly bytes: number;
+}
+
 export type CompressionCodec = 'gzip' | 'snappy' | 'lz4' | 'zstd';
 export type Decompress = (codec: CompressionCodec, bytes: Buffer) => Buffer;
 
 /** By Kafka's numbers. */
 const CODECS: readonly (CompressionCodec | undefined)[] = [undefined, 'gzip', 'snappy', 'lz4', 'zstd'];
 const HEADER_BYTES = 61;
+/** Of a batch, the bytes before those that its length counts. */
+const UNCOUNTED_BYTES = 12;
+/** Of a batch, the bytes before those that its checksum covers. */
+const UNCHECKED_BYTES = 21;
 const MAGIC = 2;
 const COMPRESSION_BITS = 0b111;
 const LOG_APPEND_TIME = 0b1000;
 const TRANSACTIONAL = 0b10000;
 const CONTROL = 0b100000;
+/** A part ends with the batch that makes it so large: what a chunk unfolds to is never in memory as a whole. */
+const PART_BYTES = 8_388_608;
 
 /** One batch in a chunk; the fields of its head are read where they are. */
 interface Batch {
   readonly at: number;
   readonly end: number;
   readonly baseOffset: bigint;
+  readonly nextOffset: bigint;
   readonly attributes: number;
 }
 
-/** The offset after the last whole batch; undefined when there is none. Reads the heads of the batches only. */
-export function chunkEnd(bytes: Buffer): bigint | undefined {
-  let end: bigint | undefined;
-  for (const { at, baseOffset } of batchesOf(bytes)) {
-    end = baseOffset + BigInt(bytes.readInt32BE(at + 23)) + 1n;
+/**
+ * The offset after the last whole batch, or the chunk's first one when it is empty. Reads the heads of the batches only.
+ * Throws `UnreadableBatchError` when there is something, and nothing that can be read.
+ */
+export function chunkEnd(chunk: RecordChunk): bigint {
+  let end = chunk.firstOffset;
+  for (const { nextOffset } of batchesOf(chunk)) {
+    end = nextOffset;
+  }
+  if (chunk.bytes.length > 0 && end <= chunk.firstOffset) {
+    throw new UnreadableBatchError(chunk, chunk.firstOffset, 'it ends below the offset that was asked for');
   }
   return end;
 }
 
 /**
  * Reads the records of a chunk in order, without those below `firstOffset`, those of aborted transactions and Kafka's own
- * markers. Keys, values and headers are views into the chunk. Throws `SinkError` `configuration` for records in a format
- * before Kafka 0.11. Source: https://kafka.apache.org/documentation/#recordbatch.
+ * markers; a part may have none. Keys, values and headers are views into the chunk. Throws `UnreadableBatchError` at a
+ * batch that is broken, in a format before Kafka 0.11 or too large, after everything before it was given.
+ * Source: https://kafka.apache.org/documentation/#recordbatch.
  */
-export function readChunk(chunk: RecordChunk, decompress: Decompress): Delivery[] {
-  const { bytes, topic } = chunk;
-  const deliveries: Delivery[] = [];
-  const openAborts = new Set<bigint>();
-  const aborts = [...chunk.aborted].sort((one, other) => (one.firstOffset < other.firstOffset ? -1 : 1));
-  for (const batch of batchesOf(bytes)) {
-    assertFormat(bytes, batch, topic);
-    const producerId = bytes.readBigInt64BE(batch.at + 43);
-    while (aborts[0] !== undefined && aborts[0].firstOffset <= batch.baseOffset) {
-      openAborts.add(aborts.shift()?.producerId ?? -1n);
+export function* readChunk(chunk: RecordChunk, decompress: Decompress): Generator<RecordPart, void> {
+  const aborted = new AbortedBatches(chunk.aborted);
+  let part = new GrowingPart(chunk.firstOffset);
+  for (const batch of batchesOf(chunk)) {
+    const kept = part.deliveries.length;
+    try {
+      assertChecksum(chunk.bytes, batch);
+      const isWanted = aborted.isWanted(batch, chunk.bytes.readBigInt64BE(batch.at + 43));
+      part.bytes += isWanted ? readBatch(chunk, batch, decompress, part.deliveries) : batch.end - batch.at;
+    } catch (error) {
+      part.deliveries.length = kept;
+      yield* part.unlessEmpty();
+      throw new UnreadableBatchError(chunk, batch.baseOffset, error);
     }
-    if ((batch.attributes & CONTROL) !== 0) {
-      openAborts.delete(producerId);
-    } else if ((batch.attributes & TRANSACTIONAL) === 0 || !openAborts.has(producerId)) {
-      readBatch(chunk, batch, decompress, deliveries);
+    part.nextOffset = batch.nextOffset;
+    if (part.bytes >= PART_BYTES) {
+      yield part;
+      part = new GrowingPart(batch.nextOffset);
     }
   }
-  return deliveries;
+  yield* part.unlessEmpty();
 }
 
-function readBatch(chunk: RecordChunk, batch: Batch, decompress: Decompress, deliveries: Delivery[]): void {
+class GrowingPart implements RecordPart {
+  readonly deliveries: Delivery[] = [];
+  nextOffset: bigint;
+  bytes = 0;
+
+  constructor(readonly firstOffset: bigint) {
+    this.nextOffset = firstOffset;
+  }
+
+  unlessEmpty(): readonly RecordPart[] {
+    return this.nextOffset > this.firstOffset ? [this] : [];
+  }
+}
+
+/** Tells which batches hold what a reader gets, by the list of aborted transactions that came with them. */
+class AbortedBatches {
+  readonly #coming: AbortedTransaction[];
+  readonly #open = new Set<bigint>();
+
+  constructor(aborted: readonly AbortedTransaction[]) {
+    this.#coming = [...aborted].sort((one, other) => (one.firstOffset < other.firstOffset ? -1 : 1));
+  }
+
+  /** To be asked of each batch, in order. */
+  isWanted({ baseOffset, attributes }: Batch, producerId: bigint): boolean {
+    for (let next = this.#coming[0]; next !== undefined && next.firstOffset <= baseOffset; next = this.#coming[0]) {
+      this.#open.add(next.producerId);
+      this.#coming.shift();
+    }
+    if ((attributes & CONTROL) !== 0) {
+      this.#open.delete(producerId);
+      return false;
+    }
+    return (attributes & TRANSACTIONAL) === 0 || !this.#open.has(producerId);
+  }
+}
+
+/** Returns how many bytes the records are in. */
+function readBatch(chunk: RecordChunk, batch: Batch, decompress: Decompress, deliveries: Delivery[]): number {
   const { bytes, topic, partition, firstOffset } = chunk;
   const { at, end, attributes, baseOffset } = batch;
-  const codec = CODECS[attributes & COMPRESSION_BITS];
+  const compression = attributes & COMPRESSION_BITS;
+  const codec = CODECS[compression];
+  if (codec === undefined && compression !== 0) {
+    throw new WireFormatError(`its compression has the unknown number ${compression}`);
+  }
   const body = bytes.subarray(at + HEADER_BYTES, end);
-  readBatchRecords(codec === undefined ? body : decompress(codec, body), deliveries, {
+  const records = codec === undefined ? body : decompress(codec, body);
+  readBatchRecords(records, deliveries, {
     topic,
     partition,
     firstOffset,
@@ -82,26 +154,53 @@ function readBatch(chunk: RecordChunk, batch: Batch, decompress: Decompress, del
     baseTimestampMs: Number(bytes.readBigInt64BE(at + 27)),
     appendedMs: (attributes & LOG_APPEND_TIME) === 0 ? undefined : Number(bytes.readBigInt64BE(at + 35)),
   });
+  return codec === undefined ? end - at : records.length;
 }
 
-/** Ends before a batch that was cut. */
-function* batchesOf(bytes: Buffer): Generator<Batch> {
+/** Ends before a batch that was cut or has a broken head, and throws when that is the first: then there is nothing else. */
+function* batchesOf(chunk: RecordChunk): Generator<Batch, void> {
+  const { bytes } = chunk;
   let at = 0;
-  while (at + HEADER_BYTES <= bytes.length) {
-    const end = at + 12 + bytes.readInt32BE(at + 8);
-    if (end > bytes.length) {
+  let expected = 0n;
+  while (at < bytes.length) {
+    const batch = batchAt(bytes, at, expected);
+    if (typeof batch !== 'string') {
+      yield batch;
+      expected = batch.nextOffset;
+      at = batch.end;
+    } else if (at === 0) {
+      throw new UnreadableBatchError(chunk, chunk.firstOffset, batch);
+    } else {
       return;
     }
-    yield { at, end, baseOffset: bytes.readBigInt64BE(at), attributes: bytes.readInt16BE(at + 21) };
-    at = end;
   }
 }
 
-function assertFormat(bytes: Buffer, { at }: Batch, topic: string): void {
+/** The batch that begins there, or why there is none. Its head is looked at, which the checksum does not cover. */
+function batchAt(bytes: Buffer, at: number, expected: bigint): Batch | string {
+  if (at + HEADER_BYTES > bytes.length) {
+    return 'it is cut';
+  }
   if (bytes.readInt8(at + 16) !== MAGIC) {
-    throw new SinkError(
-      'configuration',
-      `Topic ${topic} has records in a format from before Kafka 0.11, which is not read: let them expire, or copy them with a current producer.`,
-    );
+    return 'its format is not that of Kafka 0.11 and later: let such records expire, or copy them with a current producer';
+  }
+  const end = at + UNCOUNTED_BYTES + bytes.readInt32BE(at + 8);
+  if (end < at + HEADER_BYTES) {
+    return 'its length is less than that of its head';
+  }
+  if (end > bytes.length) {
+    return 'it is cut';
+  }
+  const baseOffset = bytes.readBigInt64BE(at);
+  const nextOffset = baseOffset + BigInt(bytes.readInt32BE(at + 23)) + 1n;
+  if (baseOffset < expected || nextOffset <= baseOffset) {
+    return 'its offsets go back';
+  }
+  return { at, end, baseOffset, nextOffset, attributes: bytes.readInt16BE(at + 21) };
+}
+
+function assertChecksum(bytes: Buffer, { at, end }: Batch): void {
+  if (crc32c(bytes.subarray(at + UNCHECKED_BYTES, end)) !== bytes.readUInt32BE(at + 17)) {
+    throw new WireFormatError('its checksum does not fit');
   }
 }

@@ -21,5 +21,5 @@ export type SubscriptionEvent =
   | { readonly kind: 'topic_appeared'; readonly topic: string }
   /** The watermarks of so many partitions were not taken; what the group does not get comes again. */
   | { readonly kind: 'commit_failed'; readonly reason: string; readonly partitions: number }
-  /** No broker serves these at the moment; told once, until they are served again. */
+  /** No broker serves these at the moment, or what it serves cannot be read; told once, until they are served again. */
   | { readonly kind: 'fetch_interrupted'; readonly reason: string; readonly partitions: readonly TopicPartition[] };
