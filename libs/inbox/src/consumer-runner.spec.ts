@@ -225,6 +225,41 @@ describe('the consumer', () => {
     });
   });
 
+  describe('a database that knows nothing of what the group has read', () => {
+    it('is told of, and freezes the partition before the first record comes', async () => {
+      const consumer = new FakeConsumer();
+      const partition = await start(consumer, 7n);
+      expect(consumer.told).toEqual(['progress missing: 0-6']);
+      expect(consumer.runner.status().frozen).toEqual([{ topic: TOPIC, partition: 0, from: 0n, to: 6n }]);
+      await consumer.clock.advance(SAVE_MS);
+      const hole = { from: 0n, to: 6n };
+      expect(consumer.inbox.saved).toEqual([{ topic: TOPIC, partition: 0, nextOffset: 7n, hole, floors: [] }]);
+
+      await partition.receiver.receive([consumer.event('a1', 'a', { offset: 7n, headers: { [HEADER.low]: '5' } })]);
+      await consumer.clock.advance(SAVE_MS);
+      expect(consumer.ended).toEqual(['a1']);
+      expect(consumer.inbox.saved.at(-1)).toMatchObject({ nextOffset: 8n, hole: null, floors: [] });
+      expect(consumer.told.filter((line) => line.startsWith('progress missing'))).toHaveLength(1);
+
+      consumer.inbox.known.set(`${TOPIC}/0`, { topic: TOPIC, partition: 0, nextOffset: 8n, hole: null, floors: [] });
+      await consumer.clock.advance(5_000);
+      expect(consumer.told).toContain('thawed');
+      await partition.receiver.receive([consumer.event('a2', 'a', { headers: { [HEADER.low]: '6' } })]);
+      await consumer.clock.advance(SAVE_MS);
+      expect(consumer.inbox.saved.at(-1)).toMatchObject({ nextOffset: 9n, floors: [{ floor: 6n }] });
+      await consumer.runner.stop();
+    });
+
+    it('is as it should be when the group has read nothing either', async () => {
+      const consumer = new FakeConsumer();
+      await start(consumer, 0n);
+      await consumer.clock.advance(SAVE_MS);
+      expect(consumer.told).toEqual([]);
+      expect(consumer.inbox.saved).toEqual([]);
+      await consumer.runner.stop();
+    });
+  });
+
   describe('failures', () => {
     it('tries a few times in memory, with other keys going on, and then holds the key', async () => {
       const consumer = new FakeConsumer({ concurrency: 1, inMemoryRetryMs: [50, 200] });

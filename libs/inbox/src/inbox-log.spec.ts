@@ -39,6 +39,7 @@ describe('the log of a consumer', () => {
     log.breakerChanged({ kind: 'open', sinceMs: 0, reason: 'Away.' });
     log.breakerChanged({ kind: 'closed' });
     log.partitionFrozen({ topic: 'topic', partition: 1, from: 3n, to: 9n });
+    log.progressMissing({ topic: 'topic', partition: 1, from: 0n, to: 9n });
     log.partitionThawed({ topic: 'topic', partition: 1 });
     log.chainParked({ id: 'i', topic: 'topic', code: 'c' });
     log.chainsReleased(3);
@@ -49,12 +50,14 @@ describe('the log of a consumer', () => {
       ['error', 'database away, consuming waits'],
       ['log', 'database back, consuming goes on'],
       ['error', 'records were skipped, floors of the partition stand still'],
+      ['error', 'no progress of a partition that the group has read, its floors stand still'],
       ['log', 'partition thawed'],
       ['error', 'held chain parked'],
       ['log', 'held events applied'],
       ['error', 'background task fails'],
       ['log', 'background task works again'],
     ]);
+    expect(lines[3]?.[1]).toMatchObject({ groupOffset: '10', advice: expect.stringMatching(/millrace inbox thaw/) });
     expect(JSON.stringify(lines)).not.toMatch(/secret/);
   });
 });

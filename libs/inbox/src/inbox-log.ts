@@ -49,6 +49,16 @@ export class InboxLog implements InboxObserver {
     );
   }
 
+  progressMissing({ topic, partition, to }: PartitionFrozen): void {
+    const advice =
+      'The group was used with another database, or this one was made anew. To apply all of it, stop the consumer and ' +
+      'reset its group to the earliest offset; to go on without it, run millrace inbox thaw.';
+    this.logger.error(
+      { consumer: this.consumer, topic, partition, groupOffset: String(to + 1n), advice },
+      'no progress of a partition that the group has read, its floors stand still',
+    );
+  }
+
   partitionThawed({ topic, partition }: { readonly topic: string; readonly partition: number }): void {
     this.logger.log({ consumer: this.consumer, topic, partition }, 'partition thawed');
   }

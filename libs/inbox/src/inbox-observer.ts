@@ -85,6 +85,11 @@ export interface InboxObserver {
   breakerChanged?(state: BreakerState): void;
   lowRefused?(refused: LowRefused): void;
   partitionFrozen?(frozen: PartitionFrozen): void;
+  /**
+   * The group goes on at an offset, but this database has no progress of the partition: what lies before it counts as
+   * skipped.
+   */
+  progressMissing?(frozen: PartitionFrozen): void;
   partitionThawed?(partition: { readonly topic: string; readonly partition: number }): void;
   /** A task in the background has begun to fail (`error` set) or to succeed again (null). */
   backgroundChanged?(task: BackgroundTask, error: unknown): void;
@@ -124,6 +129,9 @@ export function tellAll(observers: Iterable<InboxObserver>): Required<InboxObser
     },
     partitionFrozen: (frozen) => {
       all((observer) => observer.partitionFrozen?.(frozen));
+    },
+    progressMissing: (frozen) => {
+      all((observer) => observer.progressMissing?.(frozen));
     },
     partitionThawed: (partition) => {
       all((observer) => observer.partitionThawed?.(partition));

@@ -46,8 +46,18 @@ describe('PartitionPlace', () => {
       expect(place.hole).toEqual({ from: 10n, to: 14n });
     });
 
-    it('finds a hole behind the group where the database knows nothing', () => {
-      expect(new PartitionPlace(known(), 3n).arrive(5n)).toEqual({ from: 3n, to: 4n });
+    it('takes for a hole what the group has passed and the database knows nothing of', () => {
+      const place = new PartitionPlace(known(), 3n);
+      expect(place.unknown).toEqual({ from: 0n, to: 2n });
+      expect(place.hole).toEqual({ from: 0n, to: 2n });
+      expect(place.arrive(3n)).toBeNull();
+      expect(place.arrive(5n)).toEqual({ from: 4n, to: 4n });
+      expect(place.hole).toEqual({ from: 0n, to: 4n });
+    });
+
+    it('knows of none where the group begins at the first offset, or the database has its place', () => {
+      expect(new PartitionPlace(known(), 0n)).toMatchObject({ unknown: null, hole: null });
+      expect(new PartitionPlace(known({ nextOffset: 1n }), 9n)).toMatchObject({ unknown: null, hole: null });
     });
 
     it('finds a hole between two deliveries, but not where everything was applied before', () => {

@@ -21,13 +21,20 @@ export class PartitionPlace {
   #expected: bigint | null;
   #hole: Hole | null;
 
+  /**
+   * What the group has passed and the database knows nothing of: it was made anew, or the group belonged to another one.
+   * A hole like any other.
+   */
+  readonly unknown: Hole | null;
+
   /** `committedOffset` is where the group goes on; it counts only where the database knows nothing. */
   constructor(
     private readonly known: PartitionProgress,
     committedOffset: bigint | null,
   ) {
     this.#expected = known.nextOffset ?? committedOffset;
-    this.#hole = known.hole;
+    this.unknown = known.nextOffset === null && committedOffset !== null ? holeBelow(committedOffset) : null;
+    this.#hole = this.unknown ?? known.hole;
     this.#take(known);
   }
 
@@ -92,6 +99,10 @@ export class PartitionPlace {
       this.#floors.set(key, { source, route, floor });
     }
   }
+}
+
+function holeBelow(offset: bigint): Hole | null {
+  return offset > 0n ? { from: 0n, to: offset - 1n } : null;
 }
 
 type StreamName = Pick<Stream, 'source' | 'route'>;

@@ -52,9 +52,10 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
     const { windowRecordsMax: recordsMax, windowBytesMax: bytesMax } = parts.limits;
     this.#window = new OffsetWindow({ recordsMax, bytesMax });
     this.#place = new PartitionPlace(known, assigned.committedOffset);
-    this.#savedHole = this.#place.hole;
+    this.#savedHole = known.hole;
     this.startOffset = known.nextOffset;
     parts.scheduler.add(this);
+    this.#tellUnknown();
   }
 
   get topic(): string {
@@ -128,7 +129,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
 
   /** What is to be written, or null when nothing has changed; until `saved` or `notSaved` nothing else is. */
   takeProgress(): PartitionProgress | null {
-    const { nextOffset } = this.#window;
+    const nextOffset = this.#window.nextOffset ?? this.#offsetAfterUnknown();
     if (!this.#isTouched || nextOffset === null) {
       return null;
     }
@@ -158,6 +159,20 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
       this.#place.thaw(known);
       this.parts.observer.partitionThawed({ topic: this.topic, partition: this.partition });
     }
+  }
+
+  /** It is written at once, not with the first record: so it can be thawed, and a restart knows of it. */
+  #tellUnknown(): void {
+    const { unknown } = this.#place;
+    if (unknown !== null) {
+      this.#touch();
+      this.parts.observer.progressMissing({ topic: this.topic, partition: this.partition, ...unknown });
+    }
+  }
+
+  #offsetAfterUnknown(): bigint | null {
+    const { unknown } = this.#place;
+    return unknown === null ? null : unknown.to + 1n;
   }
 
   #takeIn(delivery: Delivery): void {

@@ -104,6 +104,7 @@ export class FakeConsumer {
       breakerChanged: ({ kind }) => this.told.push(`breaker: ${kind}`),
       lowRefused: ({ offset }) => this.told.push(`low refused: ${offset}`),
       partitionFrozen: ({ from, to }) => this.told.push(`frozen: ${from}-${to}`),
+      progressMissing: ({ from, to }) => this.told.push(`progress missing: ${from}-${to}`),
       partitionThawed: () => this.told.push('thawed'),
       backgroundChanged: (task, error) => this.told.push(`${task}: ${error === null ? 'works' : 'fails'}`),
       chainParked: ({ code }) => this.told.push(`chain parked: ${code}`),
