@@ -99,6 +99,12 @@ export const INBOX_RULES = [
     ],
   },
   {
+    name: 'inbox-late-statement-commits',
+    wrong: 'a statement of a handler that was given up is sent behind COMMIT or ROLLBACK',
+    test: claims('goes on after it was given up'),
+    edits: [edit(TRANSACTION, "    this.stage = 'over';\n", '')],
+  },
+  {
     name: 'inbox-progress-moves-back',
     wrong: 'the last one to save progress is right',
     test: floors('never moves back'),

@@ -7,7 +7,7 @@ import { type DataSource } from 'typeorm';
 import { z } from 'zod';
 import { CLAIM_BATCH, CLAIM_ONE } from './claim.sql.js';
 import { Inbox } from './inbox.js';
-import { type Handle } from './inbox-port.js';
+import { type Arrival, type Handle } from './inbox-port.js';
 import {
   arrivalOf,
   createGate,
@@ -377,6 +377,45 @@ describe('the transaction of a handler', () => {
   });
 });
 
+describe('a handler that goes on after it was given up', () => {
+  const late = async (
+    arrival: Arrival,
+    run: (sql: string, parameters: unknown[]) => Promise<unknown>,
+  ): Promise<void> => {
+    // it comes while COMMIT or ROLLBACK is on its way
+    for (let turn = 0; turn < 20; turn++) {
+      await Promise.resolve();
+    }
+    await run('insert into public.effect (id, key) values ($1, $2)', [arrival.id, 'ghost']);
+  };
+
+  type Run = (sql: string, parameters: unknown[]) => Promise<unknown>;
+
+  it.each<[string, (tx: Transaction) => Run]>([
+    ['tx.query', (tx) => async (sql, parameters) => await tx.query(sql, parameters)],
+    ['a manager that it has', (tx) => runOf(tx.manager)],
+    ['tx.manager', (tx) => async (sql, parameters) => await runOf(tx.manager)(sql, parameters)],
+  ])('writes nothing through %s, neither behind COMMIT nor behind ROLLBACK', async (_, through) => {
+    const refused: unknown[] = [];
+    const ghost =
+      (isFailing: boolean): Handle =>
+      async (arrival, tx) => {
+        await tx.query('select 1');
+        late(arrival, through(tx)).catch((error: unknown) => refused.push(error));
+        if (isFailing) {
+          throw new Error('given up');
+        }
+      };
+
+    await expect(inbox.apply([arrivalOf()], ghost(true))).rejects.toThrow('given up');
+    expect(await inbox.apply([arrivalOf()], ghost(false))).toEqual(['applied']);
+
+    await inbox.probe();
+    expect(refused).toHaveLength(2);
+    expect(await effects()).toEqual([]);
+  });
+});
+
 describe('connections', () => {
   let narrow: DataSource;
 
@@ -433,6 +472,13 @@ describe('connections', () => {
     await expect(readOnly.probe()).rejects.toMatchObject({ code: 'unavailable' });
   });
 });
+
+function runOf(manager: Transaction['manager']): (sql: string, parameters: unknown[]) => Promise<unknown> {
+  return async (sql, parameters): Promise<unknown> => {
+    const rows: unknown = await manager.query(sql, parameters);
+    return rows;
+  };
+}
 
 /** Resolves once a handler's row is written and not committed. */
 async function effectIsOnItsWay(): Promise<void> {

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { defineEvent } from '@millrace/events';
 import { Outbox } from '@millrace/outbox';
@@ -165,3 +167,107 @@ describe('a member that freezes inside of its transaction', () => {
     await healthy.destroy();
   });
 });
+
+describe('connections that fell silent, as when an address has moved', () => {
+  let relay: SilencingRelay;
+  let url: string;
+
+  beforeEach(async () => {
+    relay = await SilencingRelay.open(database.url);
+    url = relay.url;
+  });
+
+  afterEach(async () => {
+    await relay.close();
+  });
+
+  it('are replaced, one by one, and the work goes on', async () => {
+    const dataSource = await openDataSource(url, { ...LIMITS, query_timeout: 300, max: 3 });
+    const inbox = new Inbox({ consumer: 'silent', dataSource });
+    await Promise.all([60, 61, 62].map(async (position) => await inbox.apply([arrivalOf({ position })], recordEffect)));
+    const event = arrivalOf({ position: 63 });
+
+    relay.silenceAll();
+    const outcomes: unknown[] = [];
+    while (outcomes.length < 4 && outcomes.at(-1) !== 'applied') {
+      await inbox.apply([event], recordEffect).then(
+        ([outcome]) => outcomes.push(outcome),
+        (error: unknown) => outcomes.push(error),
+      );
+    }
+
+    expect(outcomes.at(-1)).toBe('applied');
+    expect(outcomes.slice(0, -1)).toEqual(
+      outcomes.slice(0, -1).map(() => expect.objectContaining({ code: 'unavailable' })),
+    );
+    await dataSource.destroy();
+  });
+
+  it('do not keep a statement of ours waiting for longer than the server would', async () => {
+    const dataSource = await openDataSource(url, { ...LIMITS, statement_timeout: 200 });
+    const inbox = new Inbox({ consumer: 'silent', dataSource });
+    await requireInboxDatabase(dataSource);
+
+    relay.silenceAll();
+
+    await expect(inbox.saveProgress([progressOf({ nextOffset: 1 })])).rejects.toMatchObject({ code: 'unavailable' });
+    await inbox.saveProgress([progressOf({ nextOffset: 1 })]);
+    await dataSource.destroy();
+  });
+});
+
+/** Passes bytes on between the inbox and PostgreSQL until it is told to keep them. */
+class SilencingRelay {
+  private readonly sockets = new Set<Socket>();
+  private readonly silent = new Set<Socket>();
+
+  private constructor(
+    private readonly server: Server,
+    readonly url: string,
+  ) {}
+
+  static async open(databaseUrl: string): Promise<SilencingRelay> {
+    const target = new URL(databaseUrl);
+    const server = createServer();
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const url = Object.assign(new URL(databaseUrl), { hostname: '127.0.0.1', port: String(port) }).toString();
+    const relay = new SilencingRelay(server, url);
+    server.on('connection', (near) => {
+      relay.join(near, connect(Number(target.port), target.hostname));
+    });
+    return relay;
+  }
+
+  /** What is open answers no more; new connections work. */
+  silenceAll(): void {
+    for (const socket of this.sockets) {
+      this.silent.add(socket);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.sockets) {
+      socket.destroy();
+    }
+    this.server.close();
+    await once(this.server, 'close');
+  }
+
+  private join(near: Socket, far: Socket): void {
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      this.sockets.add(from);
+      from.on('error', () => undefined);
+      from.on('data', (bytes) => {
+        if (!this.silent.has(from)) {
+          to.write(bytes);
+        }
+      });
+      from.on('close', () => to.destroy());
+    }
+  }
+}

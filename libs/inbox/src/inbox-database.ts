@@ -3,6 +3,7 @@ import { type DataSource } from 'typeorm';
 import { MISSING_RIGHTS, SESSION_LIMITS } from './inbox-database.sql.js';
 import { InboxError } from './inbox.errors.js';
 import { runStatement } from './inbox-transaction.js';
+import { rememberStatementLimit } from './pooled-client.js';
 
 const LIMIT_MAX_MS = 60_000;
 
@@ -24,6 +25,8 @@ export async function requireInboxDatabase(dataSource: DataSource): Promise<void
   if (unfit.length > 0) {
     throw new InboxError('limits_missing', limitsSentence(unfit.map(({ name }) => name)));
   }
+  const statement = limits.rows.find(({ name }) => name === 'statement_timeout');
+  rememberStatementLimit(dataSource, statement?.limit_ms ?? LIMIT_MAX_MS);
 }
 
 function limitsSentence(names: readonly string[]): string {

@@ -5,6 +5,8 @@ export interface Statement {
   readonly name?: string;
   readonly text: string;
   readonly values?: unknown[];
+  /** Milliseconds until the driver gives up waiting for the answer. */
+  readonly query_timeout?: number;
 }
 
 /**
@@ -25,6 +27,7 @@ export async function queryAfter<Row extends pg.QueryResultRow>(
         resolve(result as pg.QueryResult<Row>);
       }
     });
+    Object.assign(query, { query_timeout: statement.query_timeout });
     const submit = query.submit.bind(query);
     query.submit = (connection) => {
       connection.stream.cork();
