@@ -23,11 +23,15 @@ export interface MayhemParts {
  */
 export class Mayhem {
   readonly done: KillDone[] = [];
+  /** What was not back in time: one line each. */
+  readonly lost: string[] = [];
+  /** The time of the last kill, as `performance.now()` tells; 0 before the first. */
+  lastMs = 0;
   private readonly last = new Map<Component, Promise<void>>();
 
   constructor(private readonly parts: MayhemParts) {}
 
-  /** Resolves when everything was killed and is back; rejects when something is not. */
+  /** Resolves when everything was killed and is back, or should be. */
   async run(schedule: readonly Kill[]): Promise<void> {
     const startedMs = performance.now();
     await Promise.all(
@@ -50,8 +54,12 @@ export class Mayhem {
   }
 
   private async strike(component: Component, startedMs: number): Promise<void> {
-    const atMs = performance.now() - startedMs;
-    const backAfterMs = await this.kill(component);
+    this.lastMs = performance.now();
+    const atMs = this.lastMs - startedMs;
+    const backAfterMs = await this.kill(component).catch((error: unknown) => {
+      this.lost.push(String(error));
+      return Infinity;
+    });
     this.done.push({ component, atMs, backAfterMs });
     this.parts.told(`  ${seconds(atMs)} s ${component} killed, back after ${seconds(backAfterMs)} s`);
   }

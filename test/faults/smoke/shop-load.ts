@@ -7,9 +7,11 @@ import { isSameAnswer, keptAnswer } from './shop-truth.js';
 import { type LoadParts, SideWork } from './side-work.js';
 
 /** Beyond this many open requests the loop waits, and catches up as soon as there is room. */
-const IN_FLIGHT_MAX = 1_000;
+const IN_FLIGHT_MAX = 300;
 const OPENED_AT_ONCE = 8;
 const REPEATS_AFTERWARDS = 200;
+type MaybeAsked = ApiAnswer | Promise<ApiAnswer> | undefined;
+
 const acceptedSchema = z.object({ id: z.uuid(), status: z.literal('pending'), totalCents: z.int() });
 
 /**
@@ -23,6 +25,10 @@ export class ShopLoad {
 
   constructor(private readonly parts: LoadParts) {
     this.sides = new SideWork(parts);
+  }
+
+  get openRequests(): number {
+    return this.working.size;
   }
 
   /** Fills the stock and opens the accounts. */
@@ -110,12 +116,10 @@ export class ShopLoad {
   private async place({ body, isTwin, isRepeated, cancelsAfterMs }: OrderWish): Promise<void> {
     const { truth, client } = this.parts;
     const request: ApiRequest = { method: 'POST', url: this.ordersUrl, body, key: randomUUID() };
-    const twin = isTwin ? client.answer(request) : undefined;
-    const first = await client.answer(request);
+    const [first, twin] = await Promise.all([client.answer(request), isTwin ? client.answer(request) : undefined]);
     const accepted = acceptedSchema.safeParse(first.body);
     if (first.status !== 202 || !accepted.success) {
       truth.wrong(`an order was answered ${first.status}: ${first.text}`);
-      await twin;
       return;
     }
     const { id } = accepted.data;
@@ -146,7 +150,7 @@ export class ShopLoad {
     }
   }
 
-  private async compare(id: string, first: ApiAnswer, asked: Promise<ApiAnswer> | undefined): Promise<void> {
+  private async compare(id: string, first: ApiAnswer, asked: MaybeAsked): Promise<void> {
     const again = await asked;
     if (again !== undefined && !isSameAnswer(keptAnswer(first), keptAnswer(again))) {
       this.parts.truth.wrong(`order ${id}: the same key was answered ${first.text} and ${again.text}`);

@@ -83,7 +83,7 @@ interface EventRow {
 }
 
 const EVENTS_SQL = `select id, aggregatetype, aggregateid, type, aggregateversion::text, position::text,
-  payload::text as payload, headers, occurred_at from millrace.outbox order by position`;
+  payload::text as payload, headers, occurred_at from millrace.outbox o order by o.position`;
 const ROLLED_BACK_SQL = `select (case when is_called then last_value else 0 end - (select count(*) from millrace.outbox))::text
   as positions from millrace.position`;
 const LEFTOVERS_SQL = `

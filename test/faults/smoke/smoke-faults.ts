@@ -8,7 +8,7 @@ import { copyWithEdits, type LibEdit } from '../../harness/libs-copy.js';
 import { type KafkaClient } from '../../harness/relay-process.js';
 import { say } from '../../harness/say.js';
 import { createMigratedDatabase, type Servers, startServers } from '../../harness/servers.js';
-import { type App, type AppProgram, APPS, type Service, SERVICES, Shop } from '../../harness/shop.js';
+import { type App, type AppProgram, APPS, migrateShop, type Service, SERVICES, Shop } from '../../harness/shop.js';
 import { killSchedule } from './kill-schedule.js';
 import { Mayhem } from './mayhem.js';
 import { type Settled, settle } from './settling.js';
@@ -44,6 +44,7 @@ export interface SmokeOptions {
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..');
 const WITHIN_MS = 30_000;
+const PROGRESS_MS = 5_000;
 const TIMELINES_SHOWN = 40;
 
 const EDITS: Readonly<Record<WrongRule, readonly LibEdit[]>> = {
@@ -87,14 +88,16 @@ async function runOn(servers: Servers, options: SmokeOptions): Promise<SmokeRepo
     payment: await createMigratedDatabase(servers.postgres, 'shop_payment'),
   };
   const { brokers } = servers.kafka;
-  const shop = await Shop.start({
+  const shopOptions = {
     folder: servers.folder,
     databaseUrls,
     brokers,
     client: options.client,
     relayConfig: join(ROOT, 'millrace.yaml'),
     program: programsOf(servers.folder, options.wrongRule),
-  });
+  };
+  await migrateShop(shopOptions);
+  const shop = await Shop.start(shopOptions);
   try {
     return await runShop({ servers, shop, databaseUrls, options });
   } finally {
@@ -121,19 +124,24 @@ async function runShop(course: Course): Promise<SmokeReport> {
   const mayhem = new Mayhem({ servers, shop, told: say });
   await load.open();
   samples.start();
+  const progress = setInterval(() => {
+    say(`    ${load.placed} orders placed, ${truth.orders.size} accepted, ${load.openRequests} requests open`);
+  }, PROGRESS_MS);
   const kills = mayhem.run(killSchedule(seed, seconds));
   const startedMs = performance.now();
   await load.run(seconds * ordersPerSecond, ordersPerSecond);
-  const endedMs = performance.now();
+  const loadMs = performance.now() - startedMs;
   await Promise.all([kills, load.drained()]);
+  const endedMs = Math.max(startedMs + loadMs, mayhem.lastMs);
+  clearInterval(progress);
   const settled = await settle({ databaseUrls, brokers: servers.kafka.brokers, withinMs: WITHIN_MS }, endedMs);
   await load.repeatSome();
   await samples.stop();
-  const verdict = await judge(course, { truth, settled, samples, client });
+  const verdict = await judge(course, { truth, settled, samples, client, lost: mayhem.lost });
   return {
     ...verdict,
     options,
-    loadMs: endedMs - startedMs,
+    loadMs,
     settled,
     truth,
     client,
@@ -148,16 +156,17 @@ interface Evidence {
   readonly settled: Settled;
   readonly samples: ShopSamples;
   readonly client: ApiClient;
+  readonly lost: readonly string[];
 }
 
 type Verdict = Pick<SmokeReport, 'violations' | 'state' | 'records' | 'repeats' | 'timelines'>;
 
 async function judge({ servers, shop, databaseUrls }: Course, evidence: Evidence): Promise<Verdict> {
-  const { truth, settled, samples, client } = evidence;
+  const { truth, settled, samples, client, lost } = evidence;
   const rules = invariantsProblems(shop);
   const state = await readShopState(databaseUrls);
   const violations: Violation[] = [
-    ...(settled.open === '' ? [] : [{ kind: 'late' as const, text: settled.open }]),
+    ...all('late', [...lost, ...(settled.open === '' ? [] : [settled.open])]),
     ...checkStories(truth, state),
     ...checkStock(truth, state),
     ...checkMoney(truth, state),

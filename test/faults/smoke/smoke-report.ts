@@ -63,7 +63,10 @@ function rowsOf(report: SmokeReport): [string, string][] {
     ],
     ['requests made again for want of an answer', count(client.repeats)],
     ['same key again / twice at once, answered the same', `${count(repeated)} / ${count(twins)}`],
-    ['all final / all at rest after the last order', `${timeText(settled.finalMs)} / ${timeText(settled.atRestMs)}`],
+    [
+      'all final / all at rest after the last order and the last kill',
+      `${timeText(settled.finalMs)} / ${timeText(settled.atRestMs)}`,
+    ],
     ['events committed', count(events)],
     ['positions of transactions that did not commit', count(state.rolledBack)],
     ['records in Kafka, of them repeats', `${count(report.records)}, ${count(report.repeats)}`],
