@@ -46,7 +46,7 @@ const CONNECT_TIMEOUT_MS = 3_000;
 const LINK_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 9_000;
 const FAREWELL_MS = 3_000;
-const PAUSE = { firstMs: 250, maxMs: 10_000 };
+const PAUSE = { firstMs: 250, maxMs: 3_000 };
 const RAN_WELL_MS = 30_000;
 /** A group waits for a member's drain and then some. */
 const REBALANCE_MARGIN_MS = 20_000;

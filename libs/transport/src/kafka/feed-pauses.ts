@@ -1,7 +1,7 @@
 import { growingPauseMs } from './growing-pause.js';
 import { type PartitionFeed } from './partition-feed.js';
 
-const PAUSE = { firstMs: 250, maxMs: 10_000 };
+const PAUSE = { firstMs: 250, maxMs: 3_000 };
 
 /** Feeds that are left alone for a while, for longer each time, until all is well with them again. */
 export class FeedPauses {
