@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { defineEvent } from '@millrace/events';
+import { defineEvent, toPosition } from '@millrace/events';
 import { Outbox } from '@millrace/outbox';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
@@ -452,6 +452,18 @@ describe('connections', () => {
     await expect(tight.apply([arrivalOf()], look)).rejects.toMatchObject({ code: '0A000' });
     expect(await tight.apply([arrivalOf()], look)).toEqual(['applied']);
     await observer.query('alter table public.effect drop column note');
+  });
+
+  it('are out of the transaction when they come back, though it was the claim that the database refused', async () => {
+    const tight = new Inbox({ consumer: 'stock', dataSource: narrow });
+    await prepareStreams();
+    const refused = { ...arrivalOf(), position: toPosition(2n ** 64n) };
+
+    // the error comes before the server has told the state of the transaction, at times in a message of its own
+    for (let round = 0; round < 50; round++) {
+      await expect(tight.apply([refused], recordEffect)).rejects.toMatchObject({ code: '22003' });
+      await tight.probe();
+    }
   });
 
   it('that cannot be had reject with a code of their own', async () => {

@@ -41,7 +41,7 @@ export class InboxTransaction implements Transaction {
   async run<Row extends pg.QueryResultRow>(statement: Statement): Promise<pg.QueryResult<Row>> {
     if (this.stage === 'before') {
       this.stage = 'open';
-      return await this.pooled.queryAfter<Row>(BEGIN, statement);
+      return await this.pooled.begin<Row>(BEGIN, statement);
     }
     this.requireOpen();
     return await this.pooled.query<Row>(statement);

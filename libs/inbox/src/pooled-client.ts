@@ -22,6 +22,8 @@ export class PooledClient {
   /** What a statement rejected with, when it was not the server that refused it. */
   private silence: unknown = null;
   private isToBeReplaced = false;
+  /** A BEGIN was sent. The driver's own word is of the last answer but one while an error is told. */
+  private hasBegun = false;
 
   private constructor(
     readonly runner: QueryRunner,
@@ -51,9 +53,10 @@ export class PooledClient {
     return await this.watched(this.client.query<Row>({ ...statement, ...this.timeout }));
   }
 
-  /** The statement behind one that answers nothing, in one message. */
-  async queryAfter<Row extends pg.QueryResultRow>(prelude: string, statement: Statement): Promise<pg.QueryResult<Row>> {
-    return await this.watched(queryAfter<Row>(this.client, prelude, { ...statement, ...this.timeout }));
+  /** The first statement of a transaction, behind its BEGIN and in one message with it. */
+  async begin<Row extends pg.QueryResultRow>(begin: string, statement: Statement): Promise<pg.QueryResult<Row>> {
+    this.hasBegun = true;
+    return await this.watched(queryAfter<Row>(this.client, begin, { ...statement, ...this.timeout }));
   }
 
   /** Passes a statement's outcome on, and remembers when it was not the server that refused it. */
@@ -76,7 +79,7 @@ export class PooledClient {
     if (error instanceof QueryFailedError && !isOfServer(error)) {
       this.silence ??= error;
     }
-    if (this.loss !== null || (this.status === 'I' && isOfServer(error))) {
+    if (this.loss !== null || (!this.hasBegun && isOfServer(error))) {
       return;
     }
     try {
