@@ -106,6 +106,14 @@ export const CONSUMER_RULES = [
     ],
   },
   {
+    name: 'consumer-goes-on-from-memory',
+    wrong: 'what was done before the database failed over counts as done',
+    test: runner('nothing goes on from memory'),
+    edits: [
+      edit('libs/inbox/src/consumer-runner.ts', "if (state.kind === 'closed') {", "if (state.kind === 'open') {"),
+    ],
+  },
+  {
     name: 'consumer-nameless-error-counts',
     wrong: 'an error without a cause counts without a look at the database',
     test: runner('is found behind an error that names no cause'),

@@ -387,7 +387,8 @@ describe('the consumer', () => {
       const consumer = new FakeConsumer({ inMemoryRetryMs: [], concurrency: 2 });
       const partition = await start(consumer);
       consumer.inbox.isAway = true;
-      await partition.receiver.receive(['a1', 'b1', 'c1'].map((name) => consumer.event(name, name)));
+      const events = ['a1', 'b1', 'c1'].map((name) => consumer.event(name, name));
+      await partition.receiver.receive(events);
       await consumer.settle();
       expect(consumer.told.filter((line) => line.startsWith('breaker'))).toEqual(['breaker: open']);
       const tried = consumer.inbox.batches.length;
@@ -401,9 +402,12 @@ describe('the consumer', () => {
 
       consumer.inbox.isAway = false;
       await consumer.clock.advance(6_000);
+      const again = await consumer.subscription.assign(TOPIC, 0);
+      await again.receiver.receive(events);
+      await consumer.clock.advance(SAVE_MS);
       expect(consumer.ended.sort()).toEqual(['a1', 'b1', 'c1']);
       expect(consumer.inbox.chains.size).toBe(0);
-      expect(partition.commits).toEqual([3n]);
+      expect(again.commits).toEqual([3n]);
       expect(consumer.told.filter((line) => line.startsWith('breaker'))).toEqual(['breaker: open', 'breaker: closed']);
       expect(consumer.runner.status().isReady).toBe(true);
       await consumer.runner.stop();
@@ -414,16 +418,88 @@ describe('the consumer', () => {
       const partition = await start(consumer);
       consumer.fail('a1', new Error('Connection terminated unexpectedly'), new Error('the one that counts'));
       const open = consumer.hold('a1');
-      await partition.receiver.receive([consumer.event('a1', 'a')]);
+      const event = consumer.event('a1', 'a');
+      await partition.receiver.receive([event]);
       consumer.inbox.isAway = true;
       open();
       await consumer.settle();
       expect(consumer.told).toEqual(['failed: handler_error retry 1', 'breaker: open']);
       consumer.inbox.isAway = false;
       await consumer.clock.advance(1_000);
+      await (await consumer.subscription.assign(TOPIC, 0)).receiver.receive([event]);
+      await consumer.clock.advance(1_000);
       expect(consumer.ended).toEqual(['a1']);
       expect(consumer.inbox.chains.size).toBe(0);
       await consumer.runner.stop();
+    });
+
+    it('may come back with less than it had: nothing goes on from memory', async () => {
+      const consumer = new FakeConsumer({ concurrency: 1 });
+      const partition = await start(consumer);
+      const names = ['a1', 'b1', 'c1', 'd1'];
+      const events = names.map((name) =>
+        consumer.event(name, name, { headers: { [HEADER.position]: '9', [HEADER.low]: '8' } }),
+      );
+      await partition.receiver.receive(events.slice(0, 1));
+      await consumer.clock.advance(SAVE_MS);
+      const saved = [...consumer.inbox.saved];
+
+      await partition.receiver.receive(events.slice(1, 2));
+      consumer.inbox.isAway = true;
+      await partition.receiver.receive(events.slice(2));
+      await consumer.clock.advance(SAVE_MS);
+      expect(consumer.runner.status().breaker.kind).toBe('open');
+      consumer.inbox.isAway = false;
+      consumer.inbox.known.set(`${TOPIC}/0`, { topic: TOPIC, partition: 0, nextOffset: 0n, hole: null, floors: [] });
+      await consumer.clock.advance(10_000);
+
+      expect(consumer.ended).not.toContain('d1');
+      expect(consumer.inbox.saved).toEqual(saved);
+      expect(partition.commits).toEqual([1n]);
+      expect(consumer.runner.status().partitions).toEqual([]);
+      const again = await consumer.subscription.assign(TOPIC, 0, 1n);
+      expect(again.receiver.startOffset).toBe(0n);
+      await again.receiver.receive(events);
+      await consumer.clock.advance(SAVE_MS);
+      expect(again.commits).toEqual([4n]);
+      await consumer.runner.stop();
+      expect(consumer.clock.timersSet).toBe(0);
+    });
+
+    it('lets the subscription join again, however often that fails, and says so meanwhile', async () => {
+      const consumer = new FakeConsumer();
+      const partition = await start(consumer);
+      consumer.inbox.isAway = true;
+      await partition.receiver.receive([consumer.event('a1', 'a')]);
+      await consumer.settle();
+      consumer.inbox.isAway = false;
+      consumer.subscription.startErrors.push(new Error('no client'), new Error('no client'));
+      await consumer.clock.advance(1_000);
+      expect(consumer.runner.status()).toMatchObject({
+        reasons: ['consumer-rebuilding'],
+        subscription: { kind: 'rebuilding', reason: expect.stringMatching(/database was away/) },
+      });
+      expect(consumer.told).toContain('open: fails');
+      await consumer.clock.advance(2_000);
+      expect(consumer.subscription.current.kind).toBe('joining');
+      await consumer.subscription.assign(TOPIC, 0);
+      expect(consumer.told).toContain('open: works');
+      expect(consumer.runner.status().isReady).toBe(true);
+      await consumer.runner.stop();
+    });
+
+    it('does not keep a consumer that joins again from stopping', async () => {
+      const consumer = new FakeConsumer();
+      const partition = await start(consumer);
+      consumer.inbox.isAway = true;
+      await partition.receiver.receive([consumer.event('a1', 'a')]);
+      await consumer.settle();
+      consumer.inbox.isAway = false;
+      consumer.subscription.startErrors.push(...Array.from({ length: 99 }, () => new Error('no client')));
+      await consumer.clock.advance(1_000);
+      await consumer.runner.stop();
+      expect(consumer.subscription.current.kind).toBe('stopped');
+      expect(consumer.clock.timersSet).toBe(0);
     });
 
     it('makes a new partition wait until it is back', async () => {

@@ -13,11 +13,12 @@ import { type ConsumerStatus, unreadyReasons } from './consumer-status.js';
 import { createHandle, createReleaseHandle, type HandlerEnvironment } from './handle-arrival.js';
 import { type HandlerRegistry } from './handler-registry.js';
 import { type ConsumerLimits } from './inbox.config.js';
-import { type InboxClock } from './inbox-clock.js';
+import { type InboxClock, pause } from './inbox-clock.js';
 import { type InboxObserver } from './inbox-observer.js';
 import { type InboxPort, type PartitionProgress } from './inbox-port.js';
 import { PartitionSession, type SessionParts } from './partition-session.js';
 import { ProgressWriter } from './progress-writer.js';
+import { SubscriptionRestart } from './subscription-restart.js';
 import { TaskHealth } from './task-health.js';
 
 /** What a consumer is made of. */
@@ -42,17 +43,22 @@ export class ConsumerRunner implements SubscriptionListener {
   readonly #releaser: ChainReleaser;
   readonly #sessionParts: SessionParts;
   readonly #opening: TaskHealth;
+  readonly #restart: SubscriptionRestart;
   #hasRun = false;
   #joiningSinceMs: number | null = null;
 
   constructor(private readonly parts: ConsumerParts) {
     const { inbox, registry, limits, clock, observer } = parts;
     this.#opening = new TaskHealth('open', observer);
+    this.#restart = new SubscriptionRestart(parts.subscription, clock, this.#opening);
     this.#breaker = new Breaker({
       clock,
       probe: () => inbox.probe(),
       changed: (state) => {
         observer.breakerChanged(state);
+        if (state.kind === 'closed') {
+          this.#openAgain();
+        }
         this.#scheduler.pump();
       },
     });
@@ -90,7 +96,7 @@ export class ConsumerRunner implements SubscriptionListener {
 
   /** Lets running handlers end, writes and commits their progress, leaves the group. Idempotent, safe before start. */
   async stop(): Promise<void> {
-    await Promise.all([this.parts.subscription.stop(), this.#releaser.stop()]);
+    await Promise.all([this.#restart.stop(), this.#releaser.stop()]);
     await this.#progress.stop();
     this.#breaker.stop();
   }
@@ -105,7 +111,7 @@ export class ConsumerRunner implements SubscriptionListener {
   }
 
   status(): ConsumerStatus {
-    const subscription = this.parts.subscription.status();
+    const subscription = this.#restart.status();
     const breaker = this.#breaker.state;
     const sessions = [...this.#sessions];
     const reasons = unreadyReasons(subscription, this.#joiningMs(subscription.kind), breaker);
@@ -130,40 +136,47 @@ export class ConsumerRunner implements SubscriptionListener {
     return this.#hasRun ? nowMs - (this.#joiningSinceMs ?? nowMs) : null;
   }
 
+  /**
+   * What a session remembers as done may be missing in a database that failed over or was restored, and its progress
+   * would pass over it. So nothing of it is written: all begin again from what this database has.
+   */
+  #openAgain(): void {
+    if (this.#sessions.size === 0) {
+      return;
+    }
+    for (const session of this.#sessions) {
+      session.abandon();
+    }
+    this.#restart.begin(this);
+  }
+
   async #forget(session: PartitionSession): Promise<void> {
     await this.#progress.flush(session);
     this.#sessions.delete(session);
   }
 
-  async #readProgress({ topic, partition }: AssignedPartition, signal: AbortSignal): Promise<PartitionProgress> {
+  /** Reads nothing while the breaker is open: what it read would count as memory when the database is back. */
+  async #readProgress(partition: AssignedPartition, signal: AbortSignal): Promise<PartitionProgress> {
     for (;;) {
       signal.throwIfAborted();
-      try {
-        const known = await this.parts.inbox.openPartition(topic, partition);
-        this.#opening.worked();
+      const known = this.#breaker.isOpen ? null : await this.#tryRead(partition);
+      if (known !== null) {
         return known;
-      } catch (error) {
-        if (await this.#breaker.isDatabaseThere(error)) {
-          this.#opening.failed(error);
-        }
-        await pause(this.parts.clock, OPEN_AGAIN_MS, signal);
       }
+      await pause(this.parts.clock, OPEN_AGAIN_MS, signal);
     }
   }
-}
 
-function pause(clock: InboxClock, waitMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      cancel();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const cancel = clock.after(waitMs, end);
-    if (signal.aborted) {
-      end();
-    } else {
-      signal.addEventListener('abort', end);
+  async #tryRead({ topic, partition }: AssignedPartition): Promise<PartitionProgress | null> {
+    try {
+      const known = await this.parts.inbox.openPartition(topic, partition);
+      this.#opening.worked();
+      return known;
+    } catch (error) {
+      if (await this.#breaker.isDatabaseThere(error)) {
+        this.#opening.failed(error);
+      }
+      return null;
     }
-  });
+  }
 }

@@ -28,3 +28,20 @@ export function backoffMs(attempt: number, minMs: number, maxMs: number, clock: 
   const full = Math.min(maxMs, minMs * 2 ** Math.min(attempt - 1, 30));
   return full / 2 + (full / 2) * clock.random();
 }
+
+/** Resolves after `waitMs`, or when `signal` is aborted before. */
+export function pause(clock: InboxClock, waitMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const cancel = clock.after(waitMs, end);
+    if (signal.aborted) {
+      end();
+    } else {
+      signal.addEventListener('abort', end);
+    }
+  });
+}

@@ -39,6 +39,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
   readonly #place: PartitionPlace;
   #savedHole: Hole | null;
   #isClosing = false;
+  #isAbandoned = false;
   #isTouched = false;
   #running = 0;
   #wakeReceiver = (): void => undefined;
@@ -96,13 +97,14 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
     this.parts.scheduler.pump();
   }
 
+  /** Begins nothing more, and what it knows as done is never written: the database may not have it. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#beginNothing();
+  }
+
   async close(): Promise<void> {
-    this.#isClosing = true;
-    this.#wakeReceiver();
-    for (const cancel of this.#waits) {
-      cancel();
-    }
-    this.#waits.clear();
+    this.#beginNothing();
     if (this.#running > 0) {
       await new Promise<void>((resolve) => {
         this.#wakeCloser = resolve;
@@ -130,7 +132,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
   /** What is to be written, or null when nothing has changed; until `saved` or `notSaved` nothing else is. */
   takeProgress(): PartitionProgress | null {
     const nextOffset = this.#window.nextOffset ?? this.#offsetAfterUnknown();
-    if (!this.#isTouched || nextOffset === null) {
+    if (!this.#isTouched || this.#isAbandoned || nextOffset === null) {
       return null;
     }
     this.#isTouched = false;
@@ -159,6 +161,15 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
       this.#place.thaw(known);
       this.parts.observer.partitionThawed({ topic: this.topic, partition: this.partition });
     }
+  }
+
+  #beginNothing(): void {
+    this.#isClosing = true;
+    this.#wakeReceiver();
+    for (const cancel of this.#waits) {
+      cancel();
+    }
+    this.#waits.clear();
   }
 
   /** It is written at once, not with the first record: so it can be thawed, and a restart knows of it. */

@@ -16,6 +16,8 @@ export interface FakeAssignment {
 export class FakeSubscription implements SubscriptionPort {
   readonly kind = 'fake';
   current: SubscriptionStatus = { kind: 'idle' };
+  /** Thrown by the next starts; one each. */
+  readonly startErrors: Error[] = [];
   readonly #open: FakeAssignment[] = [];
   #listener: SubscriptionListener | null = null;
 
@@ -23,10 +25,14 @@ export class FakeSubscription implements SubscriptionPort {
     return this.current;
   }
 
-  start(listener: SubscriptionListener): Promise<void> {
+  async start(listener: SubscriptionListener): Promise<void> {
+    await Promise.resolve();
+    const error = this.startErrors.shift();
+    if (error !== undefined) {
+      throw error;
+    }
     this.#listener = listener;
     this.current = { kind: 'joining' };
-    return Promise.resolve();
   }
 
   async stop(): Promise<void> {
