@@ -17,7 +17,8 @@ import { arrivalOf, heldParameters, type HeldRow } from './held-record.js';
 import { InboxError } from './inbox.errors.js';
 import { type Arrival, type Handle, type HoldVerdict, type JudgeRetry, type ReleaseReport } from './inbox-port.js';
 import { inTransaction, type InboxTransaction, runStatement } from './inbox-transaction.js';
-import { storableText, storedKeyOf } from './stored-key.js';
+import { storableText, storableWaitMs } from './storable.js';
+import { storedKeyOf } from './stored-key.js';
 
 /** The chain of one key. */
 interface Chain {
@@ -43,6 +44,8 @@ const EVENTS_PER_ROUND = 200;
 const LOOK_AGAIN_MS = 5_000;
 /** What is due and was not ours to try is in another member's hands. */
 const BUSY_MS = 250;
+/** For a verdict whose wait is no number. */
+const USUAL_WAIT_MS = 1_000;
 
 /** The events of one consumer that are set aside, in a chain per key. */
 export class HeldChains {
@@ -199,7 +202,7 @@ function isCounted(verdict: HoldVerdict): boolean {
 
 /** Status, milliseconds until the next try, code, reason. */
 function verdictParameters(verdict: HoldVerdict): readonly [string, number | null, string, string] {
-  const retryInMs = verdict.kind === 'held' ? Math.max(0, Math.round(verdict.retryInMs)) : null;
+  const retryInMs = verdict.kind === 'held' ? storableWaitMs(verdict.retryInMs, USUAL_WAIT_MS) : null;
   return [verdict.kind, retryInMs, storableText(verdict.code), storableText(verdict.reason)];
 }
 

@@ -1,7 +1,8 @@
 import { toEventId, toPosition } from '@millrace/events';
 import { type Delivery } from '@millrace/transport';
 import { type Arrival } from './inbox-port.js';
-import { storableText, storedKeyOf } from './stored-key.js';
+import { storableText, storableTimeMs } from './storable.js';
+import { storedKeyOf } from './stored-key.js';
 
 /** A row of `millrace.inbox_held`. */
 export interface HeldRow {
@@ -35,12 +36,17 @@ export function heldParameters(consumer: string, arrival: Arrival): unknown[] {
     stream === null ? null : storableText(stream.route),
     String(arrival.position),
     storableText(arrival.type),
-    Math.trunc(delivery.timestampMs),
+    storableTimeMs(delivery.timestampMs),
     delivery.key,
     delivery.value,
     [...delivery.headers.keys()].map((name) => Buffer.from(name)),
     [...delivery.headers.values()],
   ];
+}
+
+/** Without all that a column could refuse: its place in a stream and its time. Its bytes stay, and its key. */
+export function withoutPlace(arrival: Arrival): Arrival {
+  return { ...arrival, stream: null, position: toPosition(0n), delivery: { ...arrival.delivery, timestampMs: 0 } };
 }
 
 /** The arrival that was set aside. It bypasses the floor, which has passed it by now. */

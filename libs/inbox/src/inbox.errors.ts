@@ -47,7 +47,7 @@ export class Park extends Error {
 
 /** How a `Retry` is to be done. */
 export interface RetryOptions {
-  /** When to try again, milliseconds from now. Default: the next step of the usual backoff. */
+  /** When to try again, milliseconds from now, at most a day. Default, also for NaN: the next step of the usual backoff. */
   readonly afterMs?: number;
   /** Stored and shown to operators; without data. */
   readonly reason?: string;

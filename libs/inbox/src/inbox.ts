@@ -2,6 +2,7 @@ import { type DataSource } from 'typeorm';
 import { addStreams, claim, type Finding, StreamUnknown } from './claim.js';
 import { HeldChains } from './held-chains.js';
 import { PROBE } from './held-chain.sql.js';
+import { withoutPlace } from './held-record.js';
 import { InboxError } from './inbox.errors.js';
 import {
   type Arrival,
@@ -15,6 +16,7 @@ import {
 } from './inbox-port.js';
 import { InboxProgress } from './inbox-progress.js';
 import { inTransaction, type InboxTransaction, runStatement } from './inbox-transaction.js';
+import { failureCodeOf } from './retry-policy.js';
 
 /** What an inbox needs. */
 export interface InboxOptions {
@@ -23,6 +25,15 @@ export interface InboxOptions {
   /** Initialized, with limits as `requireInboxDatabase` demands; the inbox never closes it. */
   readonly dataSource: DataSource;
 }
+
+/** The verdict when class 22 says that no column takes what is known of a record. */
+const NOT_STORABLE: HoldVerdict = {
+  kind: 'parked',
+  code: 'not_storable',
+  reason:
+    'The database refused what is known of the record (class 22). Its bytes are kept, its position and time are not. ' +
+    'Correct the producer, then discard it and publish the event anew.',
+};
 
 /** The inbox in PostgreSQL: schema `millrace` of the consumer's own database. Keeps nothing in memory that matters. */
 export class Inbox implements InboxPort {
@@ -51,15 +62,16 @@ export class Inbox implements InboxPort {
     });
   }
 
+  /** What the database refuses is parked without it: until it is set aside, its partition stands still. */
   async hold(arrival: Arrival, verdict: HoldVerdict): Promise<Outcome> {
-    return await this.withClaims([arrival], async (transaction, [finding]) => {
-      if (finding === 'key held') {
-        await this.chains.append(transaction, arrival);
-      } else if (finding === 'new') {
-        await this.chains.begin(transaction, arrival, verdict);
+    try {
+      return await this.setAside(arrival, verdict);
+    } catch (error) {
+      if (failureCodeOf(error) !== 'data_refused') {
+        throw error;
       }
-      return finding === 'duplicate' ? 'duplicate' : 'chained';
-    });
+      return await this.setAside(withoutPlace(arrival), NOT_STORABLE);
+    }
   }
 
   async openPartition(topic: string, partition: number): Promise<PartitionProgress> {
@@ -83,6 +95,17 @@ export class Inbox implements InboxPort {
     if (rows[0]?.is_writable !== true) {
       throw new InboxError('unavailable', 'The database is read-only: a standby, or its user may not write.');
     }
+  }
+
+  private async setAside(arrival: Arrival, verdict: HoldVerdict): Promise<Outcome> {
+    return await this.withClaims([arrival], async (transaction, [finding]) => {
+      if (finding === 'key held') {
+        await this.chains.append(transaction, arrival);
+      } else if (finding === 'new') {
+        await this.chains.begin(transaction, arrival, verdict);
+      }
+      return finding === 'duplicate' ? 'duplicate' : 'chained';
+    });
   }
 
   private async applyOne(

@@ -92,6 +92,16 @@ describe('what is stored of an error', () => {
     });
   });
 
+  it.each([
+    [NaN, 1_000],
+    [Infinity, 86_400_000],
+    [1e21, 86_400_000],
+    [-5, 0],
+    [1.5, 2],
+  ])('holds for a time that can be stored when the handler asks for %d ms', (afterMs, retryInMs) => {
+    expect(heldVerdict(new Retry({ afterMs }), 'retry', 1_000)).toMatchObject({ kind: 'held', retryInMs });
+  });
+
   it('holds for as long as the handler asks, otherwise for the usual wait', () => {
     expect(heldVerdict(new Retry({ afterMs: 5 }), 'retry', 1_000)).toMatchObject({ kind: 'held', retryInMs: 5 });
     expect(heldVerdict(new Retry(), 'retry', 1_000)).toMatchObject({ retryInMs: 1_000 });

@@ -2,6 +2,7 @@ import { EventsError } from '@millrace/events';
 import { OutboxError, type OutboxErrorCode } from '@millrace/outbox';
 import { InboxError, type InboxErrorCode, Park, Retry } from './inbox.errors.js';
 import { type HoldVerdict } from './inbox-port.js';
+import { storableWaitMs } from './storable.js';
 
 /** What a failed attempt comes down to; a closed list, fit for a metric's label. */
 export type FailureCode =
@@ -117,9 +118,9 @@ export function parkedVerdict(error: unknown, code: FailureCode): HoldVerdict {
   return { kind: 'parked', code: error instanceof Park ? error.code : code, reason: reasonOf(error, code) };
 }
 
-/** Held for `afterMs` of a `Retry`, otherwise for the given wait. */
+/** Held for `afterMs` of a `Retry`, at most a day; otherwise, or if that is no number, for the given wait. */
 export function heldVerdict(error: unknown, code: FailureCode, waitMs: number): HeldVerdict {
-  const retryInMs = error instanceof Retry ? (error.afterMs ?? waitMs) : waitMs;
+  const retryInMs = error instanceof Retry ? storableWaitMs(error.afterMs ?? waitMs, waitMs) : waitMs;
   return { kind: 'held', retryInMs, code, reason: reasonOf(error, code) };
 }
 

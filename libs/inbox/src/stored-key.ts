@@ -14,10 +14,3 @@ export function storedKeyOf({ key }: Arrival): string {
   }
   return `sha256:${createHash('sha256').update(key).digest('hex')}`;
 }
-
-const TEXT_LENGTH_MAX = 500;
-
-/** A text for people, cut and cleaned so that it can be stored. */
-export function storableText(text: string): string {
-  return text.replaceAll('\0', '\ufffd').slice(0, TEXT_LENGTH_MAX);
-}
