@@ -17,6 +17,8 @@ export interface ReleaseParts {
 
 const HELD_MIN_MS = 1_000;
 const HELD_MAX_MS = 300_000;
+/** A foreign server that is away, or a statement that costs its connection, is not asked every second. */
+const AWAY_HELD_MS = 15_000;
 /** Other members may add a chain at any time. */
 const LOOK_MS = 5_000;
 const AWAY_MS = 1_000;
@@ -92,8 +94,9 @@ export class ChainReleaser {
 }
 
 /**
- * What becomes of a chain whose head has failed on its `attempt`-th try. Throws the error again when the database is
- * away: then the try did not count.
+ * What becomes of a chain whose head has failed on its `attempt`-th try. One that failed as if the database were away is
+ * put off, uncounted, like one that was in another's way: if the database is away, that cannot be written, and if it is
+ * there, the chain must not stop the others.
  */
 export function judgeRelease(
   error: unknown,
@@ -105,7 +108,7 @@ export function judgeRelease(
   observer.attemptFailed({ code, action, records: 1, error });
   switch (action) {
     case 'wait':
-      throw error;
+      return { ...heldVerdict(error, code, AWAY_HELD_MS), isFree: true };
     case 'park':
       return parkedVerdict(error, code);
     case 'again':

@@ -2,7 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { type DataSource } from 'typeorm';
+import { judgeRelease } from './chain-releaser.js';
 import { Inbox } from './inbox.js';
+import { systemInboxClock } from './inbox-clock.js';
+import { tellAll } from './inbox-observer.js';
 import { type Arrival, type Handle, type HoldVerdict, type JudgeRetry } from './inbox-port.js';
 import {
   arrivalOf,
@@ -50,6 +53,9 @@ afterAll(async () => {
 const judgeNever: JudgeRetry = () => {
   throw new Error('no head should have failed');
 };
+
+const judgeAsReleaser: JudgeRetry = (error, attempt) =>
+  judgeRelease(error, attempt, { maxAttempts: 20, clock: systemInboxClock, observer: tellAll([]) });
 
 async function effects(): Promise<string[]> {
   const { rows } = await observer.query<{ id: string }>('select id from public.effect order by n');
@@ -271,16 +277,65 @@ describe('a release', () => {
     expect(await inbox.releaseDue(swallow, () => HELD)).toMatchObject({ applied: 0, heldAgain: 1 });
   });
 
-  it('changes nothing when the connection breaks', async () => {
-    const [event = arrivalOf()] = eventsOf(2);
-    await setAside(HELD, event);
-    const breaking: Handle = async (_, tx) => {
-      await tx.query('select pg_terminate_backend(pg_backend_pid())');
+  it.each([
+    ['ends its connection', 'select pg_terminate_backend(pg_backend_pid())'],
+    ['fails as if there were no database', `do $$ begin raise 'no space' using errcode = '53400'; end $$`],
+  ])('puts off a chain whose handler %s, uncounted, and goes on with the others', async (_, sql) => {
+    const bad = arrivalOf({ key: 'bad', position: 2 });
+    const good = arrivalOf({ key: 'good', position: 3 });
+    await setAside(HELD, bad, good);
+    const handle: Handle = async (arrival, tx) => {
+      if (arrival.id === bad.id) {
+        await tx.query(sql);
+      }
+      await recordEffect(arrival, tx);
     };
 
-    await expect(inbox.releaseDue(breaking, judgeNever)).rejects.toMatchObject({ code: 'unavailable' });
-    expect(await inbox.releaseDue(recordEffect, judgeNever)).toMatchObject({ applied: 1 });
-    expect(await effects()).toEqual([event.id]);
+    expect(await inbox.releaseDue(handle, judgeAsReleaser)).toMatchObject({ applied: 1, heldAgain: 1, parked: [] });
+
+    expect(await effects()).toEqual([good.id]);
+    const { rows } = await observer.query(`select attempts, status, code, next_try > clock_timestamp() as is_later
+      from millrace.inbox_held_key`);
+    expect(rows).toEqual([{ attempts: 0, status: 'held', code: 'unavailable', is_later: true }]);
+  });
+
+  it('goes on with the other chains when one cannot be held again, and rejects at the end', async () => {
+    const [bad, good] = [arrivalOf({ key: 'bad', position: 2 }), arrivalOf({ key: 'good', position: 3 })];
+    await setAside(HELD, bad, good);
+    const handle: Handle = async (arrival, tx) => {
+      await recordEffect(arrival, tx);
+      if (arrival.id === bad.id) {
+        throw new Error('bad');
+      }
+    };
+    const judge: JudgeRetry = () => {
+      throw new Error('no verdict');
+    };
+
+    await expect(inbox.releaseDue(handle, judge)).rejects.toThrow('no verdict');
+
+    expect(await effects()).toEqual([good.id]);
+  });
+
+  it('ends when there is no connection any more, and has changed nothing', async () => {
+    const [first, second] = [arrivalOf({ key: 'first', position: 2 }), arrivalOf({ key: 'second', position: 3 })];
+    await setAside(HELD, first, second);
+    const closing = await openDataSource(database.url);
+    const tried: string[] = [];
+    let closed = Promise.resolve();
+    const lose: Handle = (arrival) => {
+      tried.push(arrival.id);
+      closed = closing.destroy();
+      return Promise.reject(new Error('lost'));
+    };
+
+    const round = new Inbox({ consumer: 'stock', dataSource: closing }).releaseDue(lose, judgeAsReleaser);
+
+    await expect(round).rejects.toMatchObject({ code: 'unavailable' });
+    await closed;
+    expect(tried).toEqual([first.id]);
+    expect(await inbox.releaseDue(recordEffect, judgeNever)).toMatchObject({ applied: 2 });
+    expect(await effects()).toEqual(idsOf([first, second]));
   });
 
   it('does a bounded number of events per call, and the rest with the next', async () => {

@@ -32,11 +32,16 @@ interface Head {
   readonly attempts: number;
 }
 
+interface Failure {
+  readonly verdict: HoldVerdict;
+  readonly arrival: Arrival;
+}
+
 /** What became of the head of a chain. `free`: nothing is due there, or another member is at it. */
 type Release =
   | { readonly kind: 'free' }
   | { readonly kind: 'applied'; readonly isLast: boolean }
-  | { readonly kind: 'failed'; readonly verdict: HoldVerdict; readonly arrival: Arrival };
+  | ({ readonly kind: 'failed' } & Failure);
 
 const CHAINS_PER_ROUND = 20;
 const EVENTS_PER_ROUND = 200;
@@ -68,23 +73,29 @@ export class HeldChains {
     await transaction.run({ text: ADD_EVENT, values: heldParameters(this.consumer, arrival) });
   }
 
-  /** Tries the heads of the chains that are due; at most 200 events in 20 chains per call. */
+  /**
+   * Tries the heads of the chains that are due; at most 200 events in 20 chains per call. A chain that cannot be dealt with
+   * keeps no other from its turn: rejects at the end, with the first such error, or at once when there is no connection.
+   */
   async releaseDue(handle: Handle, judge: JudgeRetry): Promise<ReleaseReport> {
     const { rows: chains } = await runStatement<Chain & Record<string, unknown>>(this.dataSource, {
       text: DUE_KEYS,
       values: [this.consumer, CHAINS_PER_ROUND],
     });
-    const failures: { verdict: HoldVerdict; arrival: Arrival }[] = [];
+    const failures: Failure[] = [];
+    const errors: unknown[] = [];
     let applied = 0;
     for (const chain of chains) {
-      let release: Release = { kind: 'applied', isLast: false };
-      while (release.kind === 'applied' && !release.isLast && applied < EVENTS_PER_ROUND) {
-        release = await this.releaseHead(chain, handle, judge);
-        applied += release.kind === 'applied' ? 1 : 0;
+      try {
+        const released = await this.releaseChain(chain, EVENTS_PER_ROUND - applied, handle, judge);
+        applied += released.applied;
+        failures.push(...released.failures);
+      } catch (error) {
+        errors.push(refuseUnlessThere(error));
       }
-      if (release.kind === 'failed') {
-        failures.push(release);
-      }
+    }
+    if (errors.length > 0) {
+      throw errors[0];
     }
     const isIdle = applied === 0 && failures.length === 0;
     return reportOf(applied, failures, await this.nextDueInMs(isIdle ? BUSY_MS : 0));
@@ -97,6 +108,29 @@ export class HeldChains {
     });
     const [row] = rows;
     return { held: row?.held ?? 0, parked: row?.parked ?? 0, heldKeys: row?.held_keys ?? 0 };
+  }
+
+  /** Up to its end, its first failure or `eventsMax`. */
+  private async releaseChain(
+    chain: Chain,
+    eventsMax: number,
+    handle: Handle,
+    judge: JudgeRetry,
+  ): Promise<{ readonly applied: number; readonly failures: readonly Failure[] }> {
+    for (let applied = 0; applied < eventsMax; applied++) {
+      const release = await this.releaseHead(chain, handle, judge);
+      switch (release.kind) {
+        case 'free':
+          return { applied, failures: [] };
+        case 'failed':
+          return { applied, failures: [release] };
+        case 'applied':
+          if (release.isLast) {
+            return { applied: applied + 1, failures: [] };
+          }
+      }
+    }
+    return { applied: eventsMax, failures: [] };
   }
 
   /**
@@ -119,7 +153,7 @@ export class HeldChains {
       if (found.head === null) {
         return refuseUnlessBusy(error);
       }
-      return await this.holdHead(chain, found.head, judgeFailure(error, found.head, judge));
+      return await this.holdHead(chain, found.head, judge(error, found.head.attempts + 1));
     }
   }
 
@@ -179,11 +213,12 @@ export class HeldChains {
   }
 }
 
-function judgeFailure(error: unknown, { attempts }: Head, judge: JudgeRetry): HoldVerdict {
+/** Without a connection there is no next chain to try. */
+function refuseUnlessThere(error: unknown): unknown {
   if (error instanceof InboxError && error.code === 'unavailable') {
     throw error;
   }
-  return judge(error, attempts + 1);
+  return error;
 }
 
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -206,11 +241,7 @@ function verdictParameters(verdict: HoldVerdict): readonly [string, number | nul
   return [verdict.kind, retryInMs, storableText(verdict.code), storableText(verdict.reason)];
 }
 
-function reportOf(
-  applied: number,
-  failures: readonly { readonly verdict: HoldVerdict; readonly arrival: Arrival }[],
-  nextDueInMs: number | null,
-): ReleaseReport {
+function reportOf(applied: number, failures: readonly Failure[], nextDueInMs: number | null): ReleaseReport {
   const parked = failures.filter(({ verdict }) => verdict.kind === 'parked');
   return {
     applied,

@@ -104,7 +104,10 @@ export interface InboxPort {
    * it has resolved may the broker's offset move: so a hole is told from a redelivery.
    */
   saveProgress(progress: readonly PartitionProgress[]): Promise<void>;
-  /** Tries the heads of the chains that are due, in order, one transaction per event; bounded work per call. */
+  /**
+   * Tries the heads of the chains that are due, in order, one transaction per event; bounded work per call. Rejects when a
+   * chain could not be dealt with, after all others had their turn; at once when there is no connection.
+   */
   releaseDue(handle: Handle, judge: JudgeRetry): Promise<ReleaseReport>;
   /** Held and parked events of this consumer, for metrics. */
   countSetAside(): Promise<{ readonly held: number; readonly parked: number; readonly heldKeys: number }>;
