@@ -266,7 +266,7 @@ describe('progress', () => {
 
   it('leaves a floor alone that has not moved', async () => {
     const versions = async (): Promise<unknown[]> =>
-      (await observer.query('select xmin from millrace.inbox_floor')).rows;
+      (await observer.query<{ xmin: string }>('select xmin from millrace.inbox_floor')).rows;
     await member().saveProgress([progressOf({ nextOffset: 3, floor: 2 })]);
     await observer.query('update millrace.inbox_floor set candidate = floor, sealed_floor = floor');
     const before = await versions();
