@@ -23,9 +23,9 @@ export interface SampleParts {
   readonly databaseUrls: Readonly<Record<Service, string>>;
 }
 
-const SQL_EVERY_MS = 300;
-const HTTP_EVERY_MS = 60;
-const RULES_EVERY_MS = 3_000;
+const SQL_EVERY_MS = 400;
+const HTTP_EVERY_MS = 120;
+const RULES_EVERY_MS = 5_000;
 const RECONNECT_MS = 200;
 
 const pieces = z.int().min(0);
