@@ -110,7 +110,7 @@ export const CONSUMER_RULES = [
     wrong: 'what was done before the database failed over counts as done',
     test: runner('nothing goes on from memory'),
     edits: [
-      edit('libs/inbox/src/consumer-runner.ts', "if (state.kind === 'closed') {", "if (state.kind === 'open') {"),
+      edit('libs/inbox/src/consumer-runner.ts', 'if (this.#sessions.size === 0) {', 'if (this.#sessions.size >= 0) {'),
     ],
   },
   {

@@ -573,6 +573,31 @@ describe('the consumer', () => {
       await consumer.runner.stop();
     });
 
+    it('leaves the progress of its successor, and of all others, alone while a slow handler of it ends', async () => {
+      const consumer = new FakeConsumer();
+      const other = await start(consumer);
+      const old = await consumer.subscription.assign(TOPIC, 1);
+      const open = consumer.hold('slow');
+      const events = ['a1', 'slow', 'b1'].map((name, index) =>
+        consumer.event(name, name, { partition: 1, offset: BigInt(index) }),
+      );
+      await old.receiver.receive(events);
+      await consumer.settle();
+      const closing = consumer.subscription.revoke(old);
+      const next = await consumer.subscription.assign(TOPIC, 1);
+      await next.receiver.receive(events.slice(0, 1));
+      await other.receiver.receive([consumer.event('x1', 'x')]);
+      await consumer.clock.advance(SAVE_MS);
+      expect(consumer.told).not.toContain('progress: fails');
+      expect(next.commits).toEqual([1n]);
+      expect(other.commits).toHaveLength(1);
+      expect(old.commits).toEqual([]);
+      open();
+      await closing;
+      expect(old.commits).toEqual([3n]);
+      await consumer.runner.stop();
+    });
+
     it('drops what waits for its next try, and ends a receive that waits for room', async () => {
       const consumer = new FakeConsumer({ windowRecordsMax: 2 });
       const partition = await start(consumer);

@@ -76,6 +76,10 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
     return this.#place.hole;
   }
 
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
   /** The hole is known to the database, so that its absence there means that somebody has thawed the partition. */
   get isFrozenForAll(): boolean {
     return this.hole !== null && this.hole === this.#savedHole;

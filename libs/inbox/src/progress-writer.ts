@@ -20,7 +20,9 @@ const FAILED_MS = 1_000;
 
 /**
  * Writes the progress of all partitions with one statement per interval, and only then lets the group's offsets move.
- * Writes do not overlap, so a partition's progress never goes back. Idle while there is nothing to write.
+ * Writes do not overlap, so a partition's progress never goes back. A session that is closing is written by its flush
+ * alone: the next session of its partition may be there already, and no statement can have both. Idle while there is
+ * nothing to write.
  */
 export class ProgressWriter {
   readonly #sessions = new Set<PartitionSession>();
@@ -61,7 +63,7 @@ export class ProgressWriter {
     if (this.#cancelWrite === null && !this.#isStopped) {
       this.#cancelWrite = this.parts.clock.after(waitMs, () => {
         this.#cancelWrite = null;
-        void this.#write([...this.#sessions]);
+        void this.#write([...this.#sessions].filter(({ isClosing }) => !isClosing));
       });
     }
   }

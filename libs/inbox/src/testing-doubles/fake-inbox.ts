@@ -93,6 +93,9 @@ export class FakeInbox implements InboxPort {
     await Promise.resolve();
     this.#requireThere();
     throwNext(this.saveErrors);
+    if (new Set(progress.map(({ topic, partition }) => `${topic}/${partition}`)).size < progress.length) {
+      throw Object.assign(new Error('one row twice'), { code: '21000', severity: 'ERROR' });
+    }
     this.saved.push(...progress);
   }
 
