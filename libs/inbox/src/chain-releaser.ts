@@ -107,12 +107,11 @@ export function judgeRelease(
   const { action } = policyFor(code);
   observer.attemptFailed({ code, action, records: 1, error });
   switch (action) {
-    case 'wait':
-      return { ...heldVerdict(error, code, AWAY_HELD_MS), isFree: true };
     case 'park':
       return parkedVerdict(error, code);
+    case 'wait':
     case 'again':
-      return { ...heldVerdict(error, code, HELD_MIN_MS), isFree: true };
+      return { ...heldVerdict(error, code, action === 'wait' ? AWAY_HELD_MS : HELD_MIN_MS), isFree: true };
     case 'retry':
     case 'hold':
       return attempt >= maxAttempts

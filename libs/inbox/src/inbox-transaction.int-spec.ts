@@ -36,11 +36,11 @@ type Insert = (tx: Transaction, id: string) => Promise<unknown>;
 const INSERT = `insert into public.effect (id, key) values ($1, 'late')`;
 const WAYS: readonly [string, Insert][] = [
   ['tx.query', async (tx, id) => await tx.query(INSERT, [id])],
-  ['tx.manager', async (tx, id) => await tx.manager.query(INSERT, [id])],
+  ['tx.manager', async (tx, id) => await tx.manager.query<unknown[]>(INSERT, [id])],
   [
     'a transaction of tx.manager',
     async (tx, id) => {
-      await tx.manager.transaction(async (inner) => await inner.query<unknown>(INSERT, [id]));
+      await tx.manager.transaction(async (inner) => await inner.query<unknown[]>(INSERT, [id]));
     },
   ],
 ];
