@@ -19,7 +19,7 @@ export function tellPartitions(subscription: SubscriptionPort): SubscriptionPort
           change(1);
           return {
             startOffset: receiver.startOffset ?? null,
-            receive: async (deliveries) => receiver.receive(deliveries),
+            receive: async (chunk) => receiver.receive(chunk),
             close: async () => {
               change(-1);
               await receiver.close();

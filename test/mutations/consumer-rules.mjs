@@ -165,7 +165,7 @@ export const CONSUMER_RULES = [
     name: 'consumer-window-unbounded',
     wrong: 'a slow key lets the partition run ahead without limit',
     test: runner('takes in no more than the window'),
-    edits: [edit(SESSION, 'while (this.#window.isFull() && !this.#isClosing) {', 'while (this.#window.size < 0) {')],
+    edits: [edit(SESSION, 'while (!isThere() && !this.#isClosing) {', 'while (this.#window.size < 0) {')],
   },
 ];
 

@@ -38,7 +38,7 @@ export interface ConsumerTuning {
   readonly progressIntervalMs?: number;
   /** Per partition: records between the oldest unfinished and the newest taken in. Default 10,000. */
   readonly windowRecordsMax?: number;
-  /** Per partition: bytes of the unfinished records. Default 8 MiB. */
+  /** Per partition: bytes of the chunks that have an unfinished record. Default 8 MiB, and one chunk more. */
   readonly windowBytesMax?: number;
 }
 

@@ -7,7 +7,8 @@ const limits = { recordsMax: 3, bytesMax: 100 };
 describe('OffsetWindow', () => {
   it('moves its watermark over what is done, and stops at the first that is not', () => {
     const window = new OffsetWindow(limits);
-    const [first, second, third] = [5n, 6n, 9n].map((offset) => window.add(offset, 1, null));
+    const chunk = window.begin(1);
+    const [first, second, third] = [5n, 6n, 9n].map((offset) => window.add(chunk, offset, null));
     expect(window.nextOffset).toBeNull();
     expect(finish(window, second)).toEqual([]);
     expect(window.nextOffset).toBeNull();
@@ -18,27 +19,40 @@ describe('OffsetWindow', () => {
     expect(window.size).toBe(0);
   });
 
-  it('is full by records or by bytes, and takes one record of any size', () => {
+  it('has room for records up to its limit, until the watermark moves', () => {
     const window = new OffsetWindow(limits);
-    expect(window.isFull()).toBe(false);
-    const large = window.add(0n, 1_000, null);
-    expect(window.isFull()).toBe(true);
-    finish(window, large);
-    expect(window.isFull()).toBe(false);
-    for (const offset of [1n, 2n, 3n]) {
-      expect(window.isFull()).toBe(false);
-      window.add(offset, 1, null);
-    }
-    expect(window.isFull()).toBe(true);
+    const chunk = window.begin(1);
+    const [first, second] = [1n, 2n, 3n].map((offset) => {
+      expect(window.hasRoomForRecord()).toBe(true);
+      return window.add(chunk, offset, null);
+    });
+    expect(window.hasRoomForRecord()).toBe(false);
+    finish(window, second);
+    expect(window.hasRoomForRecord()).toBe(false);
+    finish(window, first);
+    expect(window.hasRoomForRecord()).toBe(true);
   });
 
-  it('has room for more bytes when a record is done, wherever the watermark stands', () => {
+  it('has room for a chunk of any size, and for the next once all records of another are done', () => {
     const window = new OffsetWindow(limits);
-    window.add(0n, 10, null);
-    const large = window.add(1n, 95, null);
-    expect(window.isFull()).toBe(true);
-    expect(finish(window, large)).toEqual([]);
-    expect(window.isFull()).toBe(false);
+    const small = window.begin(10);
+    window.add(small, 0n, null);
+    window.end(small);
+    expect(window.hasRoomForChunk()).toBe(true);
+    const large = window.begin(1_000);
+    expect(window.hasRoomForChunk()).toBe(false);
+    const [first, last] = [window.add(large, 1n, null), window.add(large, 2n, null)];
+    finish(window, first);
+    window.end(large);
+    expect(window.hasRoomForChunk()).toBe(false);
+    expect(finish(window, last)).toEqual([]);
+    expect(window.hasRoomForChunk()).toBe(true);
+  });
+
+  it('keeps no room for a chunk without records', () => {
+    const window = new OffsetWindow(limits);
+    window.end(window.begin(1_000));
+    expect(window.hasRoomForChunk()).toBe(true);
   });
 
   it('never passes an unfinished record, and forgets no finished one, in any order of endings', () => {
@@ -48,10 +62,11 @@ describe('OffsetWindow', () => {
         fc.func(fc.nat()),
         (gaps, pick) => {
           const window = new OffsetWindow({ recordsMax: 1_000, bytesMax: 1_000 });
+          const chunk = window.begin(1);
           let offset = 0n;
           const open = gaps.map((gap) => {
             offset += BigInt(gap);
-            return window.add(offset, 1, null);
+            return window.add(chunk, offset, null);
           });
           const all = [...open];
           const passed: bigint[] = [];
@@ -71,9 +86,10 @@ describe('OffsetWindow', () => {
 
   it('stays right over thousands of records', () => {
     const window = new OffsetWindow({ recordsMax: 10, bytesMax: 1_000 });
+    const chunk = window.begin(1);
     const open: WindowEntry[] = [];
     for (let offset = 0n; offset < 5_000n; offset++) {
-      open.push(window.add(offset, 1, null));
+      open.push(window.add(chunk, offset, null));
       if (open.length === 7) {
         for (const entry of open.splice(0).reverse()) {
           window.finish(entry);

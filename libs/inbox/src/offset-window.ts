@@ -3,17 +3,24 @@ import { type LowMark } from './decode-delivery.js';
 /** A record that was taken in, until everything before it and itself is done. */
 export interface WindowEntry {
   readonly offset: bigint;
-  readonly bytes: number;
+  readonly chunk: WindowChunk;
   /** What its floor may rise to once everything up to it is done. */
   readonly mark: LowMark | null;
   isDone: boolean;
 }
 
-/** Bounds of a window; at least one record always fits. */
+/** Records that are in memory together until all of them are done. */
+export interface WindowChunk {
+  readonly bytes: number;
+  /** How many are not done yet; one more while there are records to come. */
+  unfinished: number;
+}
+
+/** Bounds of a window; at least one chunk and one record always fit. */
 export interface WindowLimits {
   /** Between watermark and newest, done or not. */
   readonly recordsMax: number;
-  /** Of those that are not done; of the others only their offsets are left. */
+  /** Of the chunks that are not done; of the others only offsets are left. */
   readonly bytesMax: number;
 }
 
@@ -40,23 +47,41 @@ export class OffsetWindow {
     return this.#nextOffset;
   }
 
-  /** No more may be added until something is done. */
-  isFull(): boolean {
-    return this.size >= this.limits.recordsMax || this.#unfinishedBytes >= this.limits.bytesMax;
+  /** False until something is done. */
+  hasRoomForChunk(): boolean {
+    return this.#unfinishedBytes < this.limits.bytesMax;
+  }
+
+  /** False until the watermark has moved. */
+  hasRoomForRecord(): boolean {
+    return this.size < this.limits.recordsMax;
+  }
+
+  /** Begins the next chunk; to be ended once its records were added. */
+  begin(bytes: number): WindowChunk {
+    this.#unfinishedBytes += bytes;
+    return { bytes, unfinished: 1 };
+  }
+
+  end(chunk: WindowChunk): void {
+    chunk.unfinished -= 1;
+    if (chunk.unfinished === 0) {
+      this.#unfinishedBytes -= chunk.bytes;
+    }
   }
 
   /** Takes in the next record; offsets must grow. */
-  add(offset: bigint, bytes: number, mark: LowMark | null): WindowEntry {
-    const entry: WindowEntry = { offset, bytes, mark, isDone: false };
+  add(chunk: WindowChunk, offset: bigint, mark: LowMark | null): WindowEntry {
+    const entry: WindowEntry = { offset, chunk, mark, isDone: false };
     this.#entries.push(entry);
-    this.#unfinishedBytes += bytes;
+    chunk.unfinished += 1;
     return entry;
   }
 
   /** A record is done; returns the entries that the watermark has now passed, in order. */
   finish(entry: WindowEntry): readonly WindowEntry[] {
     entry.isDone = true;
-    this.#unfinishedBytes -= entry.bytes;
+    this.end(entry.chunk);
     const from = this.#head;
     for (let first = this.#entries[this.#head]; first?.isDone === true; first = this.#entries[this.#head]) {
       this.#head++;

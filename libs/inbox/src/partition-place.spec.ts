@@ -24,6 +24,11 @@ function arrival(position: bigint, patch: Partial<Arrival> = {}): Arrival {
   };
 }
 
+/** Of one record, unless it is said where it ends. */
+function chunk(firstOffset: bigint, nextOffset = firstOffset + 1n): { firstOffset: bigint; nextOffset: bigint } {
+  return { firstOffset, nextOffset };
+}
+
 function mark(low: bigint, route = 'r', position = low + 1n): LowMark {
   return { stream: { ...stream, route }, position: toPosition(position), low: toPosition(low) };
 }
@@ -31,18 +36,24 @@ function mark(low: bigint, route = 'r', position = low + 1n): LowMark {
 describe('PartitionPlace', () => {
   describe('offsets', () => {
     it('expects nothing of a partition that nobody has read: it may begin anywhere', () => {
-      expect(new PartitionPlace(known(), null).arrive(700n)).toBeNull();
+      expect(new PartitionPlace(known(), null).arrive(chunk(700n))).toBeNull();
     });
 
     it('takes a delivery below what is applied for a redelivery', () => {
       const place = new PartitionPlace(known({ nextOffset: 10n }), 4n);
-      expect([4n, 5n, 9n, 10n, 11n].map((offset) => place.arrive(offset))).toEqual([null, null, null, null, null]);
+      expect([4n, 5n, 9n, 10n, 11n].map((offset) => place.arrive(chunk(offset)))).toEqual([
+        null,
+        null,
+        null,
+        null,
+        null,
+      ]);
       expect(place.hole).toBeNull();
     });
 
     it('finds a hole between what is applied and the first delivery', () => {
       const place = new PartitionPlace(known({ nextOffset: 10n }), 10n);
-      expect(place.arrive(15n)).toEqual({ from: 10n, to: 14n });
+      expect(place.arrive(chunk(15n))).toEqual({ from: 10n, to: 14n });
       expect(place.hole).toEqual({ from: 10n, to: 14n });
     });
 
@@ -50,8 +61,8 @@ describe('PartitionPlace', () => {
       const place = new PartitionPlace(known(), 3n);
       expect(place.unknown).toEqual({ from: 0n, to: 2n });
       expect(place.hole).toEqual({ from: 0n, to: 2n });
-      expect(place.arrive(3n)).toBeNull();
-      expect(place.arrive(5n)).toEqual({ from: 4n, to: 4n });
+      expect(place.arrive(chunk(3n))).toBeNull();
+      expect(place.arrive(chunk(5n))).toEqual({ from: 4n, to: 4n });
       expect(place.hole).toEqual({ from: 0n, to: 4n });
     });
 
@@ -62,12 +73,21 @@ describe('PartitionPlace', () => {
 
     it('finds a hole between two deliveries, but not where everything was applied before', () => {
       const place = new PartitionPlace(known({ nextOffset: 10n }), 4n);
-      expect(place.arrive(4n)).toBeNull();
-      expect(place.arrive(8n)).toBeNull();
-      expect(place.arrive(12n)).toEqual({ from: 10n, to: 11n });
-      expect(place.arrive(13n)).toBeNull();
-      expect(place.arrive(20n)).toEqual({ from: 14n, to: 19n });
+      expect(place.arrive(chunk(4n))).toBeNull();
+      expect(place.arrive(chunk(8n))).toBeNull();
+      expect(place.arrive(chunk(12n))).toEqual({ from: 10n, to: 11n });
+      expect(place.arrive(chunk(13n))).toBeNull();
+      expect(place.arrive(chunk(20n))).toEqual({ from: 14n, to: 19n });
       expect(place.hole).toEqual({ from: 10n, to: 19n });
+    });
+
+    it('finds none in a chunk that covers more offsets than it has records', () => {
+      const place = new PartitionPlace(known({ nextOffset: 10n }), null);
+      expect(place.arrive(chunk(10n, 15n))).toBeNull();
+      expect(place.arrive(chunk(15n, 16n))).toBeNull();
+      expect(place.arrive(chunk(12n, 18n))).toBeNull();
+      expect(place.arrive(chunk(18n))).toBeNull();
+      expect(place.arrive(chunk(20n, 30n))).toEqual({ from: 19n, to: 19n });
     });
   });
 
@@ -119,7 +139,7 @@ describe('PartitionPlace', () => {
     it('freezes them at a hole until somebody thaws the partition', () => {
       const place = new PartitionPlace(known({ nextOffset: 1n }), null);
       place.pass(mark(5n));
-      place.arrive(3n);
+      place.arrive(chunk(3n));
       place.pass(mark(8n));
       expect(place.isBelowFloor(arrival(8n))).toBe(false);
       expect(place.progress(4n)).toMatchObject({ hole: { from: 1n, to: 2n }, floors: [{ floor: 5n }] });

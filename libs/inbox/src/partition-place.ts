@@ -1,8 +1,9 @@
 import { type Position } from '@millrace/events';
+import { type DeliveredChunk } from '@millrace/transport';
 import { type LowMark } from './decode-delivery.js';
 import { type Arrival, type PartitionProgress, type Stream } from './inbox-port.js';
 
-/** Offsets, both included, that were never delivered. */
+/** Offsets, both included, that no chunk has covered. */
 export interface Hole {
   readonly from: bigint;
   readonly to: bigint;
@@ -42,16 +43,19 @@ export class PartitionPlace {
     return this.#hole;
   }
 
-  /** Call it for each record before anything else; returns the hole when this record reveals a new one. */
-  arrive(offset: bigint): Hole | null {
+  /**
+   * Call it for each chunk before anything else; returns the hole when this one reveals a new one. Offsets without a record
+   * inside of a chunk are none: compaction, or marks of transactions.
+   */
+  arrive({ firstOffset, nextOffset }: Pick<DeliveredChunk, 'firstOffset' | 'nextOffset'>): Hole | null {
     const expected = this.#expected;
-    if (expected === null || offset >= expected) {
-      this.#expected = offset + 1n;
+    if (expected === null || nextOffset > expected) {
+      this.#expected = nextOffset;
     }
-    if (expected === null || offset <= expected) {
+    if (expected === null || firstOffset <= expected) {
       return null;
     }
-    const hole = { from: expected, to: offset - 1n };
+    const hole = { from: expected, to: firstOffset - 1n };
     this.#hole = this.#hole === null ? hole : { from: smaller(this.#hole.from, hole.from), to: hole.to };
     return hole;
   }

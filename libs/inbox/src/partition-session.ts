@@ -1,4 +1,9 @@
-import { type AssignedPartition, type Delivery, type PartitionReceiver } from '@millrace/transport';
+import {
+  type AssignedPartition,
+  type DeliveredChunk,
+  type Delivery,
+  type PartitionReceiver,
+} from '@millrace/transport';
 import { type AttemptResult, type Attempts, type PendingRecord } from './attempts.js';
 import { type BatchScheduler, type BatchSource } from './batch-scheduler.js';
 import { type Decoded, decodeDelivery, type LowMark, type Mark } from './decode-delivery.js';
@@ -8,7 +13,7 @@ import { type InboxClock } from './inbox-clock.js';
 import { type InboxObserver, type Settlement } from './inbox-observer.js';
 import { type Arrival, type HoldVerdict, type PartitionProgress } from './inbox-port.js';
 import { KeyLanes } from './key-lanes.js';
-import { OffsetWindow, type WindowEntry } from './offset-window.js';
+import { OffsetWindow, type WindowChunk, type WindowEntry } from './offset-window.js';
 import { type Hole, PartitionPlace } from './partition-place.js';
 import { policyFor } from './retry-policy.js';
 
@@ -85,19 +90,20 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
     return this.hole !== null && this.hole === this.#savedHole;
   }
 
-  async receive(deliveries: readonly Delivery[]): Promise<void> {
+  async receive({ deliveries, firstOffset, nextOffset, bytes }: DeliveredChunk): Promise<void> {
+    if (!(await this.#hasRoom(() => this.#window.hasRoomForChunk()))) {
+      return;
+    }
+    this.#arrive({ firstOffset, nextOffset });
+    const chunk = this.#window.begin(bytes);
     for (const delivery of deliveries) {
-      while (this.#window.isFull() && !this.#isClosing) {
-        this.parts.scheduler.pump();
-        await new Promise<void>((resolve) => {
-          this.#wakeReceiver = resolve;
-        });
-      }
-      if (this.#isClosing) {
+      if (!(await this.#hasRoom(() => this.#window.hasRoomForRecord()))) {
         return;
       }
-      this.#takeIn(delivery);
+      this.#takeIn(delivery, chunk);
     }
+    this.#passOver(nextOffset, deliveries, chunk);
+    this.#window.end(chunk);
     this.parts.scheduler.pump();
   }
 
@@ -190,30 +196,54 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
     return unknown === null ? null : unknown.to + 1n;
   }
 
-  #takeIn(delivery: Delivery): void {
-    const hole = this.#place.arrive(delivery.offset);
+  /** Waits until there is; false when it closes meanwhile. */
+  async #hasRoom(isThere: () => boolean): Promise<boolean> {
+    while (!isThere() && !this.#isClosing) {
+      this.parts.scheduler.pump();
+      await new Promise<void>((resolve) => {
+        this.#wakeReceiver = resolve;
+      });
+    }
+    return !this.#isClosing;
+  }
+
+  #arrive(offsets: Pick<DeliveredChunk, 'firstOffset' | 'nextOffset'>): void {
+    const hole = this.#place.arrive(offsets);
     if (hole !== null) {
       this.#touch();
       this.parts.observer.partitionFrozen({ topic: this.topic, partition: this.partition, ...hole });
     }
-    const decoded = decodeDelivery(delivery, (type) => this.parts.registry.handlerOf(type) !== undefined);
-    switch (decoded.kind) {
-      case 'unhandled':
-        this.#settleAtOnce(delivery, 'unhandled', { type: decoded.type, mark: this.#believed(delivery, decoded.mark) });
-        return;
-      case 'malformed':
-        this.#queue(decoded.arrival, null, malformedVerdict(decoded));
-        return;
-      case 'event':
-        this.#takeEvent(decoded.arrival, this.#believed(delivery, decoded.mark));
+  }
+
+  /** What a chunk has behind its last record, or has alone, is done with what is before it. */
+  #passOver(nextOffset: bigint, deliveries: readonly Delivery[], chunk: WindowChunk): void {
+    const last = deliveries.at(-1)?.offset;
+    if (last === undefined || last + 1n < nextOffset) {
+      this.#finish(this.#window.add(chunk, nextOffset - 1n, null));
     }
   }
 
-  #takeEvent(arrival: Arrival, mark: LowMark | null): void {
+  #takeIn(delivery: Delivery, chunk: WindowChunk): void {
+    const decoded = decodeDelivery(delivery, (type) => this.parts.registry.handlerOf(type) !== undefined);
+    const mark = decoded.kind === 'malformed' ? null : this.#believed(delivery, decoded.mark);
+    const entry = this.#window.add(chunk, delivery.offset, mark);
+    switch (decoded.kind) {
+      case 'unhandled':
+        this.#settleAtOnce(delivery, entry, { settlement: 'unhandled', type: decoded.type });
+        return;
+      case 'malformed':
+        this.#queue(decoded.arrival, entry, malformedVerdict(decoded));
+        return;
+      case 'event':
+        this.#takeEvent(decoded.arrival, entry);
+    }
+  }
+
+  #takeEvent(arrival: Arrival, entry: WindowEntry): void {
     if (this.#place.isBelowFloor(arrival)) {
-      this.#settleAtOnce(arrival.delivery, 'duplicate', { type: arrival.type, mark });
+      this.#settleAtOnce(arrival.delivery, entry, { settlement: 'duplicate', type: arrival.type });
     } else {
-      this.#queue(arrival, mark, null);
+      this.#queue(arrival, entry, null);
     }
   }
 
@@ -225,22 +255,20 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
     return null;
   }
 
-  #queue(arrival: Arrival, mark: LowMark | null, verdict: HoldVerdict | null): void {
-    const { offset, key, value } = arrival.delivery;
-    const entry = this.#window.add(offset, RECORD_OVERHEAD_BYTES + sizeOf(key) + sizeOf(value), mark);
+  #queue(arrival: Arrival, entry: WindowEntry, verdict: HoldVerdict | null): void {
     const isAlone = verdict !== null;
     const record = { arrival, verdict, isAlone, attempts: 0, holdFailures: 0, firstFailedMs: null };
     this.#lanes.add(arrival.key, { entry, record });
   }
 
   #settleAtOnce(
-    { topic, partition, offset, timestampMs }: Delivery,
-    settlement: Settlement,
-    { type, mark }: { readonly type: string; readonly mark: LowMark | null },
+    { topic, partition, timestampMs }: Delivery,
+    entry: WindowEntry,
+    what: { readonly settlement: Settlement; readonly type: string },
   ): void {
-    this.#finish(this.#window.add(offset, RECORD_OVERHEAD_BYTES, mark));
+    this.#finish(entry);
     const ageMs = this.parts.clock.wallMs() - timestampMs;
-    this.parts.observer.recordSettled({ settlement, type, topic, partition, ageMs });
+    this.parts.observer.recordSettled({ ...what, topic, partition, ageMs });
   }
 
   #ended(batch: readonly Taken[], result: AttemptResult): void {
@@ -304,15 +332,8 @@ interface Taken {
   readonly record: PendingRecord;
 }
 
-/** Headers and the objects around a record, roughly. */
-const RECORD_OVERHEAD_BYTES = 500;
-
 function isAlone({ record }: Taken): boolean {
   return record.isAlone;
-}
-
-function sizeOf(bytes: Buffer | null): number {
-  return bytes?.length ?? 0;
 }
 
 function malformedVerdict({ reason }: Extract<Decoded, { kind: 'malformed' }>): HoldVerdict {

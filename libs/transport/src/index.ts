@@ -1,6 +1,7 @@
 export type { SinkFeatures, SinkHeader, SinkLane, SinkPort, SinkReceipt, SinkRecord, SinkTopic } from './sink-port.js';
 export type {
   AssignedPartition,
+  DeliveredChunk,
   Delivery,
   PartitionReceiver,
   SubscriptionListener,

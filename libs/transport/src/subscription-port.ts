@@ -13,6 +13,20 @@ export interface Delivery {
   readonly timestampMs: number;
 }
 
+/** Records that follow each other, and the offsets that they stand for. */
+export interface DeliveredChunk {
+  /** In the order of their offsets; none where there is nothing but what a reader never gets, such as marks of transactions. */
+  readonly deliveries: readonly Delivery[];
+  /**
+   * The first offset that the chunk covers: all that the broker has from here to `nextOffset` is in `deliveries`. It is the
+   * `nextOffset` of the chunk before, unless what lay between is gone from the broker.
+   */
+  readonly firstOffset: bigint;
+  readonly nextOffset: bigint;
+  /** How many stay in memory for as long as any delivery of it is kept. */
+  readonly bytes: number;
+}
+
 /**
  * A partition that is ours until its receiver is closed. Each assignment is a new object: one of an earlier assignment
  * has lost its meaning, and what it commits is ignored.
@@ -38,11 +52,11 @@ export interface PartitionReceiver {
    */
   readonly startOffset?: bigint | null;
   /**
-   * Takes records in the order of their offsets and resolves when it can take more: until then the subscription gives it
+   * Takes chunks in the order of their offsets and resolves when it can take more: until then the subscription gives it
    * none, and fetches only what its byte limit allows. Calls do not overlap. A rejection is a fault of the receiver: the
    * subscription is built anew, and everything from the last commit on comes again.
    */
-  receive(deliveries: readonly Delivery[]): Promise<void>;
+  receive(chunk: DeliveredChunk): Promise<void>;
   /**
    * The assignment ends (rebalance, rebuild, stop). Resolves when what had begun is done and committed; what had not
    * begun is dropped. Called once, possibly while a `receive` is pending, which it must let end. Must not reject. The

@@ -1,13 +1,20 @@
 import {
+  type DeliveredChunk,
+  type Delivery,
   type PartitionReceiver,
   type SubscriptionListener,
   type SubscriptionPort,
   type SubscriptionStatus,
 } from '@millrace/transport';
 
+/** A receiver that is given records; their chunk covers them and nothing else, unless `patch` says otherwise. */
+export interface FakeReceiver extends Pick<PartitionReceiver, 'startOffset' | 'close'> {
+  receive(deliveries: readonly Delivery[], patch?: Partial<DeliveredChunk>): Promise<void>;
+}
+
 /** An assignment that a test has made. */
 export interface FakeAssignment {
-  readonly receiver: PartitionReceiver;
+  readonly receiver: FakeReceiver;
   /** What was committed, in order. */
   readonly commits: bigint[];
 }
@@ -56,7 +63,7 @@ export class FakeSubscription implements SubscriptionPort {
     };
     const receiver = await this.#listener.open({ topic, partition, committedOffset, commit }, signal);
     this.current = { kind: 'running', partitions: this.#open.length + 1, missingTopics: [] };
-    const assignment = { receiver, commits };
+    const assignment = { receiver: givenRecords(receiver), commits };
     this.#open.push(assignment);
     return assignment;
   }
@@ -72,4 +79,17 @@ export class FakeSubscription implements SubscriptionPort {
 export async function isDone(promise: Promise<unknown>): Promise<boolean> {
   const pending = Symbol('pending');
   return (await Promise.race([promise.catch(() => null), Promise.resolve(pending)])) !== pending;
+}
+
+function givenRecords(receiver: PartitionReceiver): FakeReceiver {
+  return {
+    startOffset: receiver.startOffset ?? null,
+    receive: async (deliveries, patch) => receiver.receive({ ...chunkOf(deliveries), ...patch }),
+    close: async () => receiver.close(),
+  };
+}
+
+function chunkOf(deliveries: readonly Delivery[]): DeliveredChunk {
+  const firstOffset = deliveries[0]?.offset ?? 0n;
+  return { deliveries, firstOffset, nextOffset: (deliveries.at(-1)?.offset ?? firstOffset - 1n) + 1n, bytes: 1_000 };
 }

@@ -508,6 +508,11 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
     await signal.until('the last record', () => listener.valuesOf(0).includes('after'));
 
     expect(listener.valuesOf(0)).toEqual([...codecs.map(() => value.toString()), 'after']);
+    const covered = listener.chunks.filter(({ partition }) => partition === 0).map(({ chunk }) => chunk);
+    expect(covered.map(({ firstOffset }) => firstOffset)).toEqual([
+      0n,
+      ...covered.slice(0, -1).map(({ nextOffset }) => nextOffset),
+    ]);
   });
 
   it('starts in spite of brokers that are not there, says why, and stops at once', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type PartitionReceiver } from '../subscription-port.js';
+import { type DeliveredChunk, type PartitionReceiver } from '../subscription-port.js';
 import { type FeedChunk, PartitionFeed } from './partition-feed.js';
 
 const noHeaders = new Map<string, Buffer>();
@@ -94,7 +94,7 @@ describe('the feed of a partition', () => {
     const given: bigint[][] = [];
     const gates = [new Gate(), new Gate()];
     const { feed } = feedOf({
-      receive: (deliveries) => {
+      receive: ({ deliveries }) => {
         given.push(deliveries.map(({ offset }) => offset));
         return gates[given.length - 1]?.passed ?? Promise.resolve();
       },
@@ -113,12 +113,19 @@ describe('the feed of a partition', () => {
     gates[1]?.open();
   });
 
-  it('does not trouble its receiver with a chunk that has no records', async () => {
-    const { feed } = feedOf({ receive: () => Promise.reject(new Error('troubled')) });
+  it('lets its receiver know of offsets that have no record', async () => {
+    const given: DeliveredChunk[] = [];
+    const { feed } = feedOf({
+      receive: (part) => {
+        given.push(part);
+        return Promise.resolve();
+      },
+    });
     await settled();
-    feed.offer({ ...chunk(), nextOffset: 9n });
+    const marks = { deliveries: [], firstOffset: 5n, nextOffset: 9n, bytes: 60 };
+    feed.offer({ firstOffset: 5n, nextOffset: 9n, read: () => [marks] });
     await settled();
-    expect([feed.position, feed.isHungry]).toEqual([9n, true]);
+    expect([given, feed.position, feed.isHungry]).toEqual([[marks], 9n, true]);
   });
 
   it('gives nothing more once it closes, and waits for what is under way no longer than it may', async () => {

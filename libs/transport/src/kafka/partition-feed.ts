@@ -1,8 +1,7 @@
-import { type Delivery, type PartitionReceiver, type SubscriptionListener } from '../subscription-port.js';
+import { type DeliveredChunk, type PartitionReceiver, type SubscriptionListener } from '../subscription-port.js';
 import { type TopicPartition } from './assign-partitions.js';
 import { partitionId } from './by-topic.js';
 import { within } from './deadline.js';
-import { type RecordPart } from './record-chunk.js';
 
 /** A receiver did not do its part. `message` names the partition and the kind of error, and quotes nothing of it. */
 export class ReceiverFailedError extends Error {
@@ -19,7 +18,7 @@ export interface FeedChunk {
   readonly firstOffset: bigint;
   readonly nextOffset: bigint;
   /** What it throws is a fault of the records. */
-  read(): Iterable<RecordPart>;
+  read(): Iterable<DeliveredChunk>;
 }
 
 export interface PartitionFeedOptions extends TopicPartition {
@@ -133,14 +132,12 @@ export class PartitionFeed implements TopicPartition {
   async #give(chunk: FeedChunk): Promise<void> {
     let { firstOffset: next } = chunk;
     try {
-      for (const { deliveries, nextOffset } of chunk.read()) {
+      for (const part of chunk.read()) {
         if (this.#isClosed) {
           return;
         }
-        if (deliveries.length > 0) {
-          await this.#receive(deliveries);
-        }
-        next = nextOffset;
+        await this.#receive(part);
+        next = part.nextOffset;
       }
     } catch (error) {
       if (error instanceof ReceiverFailedError) {
@@ -165,9 +162,9 @@ export class PartitionFeed implements TopicPartition {
     }
   }
 
-  async #receive(deliveries: readonly Delivery[]): Promise<void> {
+  async #receive(chunk: DeliveredChunk): Promise<void> {
     try {
-      await this.#receiver?.receive(deliveries);
+      await this.#receiver?.receive(chunk);
     } catch (error) {
       throw new ReceiverFailedError(this, 'receive', error);
     }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { type Delivery } from '../subscription-port.js';
+import { type DeliveredChunk } from '../subscription-port.js';
 import { storedBatch, storedRecord } from '../testing/stored-batch.js';
 import { type KafkaCluster } from './kafka-cluster.js';
 import { PartitionFeed } from './partition-feed.js';
@@ -108,7 +108,7 @@ class Scene {
       listener: {
         open: () =>
           Promise.resolve({
-            receive: async (deliveries: readonly Delivery[]) => {
+            receive: async ({ deliveries }: DeliveredChunk) => {
               this.delivered.push(...deliveries.map(({ offset }) => offset));
               await this.#gate;
             },

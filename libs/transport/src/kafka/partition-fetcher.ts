@@ -1,9 +1,10 @@
+import { type DeliveredChunk } from '../subscription-port.js';
 import { partitionId } from './by-topic.js';
 import { FeedPauses } from './feed-pauses.js';
 import { ANSWER, assertAnswered, KafkaAnswerError } from './kafka-answer.js';
 import { type KafkaCluster, type TopicLeaders } from './kafka-cluster.js';
 import { type PartitionFeed } from './partition-feed.js';
-import { chunkEnd, type Decompress, readChunk, type RecordChunk, type RecordPart } from './record-chunk.js';
+import { chunkEnd, type Decompress, readChunk, type RecordChunk } from './record-chunk.js';
 import { EARLIEST_OFFSET } from './wire/cluster-apis.js';
 import { FETCH, type FetchedPartition } from './wire/fetch-api.js';
 import { WireFormatError } from './wire/wire-buffers.js';
@@ -181,7 +182,10 @@ export class PartitionFetcher {
     } else {
       assertAnswered(errorCode, `Fetch of ${partitionId(feed)}`);
       this.#interrupted.delete(feed);
-      this.#offer(feed, { topic, partition, firstOffset: feed.position, bytes: records, aborted });
+      // as a view, few bytes of one partition would keep the answer with those of all others
+      const bytes = Buffer.allocUnsafeSlow(records.length);
+      bytes.set(records);
+      this.#offer(feed, { topic, partition, firstOffset: feed.position, bytes, aborted });
     }
   }
 
@@ -197,7 +201,7 @@ export class PartitionFetcher {
     }
   }
 
-  *#read(feed: PartitionFeed, chunk: RecordChunk): Generator<RecordPart, void> {
+  *#read(feed: PartitionFeed, chunk: RecordChunk): Generator<DeliveredChunk, void> {
     for (const part of readChunk(chunk, this.options.decompress)) {
       this.#pauses.allIsWell(feed);
       yield part;

@@ -1,4 +1,4 @@
-import { type Delivery } from '../subscription-port.js';
+import { type DeliveredChunk, type Delivery } from '../subscription-port.js';
 import { readBatchRecords } from './batch-records.js';
 import { crc32c } from './crc32c.js';
 import { UnreadableBatchError } from './unreadable-batch-error.js';
@@ -14,16 +14,6 @@ export interface RecordChunk {
   /** Whole batches, and perhaps the beginning of one more. */
   readonly bytes: Buffer;
   readonly aborted: readonly AbortedTransaction[];
-}
-
-/** Some batches of a chunk, read. */
-export interface RecordPart {
-  readonly deliveries: readonly Delivery[];
-  /** All that there is from here to `nextOffset` is in `deliveries`. */
-  readonly firstOffset: bigint;
-  readonly nextOffset: bigint;
-  /** What stays in memory while a delivery is kept. */
-  readonly bytes: number;
 }
 
 export type CompressionCodec = 'gzip' | 'snappy' | 'lz4' | 'zstd';
@@ -42,7 +32,7 @@ const LOG_APPEND_TIME = 0b1000;
 const TRANSACTIONAL = 0b10000;
 const CONTROL = 0b100000;
 /** A part ends with the batch that makes it so large: what a chunk unfolds to is never in memory as a whole. */
-const PART_BYTES = 8_388_608;
+const PART_BYTES = 1_048_576;
 
 /** One batch in a chunk; the fields of its head are read where they are. */
 interface Batch {
@@ -74,7 +64,7 @@ export function chunkEnd(chunk: RecordChunk): bigint {
  * batch that is broken, in a format before Kafka 0.11 or too large, after everything before it was given.
  * Source: https://kafka.apache.org/documentation/#recordbatch.
  */
-export function* readChunk(chunk: RecordChunk, decompress: Decompress): Generator<RecordPart, void> {
+export function* readChunk(chunk: RecordChunk, decompress: Decompress): Generator<DeliveredChunk, void> {
   const aborted = new AbortedBatches(chunk.aborted);
   let part = new GrowingPart(chunk.firstOffset);
   for (const batch of batchesOf(chunk)) {
@@ -97,7 +87,7 @@ export function* readChunk(chunk: RecordChunk, decompress: Decompress): Generato
   yield* part.unlessEmpty();
 }
 
-class GrowingPart implements RecordPart {
+class GrowingPart implements DeliveredChunk {
   readonly deliveries: Delivery[] = [];
   nextOffset: bigint;
   bytes = 0;
@@ -106,7 +96,7 @@ class GrowingPart implements RecordPart {
     this.nextOffset = firstOffset;
   }
 
-  unlessEmpty(): readonly RecordPart[] {
+  unlessEmpty(): readonly DeliveredChunk[] {
     return this.nextOffset > this.firstOffset ? [this] : [];
   }
 }

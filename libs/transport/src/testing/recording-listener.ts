@@ -1,5 +1,6 @@
 import {
   type AssignedPartition,
+  type DeliveredChunk,
   type Delivery,
   type PartitionReceiver,
   type SubscriptionListener,
@@ -16,6 +17,7 @@ export interface ReceiverBehaviour {
 /** Remembers everything that a subscription does to its receivers, in order, and tells of each change. */
 export class RecordingListener implements SubscriptionListener {
   readonly deliveries: Delivery[] = [];
+  readonly chunks: { readonly topic: string; readonly partition: number; readonly chunk: DeliveredChunk }[] = [];
   /** Every assignment there was. */
   readonly opened: AssignedPartition[] = [];
   /** Those that have ended. */
@@ -36,7 +38,9 @@ export class RecordingListener implements SubscriptionListener {
     this.opened.push(partition);
     this.signal.changed();
     return {
-      receive: async (deliveries) => {
+      receive: async (chunk) => {
+        const { deliveries } = chunk;
+        this.chunks.push({ topic: partition.topic, partition: partition.partition, chunk });
         this.deliveries.push(...deliveries);
         this.signal.changed();
         const receive = this.behaviour.receive ?? commitAll;

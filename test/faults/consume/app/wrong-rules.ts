@@ -126,12 +126,9 @@ function committingAtOnce(port: SubscriptionPort): SubscriptionPort {
         open: async (partition, signal) => {
           const receiver = await listener.open({ ...partition, commit: () => undefined }, signal);
           return {
-            receive: async (deliveries) => {
-              const last = deliveries.at(-1);
-              if (last !== undefined) {
-                partition.commit(last.offset + 1n);
-              }
-              await receiver.receive(deliveries);
+            receive: async (chunk) => {
+              partition.commit(chunk.nextOffset);
+              await receiver.receive(chunk);
             },
             close: async () => receiver.close(),
           };
