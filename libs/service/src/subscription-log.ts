@@ -12,7 +12,7 @@ const LINES: Readonly<Record<SubscriptionEvent['kind'], readonly [Level, string]
   topic_missing: ['log', 'waiting for a topic that does not exist yet'],
   topic_appeared: ['log', 'topic has appeared'],
   commit_failed: ['warn', 'offsets were not taken, records may come again'],
-  fetch_interrupted: ['warn', 'no broker serves these partitions now'],
+  fetch_interrupted: ['warn', 'these partitions cannot be read now'],
 };
 
 /** One log line for each change of a subscription, with what belongs to it as fields. */
