@@ -2,12 +2,14 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A change of a built file of a lib; the text must occur exactly once. */
+/** A change of a built file of a lib. */
 export interface LibEdit {
   /** Below `libs`, for example `inbox/dist/claim.sql.js`. */
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** How often the text must be there, and is replaced. Default once. */
+  readonly times?: number;
 }
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
@@ -24,17 +26,15 @@ export function copyWithEdits(folder: string, edits: readonly LibEdit[]): string
   }
   cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
   linkPackages(join(folder, 'node_modules'));
-  for (const { file, find, replace } of edits) {
+  for (const { file, find, replace, times = 1 } of edits) {
     const path = join(folder, 'node_modules', '@millrace', file);
     const text = readFileSync(path, 'utf8');
-    const found = text.split(find).length - 1;
-    if (found !== 1) {
-      throw new Error(`${file} has the text ${JSON.stringify(find)} ${found} times instead of once: adapt the edit.`);
+    const parts = text.split(find);
+    if (parts.length - 1 !== times) {
+      const found = `${parts.length - 1} times instead of ${times}`;
+      throw new Error(`${file} has the text ${JSON.stringify(find)} ${found}: adapt the edit.`);
     }
-    writeFileSync(
-      path,
-      text.replace(find, () => replace),
-    );
+    writeFileSync(path, parts.join(replace));
   }
   return programs;
 }

@@ -4,7 +4,7 @@ import { type Servers, startServers } from '../../harness/servers.js';
 import { type AppliedProblem } from './applied-check.js';
 import { FAULT_ROWS } from './fault-rows.js';
 import { type FaultRow, type WrongRule } from './fault-row.js';
-import { RowWorld } from './row-world.js';
+import { batchSizeOf, RowWorld } from './row-world.js';
 
 /** What one run is asked to do. */
 export interface ConsumeFaultsOptions {
@@ -34,7 +34,7 @@ export const CONSUME_ROWS: readonly number[] = FAULT_ROWS.map(({ number }) => nu
 export async function runConsumeFaults(options: ConsumeFaultsOptions): Promise<boolean> {
   const wanted = FAULT_ROWS.filter(({ number }) => options.rows.includes(number));
   say(
-    `\n${options.client}, seed ${options.seed}\n\n| row | seed | result | wrong rule -> how it failed | s |\n|---|---|---|---|---|`,
+    `\n${options.client}, up to ${batchSizeOf(options.seed)} events a transaction\n\n| row | seed | result | wrong rule -> how it failed | s |\n|---|---|---|---|---|`,
   );
   const servers = await startServers({
     kafkaHeapMb: 512,

@@ -42,6 +42,11 @@ const LAG_POLL_MS = 100;
 /** Held events are tried again within less. */
 const QUIET_MS = 6_000;
 
+/** Odd seeds apply one event a transaction, even ones up to 20. */
+export function batchSizeOf(seed: number): number {
+  return seed % 2 === 0 ? 20 : 1;
+}
+
 /** The world of one run: a database, a topic and a group of its own, its members, and what was committed. */
 export class RowWorld {
   readonly committed: TrueEvent[] = [];
@@ -86,6 +91,11 @@ export class RowWorld {
     return this.parts.group;
   }
 
+  /** About how many transactions it takes to apply so many events. */
+  transactions(events: number): number {
+    return Math.ceil(events / batchSizeOf(this.setup.seed));
+  }
+
   get partitions(): number {
     return PARTITIONS;
   }
@@ -101,7 +111,7 @@ export class RowWorld {
 
   /** Starts a member of the group; resolves at once. */
   start(member: string, environment: Readonly<Record<string, string>> = {}): ConsumerProcess {
-    const { servers, client, rule } = this.setup;
+    const { servers, client, rule, seed } = this.setup;
     const started = new ConsumerProcess({
       member,
       main: join(this.parts.programs, MAIN),
@@ -112,7 +122,12 @@ export class RowWorld {
       consumer: this.group.group,
       topic: this.group.topic,
       nodeArguments: ['--enable-source-maps'],
-      environment: { CONSUMER_RULE: rule, CONSUMER_SESSION_TIMEOUT_MS: '3000', ...environment },
+      environment: {
+        CONSUMER_RULE: rule,
+        CONSUMER_SESSION_TIMEOUT_MS: '3000',
+        CONSUMER_BATCH_SIZE: String(batchSizeOf(seed)),
+        ...environment,
+      },
     });
     this.members.push(started);
     return started;

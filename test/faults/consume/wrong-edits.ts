@@ -12,29 +12,24 @@ export const SHORT_SESSIONS: readonly LibEdit[] = [
   },
 ];
 
+const IS_NOT_DUE = '(h.next_try is null or h.next_try > clock_timestamp())';
+
 /** Wrong rules that are edits of the code; by name. The others stand in app/wrong-rules.ts. */
 export const WRONG_EDITS: Readonly<Record<string, readonly LibEdit[] | undefined>> = {
   'floor-from-memory': [
-    {
-      file: CLAIM_SQL,
-      find: 'where a.is_by_id or a.position > a.floor',
-      replace: 'where a.is_by_id or a.floor is not null',
-    },
+    { file: CLAIM_SQL, find: 'or $3 > f.floor', replace: 'or f.floor is not null' },
+    { file: CLAIM_SQL, find: 'or a.position > a.floor', replace: 'or a.floor is not null' },
   ],
   'floor-over-hole': [
     { file: PLACE, find: 'if (this.#hole === null) {', replace: 'if (this.known !== null) {' },
     { file: PLACE, find: 'nextOffset, hole: this.#hole, floors', replace: 'nextOffset, hole: null, floors' },
   ],
   'inbox-by-time': [
-    { file: CLAIM_SQL, find: 'on conflict (consumer, id) do nothing', replace: 'on conflict do nothing' },
+    { file: CLAIM_SQL, find: 'on conflict (consumer, id) do nothing', replace: 'on conflict do nothing', times: 2 },
   ],
   'released-key-is-free': [
-    {
-      file: CLAIM_SQL,
-      find: 'from millrace.inbox_held_key h\n  where h.consumer = $1',
-      replace:
-        'from millrace.inbox_held_key h\n  where (h.next_try is null or h.next_try > clock_timestamp()) and h.consumer = $1',
-    },
+    { file: CLAIM_SQL, find: 'and h.key = $8 for share', replace: `and h.key = $8 and ${IS_NOT_DUE} for share` },
+    { file: CLAIM_SQL, find: 'and h.key = any ($8)\n', replace: `and h.key = any ($8) and ${IS_NOT_DUE}\n` },
   ],
 };
 

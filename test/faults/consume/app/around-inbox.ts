@@ -14,6 +14,7 @@ export function aroundInbox(decorate: Decoration): void {
       hold: async (...given) => before.hold.apply(self, given),
       openPartition: async (...given) => before.openPartition.apply(self, given),
       saveProgress: async (...given) => before.saveProgress.apply(self, given),
+      prune: async () => before.prune.apply(self),
       releaseDue: async (...given) => before.releaseDue.apply(self, given),
       countSetAside: async () => before.countSetAside.apply(self),
       probe: async () => before.probe.apply(self),

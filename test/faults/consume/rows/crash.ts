@@ -1,16 +1,23 @@
 import { type FaultRow } from '../fault-row.js';
+import { type RowWorld } from '../row-world.js';
 
 const EVENTS = 120;
-/** Where the consumer is killed, and how many passes before: somewhere among the events of the step. */
-const BARRIERS: readonly (readonly [string, number])[] = [
-  ['after-claim', 60],
-  ['after-handler', 60],
-  ['after-commit', 60],
-  ['before-progress', 1],
-  ['after-progress', 1],
-];
-/** One more, which only the wrong rule gets to. */
-const LATE_CLAIM = ['before-late-claim', 60] as const;
+/** The events among which the consumer is killed. */
+const AMONG = 60;
+
+/** Where, and how often it passes there at most while it applies so many events. */
+function barriersOf(world: RowWorld): readonly (readonly [string, number])[] {
+  if (world.setup.rule === 'claim-after-handler') {
+    return [['before-late-claim', world.transactions(AMONG)]];
+  }
+  return [
+    ['after-claim', AMONG],
+    ['after-handler', AMONG],
+    ['after-commit', world.transactions(AMONG)],
+    ['before-progress', 1],
+    ['after-progress', 1],
+  ];
+}
 
 /** SIGKILL in the transaction, after its commit, before and after the progress is written, all before the offset. */
 export const CRASH: FaultRow = {
@@ -25,8 +32,7 @@ export const CRASH: FaultRow = {
     },
   ],
   async run(world) {
-    const isClaimedLate = world.setup.rule === 'claim-after-handler';
-    for (const [barrier, passesMax] of isClaimedLate ? [LATE_CLAIM] : BARRIERS) {
+    for (const [barrier, passesMax] of barriersOf(world)) {
       await world.publish(world.events.many(EVENTS));
       const member = world.start('a');
       member.arm(barrier, 1 + world.random.below(passesMax));

@@ -53,10 +53,12 @@ async function parked(world: RowWorld): Promise<AppliedProblem[]> {
   return isParked ? [] : [{ kind: 'told', text: 'the key was not parked' }];
 }
 
-/** What an operator does once the handler is mended. */
+/** What an operator does once the handler is mended. A wrong rule may have parked nothing that could be released. */
 async function healAndRelease(world: RowWorld): Promise<void> {
   await world.database.query('delete from poison');
-  await world.release(KEY);
+  if ((await world.database.query(PARKED_SQL, [KEY])).length > 0) {
+    await world.release(KEY);
+  }
 }
 
 /** The key waits, others do not; a person has it tried again, and it goes on in order. */

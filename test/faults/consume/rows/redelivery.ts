@@ -4,7 +4,7 @@ import { type FaultRow } from '../fault-row.js';
 import { type RowWorld } from '../row-world.js';
 
 const EVENTS = 200;
-const FROZEN_AT_PASS = 40;
+const FROZEN_AT_EVENT = 40;
 /** A floor is sealed after ten seconds; what it covers is removed soon after. */
 const PRUNED_WITHIN_MS = 30_000;
 const POLL_MS = 200;
@@ -39,7 +39,7 @@ export const REDELIVERY: FaultRow = {
   ],
   async run(world) {
     const zombie = await world.startAlone('a');
-    zombie.arm('before-claim', FROZEN_AT_PASS);
+    zombie.arm('before-claim', world.transactions(FROZEN_AT_EVENT));
     await world.publish(world.events.many(EVENTS));
     await zombie.reached('before-claim');
     const other = await world.startAlone('b');
