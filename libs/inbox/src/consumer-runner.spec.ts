@@ -38,6 +38,43 @@ describe('the consumer', () => {
     expect(consumer.clock.timersSet).toBe(0);
   });
 
+  describe('claims', () => {
+    it('are removed once a second while there is progress, all that can go', async () => {
+      const consumer = new FakeConsumer();
+      const partition = await start(consumer);
+      consumer.inbox.pruneLeaves.push(true, true);
+      for (const name of ['a1', 'a2', 'a3']) {
+        await partition.receiver.receive([consumer.event(name, 'a')]);
+        await consumer.clock.advance(SAVE_MS);
+      }
+      expect(consumer.inbox.prunes).toBe(0);
+      await consumer.clock.advance(60_000);
+      expect(consumer.inbox.prunes).toBe(3);
+
+      await partition.receiver.receive([consumer.event('a4', 'a')]);
+      await consumer.clock.advance(60_000);
+      expect(consumer.inbox.prunes).toBe(4);
+      await consumer.runner.stop();
+      expect(consumer.clock.timersSet).toBe(0);
+    });
+
+    it('that cannot be removed stop no progress; it is told once and tried again', async () => {
+      const consumer = new FakeConsumer();
+      const partition = await start(consumer);
+      consumer.inbox.pruneErrors.push(new Error('too slow'), new Error('too slow'));
+      for (const name of ['a1', 'a2', 'a3']) {
+        await partition.receiver.receive([consumer.event(name, 'a')]);
+        await consumer.clock.advance(1_500);
+      }
+      expect(partition.commits).toEqual([1n, 2n, 3n]);
+      expect(consumer.told.filter((line) => line.startsWith('p'))).toEqual(['prune: fails']);
+      await consumer.clock.advance(30_000);
+      expect(consumer.told.filter((line) => line.startsWith('p'))).toEqual(['prune: fails', 'prune: works']);
+      await consumer.runner.stop();
+      expect(consumer.clock.timersSet).toBe(0);
+    });
+  });
+
   describe('order', () => {
     it('runs the events of a key one after the other, and keys beside each other', async () => {
       const consumer = new FakeConsumer({ concurrency: 3 });

@@ -9,6 +9,7 @@ import { Attempts } from './attempts.js';
 import { BatchScheduler } from './batch-scheduler.js';
 import { Breaker } from './breaker.js';
 import { ChainReleaser } from './chain-releaser.js';
+import { ClaimPruner } from './claim-pruner.js';
 import { type ConsumerStatus, unreadyReasons } from './consumer-status.js';
 import { createHandle, createReleaseHandle, type HandlerEnvironment } from './handle-arrival.js';
 import { type HandlerRegistry } from './handler-registry.js';
@@ -40,6 +41,7 @@ export class ConsumerRunner implements SubscriptionListener {
   readonly #breaker: Breaker;
   readonly #scheduler: BatchScheduler;
   readonly #progress: ProgressWriter;
+  readonly #pruner: ClaimPruner;
   readonly #releaser: ChainReleaser;
   readonly #sessionParts: SessionParts;
   readonly #opening: TaskHealth;
@@ -72,7 +74,14 @@ export class ConsumerRunner implements SubscriptionListener {
       },
     };
     const breaker = this.#breaker;
-    this.#progress = new ProgressWriter({ inbox, breaker, clock, observer, intervalMs: limits.progressIntervalMs });
+    this.#pruner = new ClaimPruner({ inbox, breaker, clock, observer });
+    this.#progress = new ProgressWriter({
+      ...{ inbox, breaker, clock, observer },
+      intervalMs: limits.progressIntervalMs,
+      written: () => {
+        this.#pruner.touched();
+      },
+    });
     this.#releaser = new ChainReleaser({
       ...{ inbox, breaker, clock, observer },
       handle: createReleaseHandle(handlers),
@@ -98,6 +107,7 @@ export class ConsumerRunner implements SubscriptionListener {
   async stop(): Promise<void> {
     await Promise.all([this.#restart.stop(), this.#releaser.stop()]);
     await this.#progress.stop();
+    await this.#pruner.stop();
     this.#breaker.stop();
   }
 

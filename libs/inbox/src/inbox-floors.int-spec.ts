@@ -41,7 +41,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** A member of the consumer that has just started: it prunes with the first progress that it saves. */
+/** A member of the consumer that has just started. */
 function member(source: DataSource = dataSource): Inbox {
   return new Inbox({ consumer: 'stock', dataSource: source });
 }
@@ -50,6 +50,7 @@ function member(source: DataSource = dataSource): Inbox {
 async function save(progress: PartitionProgress): Promise<void> {
   for (let turn = 0; turn < 3; turn++) {
     await member().saveProgress([progress]);
+    await member().prune();
   }
 }
 
@@ -149,7 +150,7 @@ describe('claims', () => {
     expect(await member().apply([replay], recordEffect)).toEqual(['duplicate']);
 
     await observer.query(`update millrace.inbox set kept_until = kept_until - interval '30 days'`);
-    await member().saveProgress([progressOf({ nextOffset: 3, floor: 2 })]);
+    await member().prune();
     expect((await observer.query('select from millrace.inbox')).rowCount).toBe(0);
   });
 

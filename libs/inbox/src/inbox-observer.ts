@@ -67,8 +67,11 @@ export interface PartitionFrozen {
   readonly to: bigint;
 }
 
-/** What goes on beside the handlers: opening partitions, writing progress, releasing held chains, setting records aside. */
-export type BackgroundTask = 'open' | 'progress' | 'release' | 'set-aside';
+/**
+ * What goes on beside the handlers: opening partitions, writing progress, removing claims, releasing held chains, setting
+ * records aside.
+ */
+export type BackgroundTask = 'open' | 'progress' | 'prune' | 'release' | 'set-aside';
 
 /**
  * What a consumer tells while it works: for metrics, logs and tests. Called synchronously, some of it on the hot path:

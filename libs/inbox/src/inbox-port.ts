@@ -100,10 +100,12 @@ export interface InboxPort {
   /** What the database knows of a partition; zero state when nothing. */
   openPartition(topic: string, partition: number): Promise<PartitionProgress>;
   /**
-   * Writes progress and prunes claim rows that the floors have made superfluous; never moves anything back. Only after
-   * it has resolved may the broker's offset move: so a hole is told from a redelivery.
+   * Writes progress; never moves anything back. Only after it has resolved may the broker's offset move: so a hole is
+   * told from a redelivery.
    */
   saveProgress(progress: readonly PartitionProgress[]): Promise<void>;
+  /** Removes claims that the floors have made superfluous, or whose time is over; bounded work per call. */
+  prune(): Promise<{ readonly isMoreLeft: boolean }>;
   /**
    * Tries the heads of the chains that are due, in order, one transaction per event; bounded work per call. Rejects when a
    * chain could not be dealt with, after all others had their turn; at once when there is no connection.

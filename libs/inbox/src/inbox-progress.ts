@@ -11,14 +11,11 @@ import {
 } from './inbox-progress.sql.js';
 import { runStatement } from './inbox-transaction.js';
 
-const PRUNE_INTERVAL_MS = 1_000;
 const EXPIRE_INTERVAL_MS = 60_000;
 const PRUNE_ROWS = 5_000;
-const PRUNE_ROUNDS = 20;
 
 /** How far one consumer has applied its partitions, and the removal of the claims that this makes superfluous. */
 export class InboxProgress {
-  private prunedAtMs = Number.NEGATIVE_INFINITY;
   private expiredAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -47,7 +44,7 @@ export class InboxProgress {
     };
   }
 
-  /** One statement for all partitions; then, at most once a second, the claims that are not needed any more are removed. */
+  /** One statement for all partitions. */
   async save(progress: readonly PartitionProgress[]): Promise<void> {
     const moved = progress.filter(({ nextOffset }) => nextOffset !== null);
     if (moved.length > 0) {
@@ -57,31 +54,27 @@ export class InboxProgress {
         values: [this.consumer, ...columnsOf(moved)],
       });
     }
-    await this.prune();
   }
 
-  private async prune(): Promise<void> {
-    const nowMs = performance.now();
-    if (nowMs - this.prunedAtMs < PRUNE_INTERVAL_MS) {
-      return;
-    }
-    this.prunedAtMs = nowMs;
+  /** Seals floors and removes one batch of claims, so that no statement is long. */
+  async prune(): Promise<{ readonly isMoreLeft: boolean }> {
     await runStatement(this.dataSource, { text: SEAL_FLOORS, values: [this.consumer] });
-    await this.removeAll(PRUNE_SEALED);
-    if (nowMs - this.expiredAtMs >= EXPIRE_INTERVAL_MS) {
-      this.expiredAtMs = nowMs;
-      await this.removeAll(PRUNE_EXPIRED);
+    if (await this.removeBatch(PRUNE_SEALED)) {
+      return { isMoreLeft: true };
     }
+    if (performance.now() - this.expiredAtMs < EXPIRE_INTERVAL_MS) {
+      return { isMoreLeft: false };
+    }
+    const isMoreLeft = await this.removeBatch(PRUNE_EXPIRED);
+    if (!isMoreLeft) {
+      this.expiredAtMs = performance.now();
+    }
+    return { isMoreLeft };
   }
 
-  /** In batches, so that no statement is long; what is left after them is for the next time. */
-  private async removeAll(text: string): Promise<void> {
-    for (let round = 0; round < PRUNE_ROUNDS; round++) {
-      const { rowCount } = await runStatement(this.dataSource, { text, values: [this.consumer, PRUNE_ROWS] });
-      if (rowCount !== PRUNE_ROWS) {
-        return;
-      }
-    }
+  private async removeBatch(text: string): Promise<boolean> {
+    const { rowCount } = await runStatement(this.dataSource, { text, values: [this.consumer, PRUNE_ROWS] });
+    return rowCount === PRUNE_ROWS;
   }
 }
 

@@ -82,6 +82,10 @@ export class Inbox implements InboxPort {
     await this.progress.save(progress);
   }
 
+  async prune(): Promise<{ readonly isMoreLeft: boolean }> {
+    return await this.progress.prune();
+  }
+
   async releaseDue(handle: Handle, judge: JudgeRetry): Promise<ReleaseReport> {
     return await this.chains.releaseDue(handle, judge);
   }

@@ -11,6 +11,8 @@ export interface ProgressParts {
   readonly breaker: Breaker;
   readonly clock: InboxClock;
   readonly intervalMs: number;
+  /** Progress was written. */
+  readonly written: () => void;
   readonly observer: Required<InboxObserver>;
 }
 
@@ -95,6 +97,7 @@ export class ProgressWriter {
     for (const { session, progress } of written) {
       session.saved(progress);
     }
+    this.parts.written();
     this.#lookLater();
   }
 

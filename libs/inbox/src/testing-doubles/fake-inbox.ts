@@ -33,6 +33,10 @@ export class FakeInbox implements InboxPort {
   readonly holdErrors: Error[] = [];
   readonly openErrors: Error[] = [];
   readonly saveErrors: Error[] = [];
+  readonly pruneErrors: Error[] = [];
+  /** Whether each next call of `prune` leaves something; none when there is no more of them. */
+  readonly pruneLeaves: boolean[] = [];
+  prunes = 0;
   probes = 0;
   release: (handle: Handle, judge: JudgeRetry) => Promise<Partial<ReleaseReport>> = () => Promise.resolve({});
   readonly #claimed = new Set<string>();
@@ -97,6 +101,14 @@ export class FakeInbox implements InboxPort {
       throw Object.assign(new Error('one row twice'), { code: '21000', severity: 'ERROR' });
     }
     this.saved.push(...progress);
+  }
+
+  async prune(): Promise<{ readonly isMoreLeft: boolean }> {
+    this.prunes++;
+    await Promise.resolve();
+    this.#requireThere();
+    throwNext(this.pruneErrors);
+    return { isMoreLeft: this.pruneLeaves.shift() ?? false };
   }
 
   async releaseDue(handle: Handle, judge: JudgeRetry): Promise<ReleaseReport> {
