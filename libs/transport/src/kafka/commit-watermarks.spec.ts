@@ -27,6 +27,15 @@ describe('the watermarks of an assignment', () => {
     expect(watermarks.unsent()).toEqual([{ ...zero, offset: 5n }]);
   });
 
+  it('go back where the log did, and no further by what belongs to the log of before', () => {
+    const watermarks = new CommitWatermarks();
+    watermarks.raise(zero, 5n);
+    watermarks.settle(watermarks.unsent());
+    watermarks.pin(zero, 0n);
+    expect(watermarks.raise(zero, 7n)).toBe(false);
+    expect(watermarks.unsent()).toEqual([{ ...zero, offset: 0n }]);
+  });
+
   it('stay to be sent when they were raised while the last were under way', () => {
     const watermarks = new CommitWatermarks();
     watermarks.raise(zero, 5n);

@@ -5,6 +5,7 @@ import { type PartitionOffset } from './group-member.js';
 interface Watermark extends TopicPartition {
   offset: bigint;
   sent: bigint | undefined;
+  isPinned: boolean;
 }
 
 /** The newest offset of each partition of one assignment, and what of it the group has. Pure. */
@@ -16,14 +17,25 @@ export class CommitWatermarks {
     const id = partitionId({ topic, partition });
     const watermark = this.#watermarks.get(id);
     if (watermark === undefined) {
-      this.#watermarks.set(id, { topic, partition, offset, sent: undefined });
+      this.#watermarks.set(id, { topic, partition, offset, sent: undefined, isPinned: false });
       return true;
     }
-    if (offset > watermark.offset) {
+    if (offset > watermark.offset && !watermark.isPinned) {
       watermark.offset = offset;
       return true;
     }
     return false;
+  }
+
+  /** The group is to go on from `offset`, wherever it is, and what is raised after that does not count. */
+  pin({ topic, partition }: TopicPartition, offset: bigint): void {
+    this.#watermarks.set(partitionId({ topic, partition }), {
+      topic,
+      partition,
+      offset,
+      sent: undefined,
+      isPinned: true,
+    });
   }
 
   /** What the group does not have yet. */

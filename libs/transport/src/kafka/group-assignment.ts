@@ -79,7 +79,9 @@ export class GroupAssignment {
       this.options.onEvent({ kind: 'out_of_range', topic, partition, expected: position, first });
     }
     if (feed.hasDelivered && first < position) {
-      // what the receiver was given lies ahead of what comes now: it must begin again, as a new receiver
+      // what the receiver was given lies ahead of what comes now: it must begin again, as a new receiver, and not where
+      // the one before would leave the group: the log may have grown past that by then
+      this.options.committer.goBack(feed, first);
       this.options.onFailure(
         new LogWentBackError(`The log of ${partitionId(feed)} no longer has what was delivered of it.`),
       );

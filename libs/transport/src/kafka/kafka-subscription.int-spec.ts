@@ -364,6 +364,24 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
     expect(events.filter(isSettled).filter(({ kind }) => kind === 'rebuilt')).toEqual([]);
   });
 
+  it('skips nothing of a topic that is made again while it has its records of before in hand', async () => {
+    const topic = await newTopic();
+    await send(topic, 0, ['old 0', 'old 1', 'old 2']);
+    const { listener, events } = await startMember(
+      { groupId: uniqueName('group'), topics: [topic] },
+      { receive: () => Promise.resolve(), close: (partition) => at(partition, 3n) },
+    );
+    await signal.until('the records of before', () => listener.valuesOf(0).length === 3);
+    await deleteTopic(brokers, topic);
+    await createTopic({ brokers, topic, partitions: 2 });
+    await signal.until('the news that they are gone', () => events.some(({ kind }) => kind === 'out_of_range'));
+    const another = newSink();
+    await send(topic, 0, numbers(6), another);
+    await another.stop();
+
+    await signal.until('all of the new records', () => new Set(listener.valuesOf(0)).size === 9);
+  });
+
   it('goes on at the earliest record where the committed offset is gone, and says so', async () => {
     const topic = await newTopic();
     const groupId = uniqueName('group');

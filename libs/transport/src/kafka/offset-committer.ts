@@ -33,6 +33,15 @@ export class OffsetCommitter {
     }
   }
 
+  /**
+   * The group is to go on from `offset`, also when that is below what it has: the log was cut, or its topic made again.
+   * What the receiver still raises belongs to the log of before and is ignored.
+   */
+  goBack(partition: TopicPartition, offset: bigint): void {
+    this.#watermarks.pin(partition, offset);
+    this.#schedule();
+  }
+
   /** Sends what is left once the send in flight has ended, then takes nothing more. Never rejects. */
   async close(isStillMember: boolean): Promise<void> {
     this.#isClosed = true;
