@@ -4,7 +4,7 @@ import { createTestDatabase, createTopic, testKafkaBrokers, type TestDatabase, u
 import { createKafkaSink, createKafkaSubscription, type KafkaClientName, type SinkPort } from '@millrace/transport';
 import { type DynamicModule, Injectable, type INestApplicationContext } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import type pg from 'pg';
+import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { HandleEvent, InboxConsumer, InboxModule, type ReceivedEvent, type Transaction } from './index.js';
@@ -133,6 +133,7 @@ describe.each<[KafkaClientName, number]>([
       ],
       providers: [Counting],
     }).compile();
+    testing.useLogger(false);
     testing.get(InboxConsumer).observe({
       recordSettled: ({ settlement }) => {
         if (settlement === 'applied') {
@@ -202,4 +203,78 @@ describe.each<[KafkaClientName, number]>([
     const held = await observer.query('select from millrace.inbox_held');
     expect(held.rows).toEqual([]);
   }, 60_000);
+
+  it('applies again what a database has lost that was set back while the consumer ran', async () => {
+    let wake = (): void => undefined;
+    let applied = 0;
+    let opened = 0;
+    const until = async (isTrue: () => boolean): Promise<void> => {
+      while (!isTrue()) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    };
+    const { application } = await join(() => {
+      applied++;
+      wake();
+    });
+    application.get(InboxConsumer).observe({
+      breakerChanged: ({ kind }) => {
+        opened += Number(kind === 'open');
+        wake();
+      },
+    });
+    await publishRound(0);
+    await until(() => applied === KEYS);
+    await progressIs(KEYS);
+    await observer.query('create table progress_before as table millrace.inbox_partition');
+    await publishRound(1);
+    await until(() => applied === 2 * KEYS);
+    await progressIs(2 * KEYS);
+
+    await whileNobodyMayConnect(async () => {
+      await publishRound(2);
+      await until(() => opened > 0);
+      await observer.query('delete from counted where number > 0');
+      await observer.query('delete from millrace.inbox where position > $1', [KEYS]);
+      await observer.query(
+        `update millrace.inbox_partition p set next_offset = b.next_offset
+         from progress_before b where b.topic = p.topic and b.partition = p.partition`,
+      );
+    });
+    await until(() => applied === 4 * KEYS);
+
+    const { rows } = await observer.query<{ numbers: number[] }>(
+      'select array_agg(number order by sequence) as numbers from counted group by key',
+    );
+    expect(rows.map(({ numbers }) => numbers)).toEqual(Array.from({ length: KEYS }, () => [0, 1, 2]));
+  }, 60_000);
+
+  /** Waits until the progress of all partitions together is so far. */
+  async function progressIs(records: number): Promise<void> {
+    const text = 'select coalesce(sum(next_offset), 0)::integer as sum from millrace.inbox_partition';
+    for (let sum = -1; sum !== records;) {
+      ({ sum } = (await observer.query<{ sum: number }>(text)).rows[0] ?? { sum });
+    }
+  }
+
+  /** The database is away for everybody but the observer. */
+  async function whileNobodyMayConnect(work: () => Promise<void>): Promise<void> {
+    const { pathname } = new URL(database.url);
+    const name = pathname.slice(1);
+    const server = new pg.Client(database.url.replace(pathname, '/postgres'));
+    await server.connect();
+    try {
+      await server.query(`alter database ${name} allow_connections false`);
+      await observer.query(
+        'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()',
+        [name],
+      );
+      await work();
+      await server.query(`alter database ${name} allow_connections true`);
+    } finally {
+      await server.end();
+    }
+  }
 });
