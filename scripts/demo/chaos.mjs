@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readInstance } from '../start/instance.mjs';
 import { Random } from './random.mjs';
 
-const PAUSE_MS = { shortest: 4_000, longest: 12_000 };
+const PAUSE_MS = { shortest: 8_000, longest: 24_000 };
 const POLL_MS = 100;
 const RETURN_LIMIT_MS = 90_000;
 const DOWN_AT_ONCE_MAX = 2;

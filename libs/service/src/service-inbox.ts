@@ -11,8 +11,9 @@ import { SubscriptionLog } from './subscription-log.js';
  * A service that crashed keeps its partitions until its session is over: so long its events wait. Within it a running
  * service ends its handlers when its partitions are taken.
  */
-const SESSION_TIMEOUT_MS = 10_000;
-const DRAIN_MS = 8_000;
+const SESSION_TIMEOUT_MS = 6_000;
+const HEARTBEAT_MS = 2_000;
+const DRAIN_MS = 5_000;
 
 /** TypeORM's name for the consumer's data source. */
 export const CONSUMER_CONNECTIONS = 'consumer';
@@ -42,6 +43,7 @@ function subscribeToKafka(
     clientId: consumer,
     topics,
     sessionTimeoutMs: SESSION_TIMEOUT_MS,
+    heartbeatMs: HEARTBEAT_MS,
     drainMs: DRAIN_MS,
     onEvent: (event) => {
       log.tell(event);
