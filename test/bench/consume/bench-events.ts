@@ -6,17 +6,18 @@ const KEYS = 1_000;
 const PAGE_EVENTS = 2_000;
 const TICK_MS = 2;
 
-/** The key whose handler is slow where a run wants that. */
+/** The key whose handler is slow where a run wants that, and what its events then say. */
 export const SLOW_KEY = 'order-0';
+export const SLOW_NOTE = 'slow';
 
 /** Orders in turn, 1,000 keys. */
-export function benchEvent(number: number): RelayedEvent {
+export function benchEvent(number: number, isOneSlow = false): RelayedEvent {
   const key = `order-${number % KEYS}`;
   const payload = {
     orderId: key,
     customerId: `customer-${number % 997}`,
     totalCents: number,
-    note: 'x'.repeat(130),
+    note: isOneSlow && key === SLOW_KEY ? SLOW_NOTE : 'x'.repeat(130),
     lines: [{ sku: `sku-${number % 500}`, quantity: 1 + (number % 9), unitPriceCents: number % 5_000 }],
   };
   return {
@@ -44,25 +45,29 @@ export async function fillTopic(options: RecordWriterOptions, events: number): P
   }
 }
 
-/** Sends events at a fixed rate for some time; returns how many. */
-export async function sendAtRate(options: RecordWriterOptions, perSecond: number, seconds: number): Promise<number> {
-  const writer = await RecordWriter.open(options);
+/** What is sent at a fixed rate. */
+export interface SteadyLoad {
+  /** The number of the first event. */
+  readonly first: number;
+  readonly perSecond: number;
+  readonly seconds: number;
+  readonly isOneSlow: boolean;
+}
+
+/** Sends events at a fixed rate for some time; returns the number after the last. */
+export async function sendAtRate(writer: RecordWriter, load: SteadyLoad): Promise<number> {
   const startedMs = performance.now();
-  const total = perSecond * seconds;
+  const total = load.perSecond * load.seconds;
   let sent = 0;
-  try {
-    while (sent < total) {
-      const due = Math.min(total, Math.floor(((performance.now() - startedMs) / 1_000) * perSecond));
-      if (due > sent) {
-        const first = sent;
-        const page = Array.from({ length: due - first }, (_, index) => benchEvent(first + index));
-        await writer.send(page, first);
-        sent = due;
-      }
-      await sleep(TICK_MS);
+  while (sent < total) {
+    const due = Math.min(total, Math.floor(((performance.now() - startedMs) / 1_000) * load.perSecond));
+    if (due > sent) {
+      const from = load.first + sent;
+      const page = Array.from({ length: due - sent }, (_, index) => benchEvent(from + index, load.isOneSlow));
+      await writer.send(page, from);
+      sent = due;
     }
-    return sent;
-  } finally {
-    await writer.close();
+    await sleep(TICK_MS);
   }
+  return load.first + total;
 }

@@ -14,9 +14,9 @@ export function aroundInbox(decorate: Decoration): void {
       hold: async (...given) => before.hold.apply(self, given),
       openPartition: async (...given) => before.openPartition.apply(self, given),
       saveProgress: async (...given) => before.saveProgress.apply(self, given),
-      prune: async () => before.prune.apply(self),
       releaseDue: async (...given) => before.releaseDue.apply(self, given),
       countSetAside: async () => before.countSetAside.apply(self),
+      prune: async () => before.prune.apply(self),
       probe: async () => before.probe.apply(self),
     };
     return { ...inner, ...decorate(inner) };
