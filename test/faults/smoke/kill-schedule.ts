@@ -12,41 +12,30 @@ export interface Kill {
 
 const FIRST_MS = 1_500;
 const LAST_BEFORE_END_MS = 300;
-const SECONDS_PER_KILL = 4;
-const APPS: readonly Component[] = ['relay', 'order', 'inventory', 'payment'];
-/** Servers take seconds to come back: in a short run each is killed once, in a long one at least twice. */
-const SERVERS: readonly Component[] = ['kafka', 'postgres'];
-const LONG_RUN_SECONDS = 45;
-/** Of the kills beyond the least, so many in ten are of a server. */
-const SERVER_ODDS = 5;
+/** In a run of a minute every app is killed two or three times, and every server too. */
+const SECONDS_PER_KILL = { app: 25, server: 30 };
+const LEAST = { app: 2, server: 1 };
+const SERVERS: ReadonlySet<Component> = new Set(['kafka', 'postgres']);
+/** Two kills of one component are at least this part of its average pause apart: what was killed is to work in between. */
+const APART = 0.4;
 
 /**
- * The kills of a run in time order, spread over all of it: every app at least twice, every server at least once. The
- * same seed and length give the same ones.
+ * The kills of a run in time order: every app at least twice, every server at least once, each at random times of its
+ * own, so that several can be down at once. The same seed and length give the same ones.
  */
 export function killSchedule(seed: number, seconds: number): readonly Kill[] {
   const random = new Random(seed);
-  const least = [...APPS, ...APPS, ...SERVERS, ...(seconds >= LONG_RUN_SECONDS ? SERVERS : [])];
-  const count = Math.max(least.length, Math.floor(seconds / SECONDS_PER_KILL));
-  const more = Array.from({ length: count - least.length }, () =>
-    pick(random.isOneIn(SERVER_ODDS) ? SERVERS : APPS, random),
-  );
-  const slotMs = (seconds * 1_000 - FIRST_MS - LAST_BEFORE_END_MS) / count;
-  return shuffle([...least, ...more], random).map((component, slot) => ({
-    atMs: Math.round(FIRST_MS + slot * slotMs + random.below(Math.ceil(slotMs))),
+  return COMPONENTS.flatMap((component) => killsOf(component, seconds, random)).sort((a, b) => a.atMs - b.atMs);
+}
+
+function killsOf(component: Component, seconds: number, random: Random): Kill[] {
+  const kind = SERVERS.has(component) ? 'server' : 'app';
+  const count = Math.max(LEAST[kind], Math.floor(seconds / SECONDS_PER_KILL[kind]) + random.below(2));
+  const sliceMs = (seconds * 1_000 - FIRST_MS - LAST_BEFORE_END_MS) / count;
+  // the last slice is used to its end
+  const spanOf = (slice: number): number => Math.floor(slice === count - 1 ? sliceMs : sliceMs * (1 - APART));
+  return Array.from({ length: count }, (_, slice) => ({
+    atMs: Math.round(FIRST_MS + slice * sliceMs + random.below(spanOf(slice))),
     component,
   }));
-}
-
-function pick(from: readonly Component[], random: Random): Component {
-  return from[random.below(from.length)] ?? 'relay';
-}
-
-function shuffle(items: readonly Component[], random: Random): Component[] {
-  const left = [...items];
-  const out: Component[] = [];
-  while (left.length > 0) {
-    out.push(...left.splice(random.below(left.length), 1));
-  }
-  return out;
 }

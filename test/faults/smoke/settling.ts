@@ -8,18 +8,20 @@ import { TOPICS } from './shop-check.js';
 export interface SettlingParts {
   readonly databaseUrls: Readonly<Record<Service, string>>;
   readonly brokers: readonly string[];
-  /** How long after the end is waited. */
-  readonly withinMs: number;
 }
 
-/** Milliseconds from the end of the load; `undefined` for what has not come in time. */
+/** Milliseconds from the end of the load; `undefined` for what has not come at all. */
 export interface Settled {
   readonly finalMs: number | undefined;
   readonly atRestMs: number | undefined;
-  /** What was open when the time was over. */
-  readonly open: string;
+  /** What was not so in time; empty when all was. */
+  readonly late: readonly string[];
 }
 
+/** After the end everything has to be final, and nothing on its way, within this time. */
+export const SETTLE_MS = 30_000;
+/** What is late is waited for, so that the rest can be judged. */
+const PATIENCE_MS = 240_000;
 const POLL_MS = 50;
 const TO_SEND_SQL = `select count(*)::integer as open from millrace.outbox
   where position > coalesce((select min(low) from millrace.ledger), 0)`;
@@ -37,24 +39,34 @@ const CONSUMES: Readonly<Record<Service, readonly string[]>> = {
  * has told Kafka that it has applied what there is.
  */
 export async function settle(parts: SettlingParts, endedMs: number): Promise<Settled> {
-  const isOver = (): boolean => performance.now() > endedMs + parts.withinMs;
-  const finalMs = await firstTime(endedMs, isOver, async () => (await count(parts, 'order', PENDING_SQL)) === 0);
-  const atRestMs = await firstTime(endedMs, isOver, async () => (await onItsWay(parts)) === '');
-  const open = atRestMs === undefined || finalMs === undefined ? await openText(parts) : '';
-  return { finalMs, atRestMs, open };
+  const late: string[] = [];
+  const tell = async (): Promise<void> => {
+    late.push(await openText(parts).catch(String));
+  };
+  const course = { endedMs, tell };
+  const finalMs = await firstTime(course, async () => (await count(parts, 'order', PENDING_SQL)) === 0);
+  const atRestMs = await firstTime(course, async () => (await onItsWay(parts)) === '');
+  return { finalMs, atRestMs, late };
 }
 
-async function firstTime(
-  endedMs: number,
-  isOver: () => boolean,
-  isSo: () => Promise<boolean>,
-): Promise<number | undefined> {
+interface Course {
+  readonly endedMs: number;
+  /** Called once when it is not so in time. */
+  readonly tell: () => Promise<void>;
+}
+
+async function firstTime({ endedMs, tell }: Course, isSo: () => Promise<boolean>): Promise<number | undefined> {
+  let isTold = false;
   for (;;) {
-    if (await isSo().catch(() => false)) {
-      return performance.now() - endedMs; // a server that is down is asked again
+    // a server that is down is asked again
+    const isNow = await isSo().catch(() => false);
+    const afterMs = performance.now() - endedMs;
+    if (afterMs > SETTLE_MS && !isTold) {
+      isTold = true;
+      await tell();
     }
-    if (isOver()) {
-      return undefined;
+    if (isNow || afterMs > PATIENCE_MS) {
+      return isNow ? afterMs : undefined;
     }
     await sleep(POLL_MS);
   }

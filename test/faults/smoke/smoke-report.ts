@@ -97,7 +97,7 @@ function fatesText(state: ShopState): string {
 }
 
 function timeText(milliseconds: number | undefined): string {
-  return milliseconds === undefined ? 'NOT within 30 s' : seconds(milliseconds);
+  return milliseconds === undefined ? 'never' : seconds(milliseconds);
 }
 
 function seconds(milliseconds: number): string {
