@@ -51,12 +51,27 @@ export async function runConsumerApp(options: ConsumerAppOptions): Promise<void>
   options.opened?.(dataSource);
   const app = await NestFactory.createApplicationContext(moduleOf(setting, dataSource, options));
   app.enableShutdownHooks();
-  app.get(InboxConsumer).observe({
+  tellEvents(app.get(InboxConsumer));
+  tellHarness('ready');
+}
+
+/** What a run may want to know of: frozen partitions, an open breaker, and each kind of failure once. */
+function tellEvents(inbox: InboxConsumer): void {
+  const failures = new Set<string>();
+  inbox.observe({
     partitionFrozen: ({ partition }) => {
       tellHarness(`frozen ${partition}`);
     },
+    breakerChanged: ({ kind }) => {
+      tellHarness(`breaker ${kind}`);
+    },
+    attemptFailed: ({ code }) => {
+      if (!failures.has(code)) {
+        failures.add(code);
+        tellHarness(`failed ${code}`);
+      }
+    },
   });
-  tellHarness('ready');
 }
 
 function moduleOf(setting: Setting, dataSource: DataSource, { handlers, around }: ConsumerAppOptions): DynamicModule {

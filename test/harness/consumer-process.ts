@@ -57,6 +57,11 @@ export class ConsumerProcess extends LinkedProcess {
     return this.owned;
   }
 
+  /** Whether the process has written this line. */
+  hasSaid(line: string): boolean {
+    return this.heard.has(line);
+  }
+
   /** Resolves when the process has written this line, be it before the call. */
   async said(line: string, waitMs = WAIT_MS): Promise<void> {
     const timeout = AbortSignal.timeout(waitMs);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type ConsumerProcess } from '../../../harness/consumer-process.js';
 import { type AppliedProblem } from '../applied-check.js';
 import { type Asked } from '../event-maker.js';
 import { type FaultRow } from '../fault-row.js';
@@ -41,6 +42,13 @@ async function parked(world: RowWorld): Promise<AppliedProblem[]> {
   return rows.map(({ key, code }) => ({ kind: 'other', text: `key ${key} is parked: ${code}` }));
 }
 
+/** A run without these faults would show nothing. */
+function unmet(member: ConsumerProcess): AppliedProblem[] {
+  return ['failed conflict', 'breaker open', 'breaker closed']
+    .filter((line) => !member.hasSaid(line))
+    .map((line) => ({ kind: 'told', text: `the consumer never said "${line}"` }));
+}
+
 export const CONFLICTS: FaultRow = {
   number: 45,
   title: 'serialization failures, deadlocks, PostgreSQL stopped and killed while events are applied',
@@ -52,9 +60,9 @@ export const CONFLICTS: FaultRow = {
     },
   ],
   async run(world) {
-    await world.startAlone('a');
+    const member = await world.startAlone('a');
     await world.publishDuring(restartPostgres(world), EVENTS_PER_SECOND, () => world.events.next(askedFor(world)));
     const late = await world.settled();
-    return [...late, ...(await parked(world)), ...(await world.verdict())];
+    return [...late, ...unmet(member), ...(await parked(world)), ...(await world.verdict())];
   },
 };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { thawPartition } from '@millrace/inbox/admin';
 import { topicOffsets } from '@millrace/testing';
+import { type ConsumerProcess } from '../../../harness/consumer-process.js';
 import { type AppliedProblem } from '../applied-check.js';
 import { type FaultRow } from '../fault-row.js';
 import { type RowWorld } from '../row-world.js';
@@ -17,13 +18,21 @@ async function deleteAllRecords(world: RowWorld): Promise<void> {
   await world.group.deleteRecordsBelow(new Map(offsets.map(({ partition, end }) => [partition, end])));
 }
 
-async function requireTold(world: RowWorld, partitions: number): Promise<AppliedProblem[]> {
+/** Each partition says so, to its observers and in the database, and its floors stand where they stood. */
+async function unfrozen(world: RowWorld, member: ConsumerProcess, floorsBefore: number): Promise<AppliedProblem[]> {
+  const lines = Array.from({ length: world.partitions }, (_, partition) => `frozen ${partition}`);
+  const untold = lines.filter((line) => !member.hasSaid(line));
   const [row] = await world.database.query<{ holes: number }>(
     'select count(*)::integer as holes from millrace.inbox_partition where hole_from is not null',
   );
-  return row?.holes === partitions
-    ? []
-    : [{ kind: 'told', text: `${row?.holes ?? 0} of ${partitions} partitions tell of a hole` }];
+  const moved = (await sumOfFloors(world)) - floorsBefore;
+  return [
+    ...untold.map((line) => ({ kind: 'told' as const, text: `the consumer never said "${line}"` })),
+    ...(row?.holes === world.partitions
+      ? []
+      : [{ kind: 'told' as const, text: `${row?.holes ?? 0} holes are stored` }]),
+    ...(moved === 0 ? [] : [{ kind: 'other' as const, text: 'the floors moved over a hole' }]),
+  ];
 }
 
 /** A person accepts the holes once they are filled, and the floors move again. */
@@ -69,10 +78,11 @@ export const RETENTION: FaultRow = {
     await deleteAllRecords(world);
     const applied = world.events.many(EVENTS);
     await world.publish(applied);
-    await world.startAlone('a');
+    const floors = await sumOfFloors(world);
+    const second = await world.startAlone('a');
     await world.database.hasApplied(2 * EVENTS, 20_000);
     await sleep(FLOORS_SETTLE_MS);
-    const told = world.isOurs ? await requireTold(world, world.partitions) : [];
+    const told = world.isOurs ? await unfrozen(world, second, floors) : [];
     await world.publishAgain([...missed, ...applied]);
     const late = await world.settled();
     const thawed = world.isOurs ? await thawAll(world) : [];
