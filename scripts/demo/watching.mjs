@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Between two looks; longer when the list of pending orders is long, so that the service has time for the rest. */
-const PAUSE_MS = { shortest: 50, longest: 2_000, perListMs: 4 };
-const READS_AT_ONCE = 8;
+/** Between two looks; longer when a look takes long, so that the service has time for the rest. */
+const PAUSE_MS = { shortest: 50, longest: 2_000, perLookMs: 4 };
 const PAGE = 100;
 
 /**
- * Finds out what becomes of the accepted orders, as a client of the order service: whoever is no longer in its list of
- * pending ones is read once, and is final. So an order's time to its end is known to the time between two looks.
+ * Finds out what becomes of the accepted orders, as a client of the order service: reads its list, newest first, as far
+ * as there are orders without an end. So an order's time to its end is known to the time between two looks.
  */
 export class Watching {
   #books;
@@ -36,56 +35,47 @@ export class Watching {
   async #watch() {
     while (!this.#isStopped) {
       const startedMs = performance.now();
-      let listMs = 0;
+      let lookMs = 0;
       try {
-        listMs = await this.#look();
+        lookMs = await this.#look();
       } catch (error) {
         this.#books.finding(error.message);
       }
-      await sleep(Math.max(PAUSE_MS.shortest, Math.min(PAUSE_MS.longest, PAUSE_MS.perListMs * listMs)));
-      if (listMs > 0) {
+      await sleep(Math.max(PAUSE_MS.shortest, Math.min(PAUSE_MS.longest, PAUSE_MS.perLookMs * lookMs)));
+      if (lookMs > 0) {
         this.intervalsMs.push(performance.now() - startedMs);
       }
     }
   }
 
-  /** Resolves to how long the list took. */
+  /** Resolves to how long it took. An order that ends on a page that was read before is found at the next look. */
   async #look() {
-    const known = [...this.#books.open.keys()]; // only what was accepted before the list is asked for
-    if (known.length === 0) {
+    const unseen = new Set(this.#books.open.keys()); // only what was accepted before the list is asked for
+    if (unseen.size === 0) {
       return 0;
     }
     const startedMs = performance.now();
-    const pending = await this.#pendingIds();
-    const seenMs = performance.now();
-    const ended = known.filter((id) => !pending.has(id));
-    while (ended.length > 0 && !this.#isStopped) {
-      await Promise.all(ended.splice(0, READS_AT_ONCE).map(async (id) => this.#read(id, seenMs)));
-    }
-    return seenMs - startedMs;
-  }
-
-  /** Page by page: an order that ends between two pages is found at the next look. */
-  async #pendingIds() {
-    const ids = new Set();
     let cursor = '';
-    do {
-      const { body } = await this.#client.answer(`${this.#urls.order}/orders?status=pending&limit=${PAGE}${cursor}`);
-      for (const { id } of body.items) {
-        ids.add(id);
+    while (unseen.size > 0 && cursor !== undefined && !this.#isStopped) {
+      const { body } = await this.#client.answer(`${this.#urls.order}/orders?limit=${PAGE}${cursor}`);
+      const seenMs = performance.now();
+      for (const order of body.items.filter(({ id }) => unseen.delete(id))) {
+        if (order.status !== 'pending') {
+          this.#books.final(order.id, order, seenMs);
+        }
       }
       cursor = body.nextCursor === null ? undefined : `&cursor=${body.nextCursor}`;
-    } while (cursor !== undefined && !this.#isStopped);
-    return ids;
+    }
+    if (cursor === undefined) {
+      this.#miss(unseen);
+    }
+    return performance.now() - startedMs;
   }
 
-  async #read(id, seenMs) {
-    const { status, body } = await this.#client.answer(`${this.#urls.order}/orders/${id}`);
-    if (status !== 200) {
+  #miss(ids) {
+    for (const id of ids) {
       this.#books.open.delete(id);
-      this.#books.finding(`order ${id} was accepted and is not there any more (${status})`);
-    } else if (body.status !== 'pending') {
-      this.#books.final(id, body, seenMs);
+      this.#books.finding(`order ${id} was accepted and is not in the list any more`);
     }
   }
 }
