@@ -51,7 +51,7 @@ export class ApiClient {
       }
       isFirst = false;
       this.repeats += 1;
-      await sleep(waitMs * (0.5 + Math.random()));
+      await sleep(Math.max(waitMs, retryAfterMs(attempt)) * (0.5 + Math.random()));
     }
   }
 
@@ -82,6 +82,11 @@ function headersOf({ body, key, ifMatch }: ApiRequest): Record<string, string> {
     ...(key === undefined ? {} : { 'idempotency-key': key }),
     ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
   };
+}
+
+/** What the service asks for, if it asks. */
+function retryAfterMs(attempt: Attempt | undefined): number {
+  return Number(attempt?.headers.get('retry-after') ?? 0) * 1_000;
 }
 
 /** The service asks to come again. */

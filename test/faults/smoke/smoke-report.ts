@@ -1,3 +1,4 @@
+import { loadavg } from 'node:os';
 import { type ApiClient } from '../../harness/api-client.js';
 import { fateOf } from './order-fate.js';
 import { type Mayhem } from './mayhem.js';
@@ -52,6 +53,7 @@ function rowsOf(report: SmokeReport): [string, string][] {
   const { twins, repeated, cancelsTaken, cancelsLate } = truth.tallies;
   const events = Object.values(state.events).reduce((sum, { length }) => sum + length, 0);
   return [
+    ['load of the machine over the last 5 minutes', loadavg()[1]?.toFixed(1) ?? ''],
     ['kills (longest until ready again)', killsText(report)],
     ['ends that nobody caused', String(report.unasked)],
     ['orders accepted', `${count(truth.orders.size)} in ${seconds(report.loadMs)}`],
