@@ -6,6 +6,8 @@ import { StartError } from '@millrace/http';
 import { readRelaySettings } from './relay.config.js';
 
 const URL_OF_ORDER = 'postgres://relay:s3cret@127.0.0.1:5432/orders';
+const URL_OF_INVENTORY = 'postgres://relay@127.0.0.1:5432/inventory';
+const URL_OF_PAYMENT = 'postgres://relay@127.0.0.1:5432/payment';
 const ONE_SOURCE = { DATABASE_URL: URL_OF_ORDER, KAFKA_BROKERS: '127.0.0.1:9092' };
 
 let folder = '';
@@ -218,22 +220,34 @@ routes: { order: { source: order, sink: main } }`,
 
   it('are those that the example at the top of the repository says', () => {
     const example = join(import.meta.dirname, '..', '..', '..', 'millrace.yaml');
-    const { relay, http } = readRelaySettings({ ...environment, MILLRACE_CONFIG: example });
+    const { relay, http } = readRelaySettings({
+      ...environment,
+      INVENTORY_DATABASE_URL: URL_OF_INVENTORY,
+      PAYMENT_DATABASE_URL: URL_OF_PAYMENT,
+      MILLRACE_CONFIG: example,
+    });
     expect(http.PORT).toBe(3000);
-    expect(relay.sources).toEqual([{ name: 'order', databaseUrl: URL_OF_ORDER }]);
+    expect(relay.sources).toEqual([
+      { name: 'order', databaseUrl: URL_OF_ORDER },
+      { name: 'inventory', databaseUrl: URL_OF_INVENTORY },
+      { name: 'payment', databaseUrl: URL_OF_PAYMENT },
+    ]);
     expect(relay.sinks[0]?.kafka).toMatchObject({
       client: 'platformatic',
       topics: { create: true, partitions: 6, replication: 1 },
     });
+    const routeOf = (source: string, aggregateType: string): object => ({
+      name: source,
+      source,
+      sink: 'main',
+      aggregateTypes: [aggregateType],
+      topic: 'outbox.event.{aggregatetype}',
+      tuning: { drainMs: 3_000 },
+    });
     expect(relay.routes).toEqual([
-      {
-        name: 'order',
-        source: 'order',
-        sink: 'main',
-        aggregateTypes: ['order'],
-        topic: 'outbox.event.{aggregatetype}',
-        tuning: { drainMs: 3_000 },
-      },
+      routeOf('order', 'order'),
+      routeOf('inventory', 'stock'),
+      routeOf('payment', 'payment'),
     ]);
   });
 });
