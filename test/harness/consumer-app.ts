@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { InboxConsumer, InboxModule } from '@millrace/inbox';
 import { createKafkaSubscription, KAFKA_CLIENTS, type SubscriptionPort } from '@millrace/transport';
-import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import { type DynamicModule, Logger, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { tellHarness } from './link.js';
@@ -33,6 +33,7 @@ interface Setting {
 /** A frozen member must not hold up the others for long, so that a run is quick. */
 const LIMITS = { statement_timeout: 5_000, lock_timeout: 1_000, idle_in_transaction_session_timeout: 3_000 };
 const CONNECT_TIMEOUT_MS = 2_000;
+const logger = new Logger('Subscription', { timestamp: true });
 
 /**
  * A Nest application with an inbox on a Kafka subscription, as a user would write one; it consumes until SIGTERM. It
@@ -86,6 +87,9 @@ function moduleOf(setting: Setting, dataSource: DataSource, { handlers, around }
       sessionTimeoutMs,
       heartbeatMs: Math.min(3_000, sessionTimeoutMs / 6),
       drainMs: Math.min(10_000, sessionTimeoutMs / 2),
+      onEvent: (event) => {
+        logger.log(JSON.stringify(event, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)));
+      },
     });
     return tellPartitions(around?.(subscription) ?? subscription);
   };

@@ -5,7 +5,7 @@ import { type RowWorld } from '../row-world.js';
 
 const ROUNDS = 3;
 const ROUND_MS = 3_000;
-const EVENTS_PER_SECOND = 120;
+const EVENTS_PER_SECOND = 80;
 const MEMBERS = ['b', 'c', 'd'];
 
 /** Three more members come, work for a while and go: one leaves in order, the others are killed. */
