@@ -1,14 +1,17 @@
 import { type Readiness, ReadinessPort } from '@millrace/http';
 import { SchemaError } from '@millrace/schema';
 import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 
 import { readMigrationState, requireOutbox } from './migration-state.js';
+import { CONSUMER_CONNECTIONS } from './service-inbox.js';
 
 /** Ready while the database answers and has the schemas that this release writes to. */
 @Injectable()
 export class DatabaseReadiness extends ReadinessPort {
-  constructor(private readonly dataSource: DataSource) {
+  /** Not on the requests' connections: when all of them are busy, the database is there all the same. */
+  constructor(@InjectDataSource(CONSUMER_CONNECTIONS) private readonly dataSource: DataSource) {
     super();
   }
 

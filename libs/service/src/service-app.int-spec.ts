@@ -171,11 +171,11 @@ describe('a service', () => {
       return rows[0]?.consumer;
     });
     expect(consumer).toBe(service.name);
+    const url = `http://127.0.0.1:${portOf(app)}`;
+    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
     for (const request of requests) {
       await request.release();
     }
-    const url = `http://127.0.0.1:${portOf(app)}`;
-    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toMatch(/^millrace_inbox_\w+\{.*type="pot.filled".*outcome="applied"\} 1$/m);
     expect(metrics).toMatch(/^millrace_inbox_\w+\{.*type="pot.filled".*outcome="duplicate"\} 1$/m);
