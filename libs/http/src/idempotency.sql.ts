@@ -31,8 +31,8 @@ on conflict on constraint idempotency_key_pk do update
 set request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
     body = excluded.body, created_at = excluded.created_at`;
 
-/** $1 how many rows at most. */
+/** $1 how many rows at most. The statement's time, as an index is searched for no value that could change meanwhile. */
 export const DELETE_EXPIRED = `
 delete from idempotency_key where ctid = any (array(
-  select ctid from idempotency_key where created_at < clock_timestamp() - interval '24 hours'
+  select ctid from idempotency_key where created_at < statement_timestamp() - interval '24 hours'
   order by created_at limit $1 for update skip locked))`;

@@ -22,9 +22,9 @@ insert into millrace.inbox_held (consumer, id, topic, key, partition, record_off
   timestamp_ms, record_key, record_value, header_names, header_values)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`;
 
-/** $1 consumer, $2 how many at most. */
+/** By the statement's time, for which the index can be searched. $1 consumer, $2 how many at most. */
 export const DUE_KEYS = `select topic, key from millrace.inbox_held_key
-where consumer = $1 and next_try <= clock_timestamp() order by next_try limit $2`;
+where consumer = $1 and next_try <= statement_timestamp() order by next_try limit $2`;
 
 /** $1 consumer. */
 export const NEXT_DUE = `select extract(epoch from min(next_try) - clock_timestamp())::float8 * 1000 as due_in_ms
