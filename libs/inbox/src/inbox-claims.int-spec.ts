@@ -123,12 +123,13 @@ describe('an event', () => {
   it('is applied by a twin that waited until the other had rolled back', async () => {
     await prepareStreams();
     const event = arrivalOf();
-    const gate = createGate();
+    const [claimed, gate] = [createGate(), createGate()];
     const first = inbox.apply([event], async () => {
+      claimed.open();
       await gate.opened;
       throw new Error('given up');
     });
-    await claimIsOnItsWay();
+    await claimed.opened;
 
     const second = twin.apply([event], recordEffect);
     await waitersFor(observer);
@@ -230,9 +231,12 @@ describe('a batch', () => {
     const first = arrivalOf({ id: '00000000-0000-7000-8000-000000000001', position: 1 });
     const second = arrivalOf({ id: '00000000-0000-7000-8000-000000000002', position: 2 });
     await prepareStreams();
-    const gate = createGate();
-    const holder = inbox.apply([first], () => gate.opened);
-    await claimIsOnItsWay();
+    const [claimed, gate] = [createGate(), createGate()];
+    const holder = inbox.apply([first], async () => {
+      claimed.open();
+      await gate.opened;
+    });
+    await claimed.opened;
 
     const batch = twin.apply([second, first], recordEffect);
     await waitersFor(observer);
@@ -492,21 +496,13 @@ function runOf(manager: Transaction['manager']): (sql: string, parameters: unkno
   };
 }
 
-/** Resolves once a handler's row is written and not committed. */
+/** Resolves once a handler writes its row, which it does behind the claim, and before it is committed. */
 async function effectIsOnItsWay(): Promise<void> {
-  await untilSomeoneHolds('public.effect');
-}
-
-async function claimIsOnItsWay(): Promise<void> {
-  await untilSomeoneHolds('millrace.inbox');
-}
-
-async function untilSomeoneHolds(table: string): Promise<void> {
   const deadline = performance.now() + 5_000;
-  const holding = `select from pg_locks where relation = $1::regclass and mode = 'RowExclusiveLock' and granted`;
-  while ((await observer.query(holding, [table])).rowCount === 0) {
+  const holding = `select from pg_locks where relation = 'public.effect'::regclass and mode = 'RowExclusiveLock' and granted`;
+  while ((await observer.query(holding)).rowCount === 0) {
     if (performance.now() > deadline) {
-      throw new Error(`nobody ever wrote to ${table}`);
+      throw new Error('nobody ever wrote an effect');
     }
   }
 }
