@@ -1,3 +1,4 @@
+import { type BatchLimit } from './batch-limit.js';
 import { type Breaker } from './breaker.js';
 import { type ConsumerLimits } from './inbox.config.js';
 import { backoffMs, type InboxClock } from './inbox-clock.js';
@@ -31,6 +32,7 @@ export interface AttemptParts {
   readonly breaker: Breaker;
   readonly clock: InboxClock;
   readonly limits: Pick<ConsumerLimits, 'inMemoryRetryMs'>;
+  readonly batchLimit: BatchLimit;
   readonly observer: Required<InboxObserver>;
 }
 
@@ -84,6 +86,9 @@ export class Attempts {
     }
     const [record] = records;
     if (record === undefined || records.length > 1) {
+      if (action === 'again') {
+        this.parts.batchLimit.conflicted();
+      }
       for (const other of records) {
         other.isAlone = true;
       }

@@ -417,6 +417,22 @@ describe('the consumer', () => {
       expect(consumer.inbox.batches.at(-1)).toBe(2);
       await consumer.runner.stop();
     });
+
+    it('are left off for a while when one was in the way of another transaction', async () => {
+      const consumer = new FakeConsumer({ batchSize: 9, concurrency: 1 });
+      const partition = await start(consumer);
+      consumer.fail('b1', conflict());
+      await partition.receiver.receive(['a1', 'b1'].map((name) => consumer.event(name, name)));
+      await consumer.settle();
+      await partition.receiver.receive(['c1', 'd1'].map((name) => consumer.event(name, name)));
+      await consumer.settle();
+      expect(consumer.inbox.batches).toEqual([2, 1, 1, 1, 1]);
+      await consumer.clock.advance(10_000);
+      await partition.receiver.receive(['e1', 'f1'].map((name) => consumer.event(name, name)));
+      await consumer.settle();
+      expect(consumer.inbox.batches.at(-1)).toBe(2);
+      await consumer.runner.stop();
+    });
   });
 
   describe('a database that is away', () => {

@@ -6,6 +6,7 @@ import {
   type SubscriptionStatus,
 } from '@millrace/transport';
 import { Attempts } from './attempts.js';
+import { BatchLimit } from './batch-limit.js';
 import { BatchScheduler } from './batch-scheduler.js';
 import { Breaker } from './breaker.js';
 import { ChainReleaser } from './chain-releaser.js';
@@ -87,9 +88,10 @@ export class ConsumerRunner implements SubscriptionListener {
       handle: createReleaseHandle(handlers),
       maxAttempts: limits.maxAttempts,
     });
+    const batchLimit = new BatchLimit(limits.batchSize, clock);
     this.#sessionParts = {
-      ...{ registry, clock, limits, observer, scheduler: this.#scheduler },
-      attempts: new Attempts({ inbox, breaker, clock, limits, observer, handle: createHandle(handlers) }),
+      ...{ registry, clock, limits, observer, batchLimit, scheduler: this.#scheduler },
+      attempts: new Attempts({ inbox, breaker, clock, limits, observer, batchLimit, handle: createHandle(handlers) }),
       touched: () => {
         this.#progress.touched();
       },

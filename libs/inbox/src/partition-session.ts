@@ -5,6 +5,7 @@ import {
   type PartitionReceiver,
 } from '@millrace/transport';
 import { type AttemptResult, type Attempts, type PendingRecord } from './attempts.js';
+import { type BatchLimit } from './batch-limit.js';
 import { type BatchScheduler, type BatchSource } from './batch-scheduler.js';
 import { type Decoded, decodeDelivery, type LowMark, type Mark } from './decode-delivery.js';
 import { type HandlerRegistry } from './handler-registry.js';
@@ -23,7 +24,8 @@ export interface SessionParts {
   readonly attempts: Attempts;
   readonly scheduler: BatchScheduler;
   readonly clock: InboxClock;
-  readonly limits: Pick<ConsumerLimits, 'batchSize' | 'windowRecordsMax' | 'windowBytesMax'>;
+  readonly limits: Pick<ConsumerLimits, 'windowRecordsMax' | 'windowBytesMax'>;
+  readonly batchLimit: BatchLimit;
   readonly observer: Required<InboxObserver>;
   /** There is progress to write. */
   readonly touched: () => void;
@@ -129,7 +131,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
   }
 
   async runBatch(): Promise<void> {
-    const batch = this.#lanes.take(this.parts.limits.batchSize, isAlone);
+    const batch = this.#lanes.take(this.parts.batchLimit.size, isAlone);
     this.#running++;
     const result = await this.parts.attempts.run(batch.map(({ record }) => record));
     this.#running--;
