@@ -1,5 +1,6 @@
 import { DataSource } from 'typeorm';
 
+import { PreparingClient } from './preparing-client.js';
 import { type DatabaseConfig } from './service.config.js';
 import { type ServiceDefinition, tablesOf } from './service-definition.js';
 
@@ -58,6 +59,6 @@ export function createDataSource(
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
     // an idle connection that breaks is replaced by the next request; readiness tells when none can be had
     poolErrorHandler: () => undefined,
-    extra: { ...limits, maxLifetimeSeconds: CONNECTION_LIFETIME_S, keepAlive: true },
+    extra: { ...limits, maxLifetimeSeconds: CONNECTION_LIFETIME_S, keepAlive: true, Client: PreparingClient },
   });
 }

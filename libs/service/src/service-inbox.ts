@@ -27,6 +27,7 @@ export function inboxModuleOf({ name }: ServiceDefinition, config: ServiceConfig
     consumer: name,
     database: getDataSourceToken(CONSUMER_CONNECTIONS),
     concurrency: config.consumerConcurrency,
+    batchSize: config.consumerBatch,
     subscribe: config.subscribe ?? ((request) => subscribeToKafka(request, config.kafka)),
   });
 }

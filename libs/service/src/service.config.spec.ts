@@ -25,7 +25,8 @@ describe('the environment of a service', () => {
       database: { url: given.DATABASE_URL, poolMax: 10 },
       http: { PORT: 4711, HOST: '127.0.0.1' },
       kafka: { client: 'platformatic' },
-      consumerConcurrency: 8,
+      consumerConcurrency: 1,
+      consumerBatch: 50,
     });
   });
 

@@ -34,8 +34,10 @@ export interface ServiceConfig {
   /** The relay's name for this database; part of consistency tokens. */
   readonly source: string;
   readonly kafka: { readonly client: KafkaClientName; readonly connection: KafkaConnection };
-  /** How many events are handled side by side, each in a transaction on a connection of its own. */
+  /** How many transactions handle events side by side, each on a connection of its own. */
   readonly consumerConcurrency: number;
+  /** The most events of one of them; it has so many only while events wait. */
+  readonly consumerBatch: number;
   /** Where events come from. Kafka, by the environment, where it is not given. */
   readonly subscribe?: (request: SubscriptionRequest) => SubscriptionPort;
 }
@@ -47,7 +49,8 @@ export function serviceVariables({ name, port }: Pick<ServiceDefinition, 'name' 
     ...httpVariables(port),
     DATABASE_URL: postgresUrl(),
     DATABASE_POOL_MAX: wholeNumber({ min: 2, max: 200, byDefault: 10 }),
-    MILLRACE_CONSUMER_CONCURRENCY: wholeNumber({ min: 1, max: 64, byDefault: 8 }),
+    MILLRACE_CONSUMER_CONCURRENCY: wholeNumber({ min: 1, max: 64, byDefault: 1 }),
+    MILLRACE_CONSUMER_BATCH: wholeNumber({ min: 1, max: 1_000, byDefault: 50 }),
     MILLRACE_SOURCE: z
       .string()
       .regex(
@@ -75,6 +78,7 @@ export function readServiceConfig(
     MILLRACE_SOURCE,
     MILLRACE_KAFKA_CLIENT,
     MILLRACE_CONSUMER_CONCURRENCY,
+    MILLRACE_CONSUMER_BATCH,
     ...http
   } = read();
   return {
@@ -83,6 +87,7 @@ export function readServiceConfig(
     source: MILLRACE_SOURCE,
     kafka: { client: MILLRACE_KAFKA_CLIENT, connection: kafka.connection },
     consumerConcurrency: MILLRACE_CONSUMER_CONCURRENCY,
+    consumerBatch: MILLRACE_CONSUMER_BATCH,
   };
 }
 
