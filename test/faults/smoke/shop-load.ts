@@ -7,7 +7,7 @@ import { isSameAnswer, keptAnswer } from './shop-truth.js';
 import { type LoadParts, SideWork } from './side-work.js';
 
 /** Beyond this many open requests the loop waits, and catches up as soon as there is room. */
-const IN_FLIGHT_MAX = 300;
+const IN_FLIGHT_MAX = 120;
 const OPENED_AT_ONCE = 8;
 const REPEATS_AFTERWARDS = 200;
 type MaybeAsked = ApiAnswer | Promise<ApiAnswer> | undefined;

@@ -23,9 +23,9 @@ export interface SampleParts {
   readonly databaseUrls: Readonly<Record<Service, string>>;
 }
 
-const SQL_EVERY_MS = 400;
+const SQL_EVERY_MS = 1_000;
 const HTTP_EVERY_MS = 120;
-const RULES_EVERY_MS = 5_000;
+const RULES_EVERY_MS = 10_000;
 const RECONNECT_MS = 200;
 
 const pieces = z.int().min(0);
