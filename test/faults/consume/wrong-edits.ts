@@ -38,7 +38,7 @@ const INBOX_BY_TIME = `drop table millrace.inbox;
 create table millrace.inbox (
   consumer text not null,
   id uuid not null,
-  floor_id integer,
+  floor_id bigint,
   position bigint,
   kept_until timestamptz,
   day bigint not null default floor(extract(epoch from clock_timestamp()) / 2),
