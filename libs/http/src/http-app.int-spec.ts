@@ -4,6 +4,7 @@ import { type NestExpressApplication } from '@nestjs/platform-express';
 import { z } from 'zod';
 
 import { HealthModule, type Readiness, ReadinessPort } from './health.module.js';
+import { ProblemError } from './http.errors.js';
 import { createHttpApp } from './http-app.js';
 import { portOf } from './run-app.js';
 
@@ -15,6 +16,12 @@ class NotesController {
   @HttpCode(201)
   write(@Body({ schema: noteSchema }) note: z.infer<typeof noteSchema>): { length: number } {
     return { length: note.text.length };
+  }
+
+  @Get('of-a-lost-database')
+  readLost(): never {
+    const cause = Object.assign(new Error('row hunter2 is locked'), { name: 'QueryFailedError', code: '57P03' });
+    throw new ProblemError('unavailable', 'Ask again.', { cause });
   }
 
   @Get(':id')
@@ -158,6 +165,19 @@ describe('an HTTP app of the workspace', () => {
       { app: 'notes', requestId: id, msg: 'request completed', method: 'GET', path: '/notes/secret-id', status: 500 },
     ]);
     expect(lines.slice(before).join('')).not.toMatch(/hunter2|abc/);
+  });
+
+  it('logs what passes by itself in short: it comes by the hundred', async () => {
+    const before = lines.length;
+    const response = await fetch(`${url}/notes/of-a-lost-database`);
+    expect(response.status).toBe(503);
+    const id = String((await problemOf(response))['instance']).replace('urn:uuid:', '');
+    const logged = lines.slice(before).map((line): unknown => JSON.parse(line));
+    expect(logged).toMatchObject([
+      { level: 40, requestId: id, msg: 'request put off', code: 'unavailable', cause: 'QueryFailedError 57P03' },
+      { level: 40, requestId: id, msg: 'request completed', status: 503 },
+    ]);
+    expect(lines.slice(before).join('')).not.toMatch(/hunter2|stack/);
   });
 
   it('is live whatever happens, and ready only when the app says so in time', async () => {

@@ -1,4 +1,4 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpStatus, Logger } from '@nestjs/common';
 import type { Response } from 'express';
 
 import { PROBLEM_MEDIA_TYPE, toProblem, toProblemError } from './problem.js';
@@ -7,9 +7,12 @@ import { requestIdOf } from './request-log.js';
 /** Turns an error of the app into a problem, or leaves it (`undefined`) to the filter; e.g. a lost database into 503. */
 export type ProblemTranslation = (error: unknown) => unknown;
 
+const UNAVAILABLE: number = HttpStatus.SERVICE_UNAVAILABLE;
+
 /**
  * Answers everything thrown, by routes, pipes, the body parser and the router, with problem+json. A 5xx is logged
  * once with its cause, under the id that the answer names; a 4xx is the caller's matter and only in the request line.
+ * What passes by itself (503) comes by the hundred, so of its cause only the name and the code are logged.
  */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -21,7 +24,9 @@ export class ProblemFilter implements ExceptionFilter {
     const response = host.switchToHttp().getResponse<Response>();
     const error = toProblemError(this.translate(thrown) ?? thrown);
     const requestId = requestIdOf(response.req);
-    if (error.status >= 500) {
+    if (error.status === UNAVAILABLE) {
+      this.logger.warn({ code: error.code, cause: nameOf(error.cause), requestId }, 'request put off');
+    } else if (error.status >= 500) {
       this.logger.error({ err: error.cause ?? error, code: error.code, requestId }, 'request failed');
     }
     if (response.headersSent) {
@@ -34,4 +39,12 @@ export class ProblemFilter implements ExceptionFilter {
       .type(PROBLEM_MEDIA_TYPE)
       .send(JSON.stringify(toProblem(error, requestId)));
   }
+}
+
+/** Such as `QueryFailedError 57P03`. */
+function nameOf(error: unknown): string {
+  if (!(error instanceof Error)) {
+    return 'none';
+  }
+  return 'code' in error && typeof error.code === 'string' ? `${error.name} ${error.code}` : error.name;
 }
