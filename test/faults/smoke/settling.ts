@@ -21,7 +21,7 @@ export interface Settled {
 /** After the end everything has to be final, and nothing on its way, within this time. */
 export const SETTLE_MS = 30_000;
 /** What is late is waited for, so that the rest can be judged. */
-const PATIENCE_MS = 240_000;
+export const PATIENCE_MS = 240_000;
 const POLL_MS = 50;
 const TO_SEND_SQL = `select count(*)::integer as open from millrace.outbox
   where position > coalesce((select min(low) from millrace.ledger), 0)`;
@@ -36,14 +36,14 @@ const CONSUMES: Readonly<Record<Service, readonly string[]>> = {
 
 /**
  * Waits until no order is pending, and then until nothing is on its way: every event is published, and every consumer
- * has told Kafka that it has applied what there is.
+ * has told Kafka that it has applied what there is; each at most `patienceMs` from the end.
  */
-export async function settle(parts: SettlingParts, endedMs: number): Promise<Settled> {
+export async function settle(parts: SettlingParts, endedMs: number, patienceMs: number): Promise<Settled> {
   const late: string[] = [];
   const tell = async (): Promise<void> => {
     late.push(await openText(parts).catch(String));
   };
-  const course = { endedMs, tell };
+  const course = { endedMs, patienceMs, tell };
   const finalMs = await firstTime(course, async () => (await count(parts, 'order', PENDING_SQL)) === 0);
   const atRestMs = await firstTime(course, async () => (await onItsWay(parts)) === '');
   return { finalMs, atRestMs, late };
@@ -51,11 +51,15 @@ export async function settle(parts: SettlingParts, endedMs: number): Promise<Set
 
 interface Course {
   readonly endedMs: number;
+  readonly patienceMs: number;
   /** Called once when it is not so in time. */
   readonly tell: () => Promise<void>;
 }
 
-async function firstTime({ endedMs, tell }: Course, isSo: () => Promise<boolean>): Promise<number | undefined> {
+async function firstTime(
+  { endedMs, patienceMs, tell }: Course,
+  isSo: () => Promise<boolean>,
+): Promise<number | undefined> {
   let isTold = false;
   for (;;) {
     // a server that is down is asked again
@@ -65,7 +69,7 @@ async function firstTime({ endedMs, tell }: Course, isSo: () => Promise<boolean>
       isTold = true;
       await tell();
     }
-    if (isNow || afterMs > PATIENCE_MS) {
+    if (isNow || afterMs > patienceMs) {
       return isNow ? afterMs : undefined;
     }
     await sleep(POLL_MS);

@@ -11,7 +11,7 @@ import { createMigratedDatabase, type Servers, startServers } from '../../harnes
 import { type App, type AppProgram, APPS, migrateShop, type Service, SERVICES, Shop } from '../../harness/shop.js';
 import { killSchedule } from './kill-schedule.js';
 import { Mayhem } from './mayhem.js';
-import { type Settled, settle } from './settling.js';
+import { PATIENCE_MS, type Settled, settle, SETTLE_MS } from './settling.js';
 import {
   checkMoney,
   checkStock,
@@ -135,7 +135,8 @@ async function runShop(course: Course): Promise<SmokeReport> {
   await Promise.all([kills, load.drained()]);
   const endedMs = Math.max(startedMs + loadMs, mayhem.lastMs);
   clearInterval(progress);
-  const settled = await settle({ databaseUrls, brokers: servers.kafka.brokers }, endedMs);
+  const patienceMs = options.wrongRule === undefined ? PATIENCE_MS : SETTLE_MS;
+  const settled = await settle({ databaseUrls, brokers: servers.kafka.brokers }, endedMs, patienceMs);
   await load.repeatSome();
   await samples.stop();
   const verdict = await judge(course, { truth, settled, samples, client, lost: mayhem.lost });
