@@ -27,7 +27,8 @@ export interface CpuUse {
 
 export const PARTITIONS = 12;
 const MAIN = join(dirname(fileURLToPath(import.meta.url)), 'app', 'main.js');
-const TABLE_SQL = `create table placed (
+/** What the handlers write to. */
+export const TABLE_SQL = `create table placed (
   id uuid not null, order_id text not null, total_cents bigint not null, sent_at_ms bigint not null,
   placed_at timestamptz not null default clock_timestamp())`;
 const COUNT_SQL = 'select count(*)::integer as count from placed';

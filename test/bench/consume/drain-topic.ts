@@ -2,28 +2,35 @@ import { peakMemoryMiB } from '../../harness/process-usage.js';
 import { say } from '../../harness/say.js';
 import { median } from '../statistics.js';
 import { markdownTable, text } from '../table.js';
+import { runBareInserts } from './bare-inserts.js';
 import { fillTopic } from './bench-events.js';
 import { type ConsumeBenchOptions } from './consume-bench.js';
-import { ConsumerRun, cpuBetween, type ConsumerRunOptions } from './consumer-run.js';
+import { ConsumerRun, cpuBetween, type ConsumerRunOptions, TABLE_SQL } from './consumer-run.js';
 
 interface DrainResult {
   readonly eventsPerSecond: number;
   /** Microseconds per event. */
   readonly consumerCpu: number;
   readonly postgresCpu: number;
-  readonly kafkaCpu: number;
-  readonly peakMiB: number;
+  /** Undefined where there was no broker. */
+  readonly kafkaCpu?: number;
+  readonly peakMiB?: number;
 }
 
 const COLUMNS = ['a full topic', 'events/s', 'consumer us/event', 'PostgreSQL us/event', 'Kafka us/event', 'peak MiB'];
 const RATE_SQL = 'select extract(epoch from max(placed_at) - min(placed_at))::float8 as seconds from placed';
 
-/** A topic that is full before the consumer starts, with one event a transaction and with batches. */
+/** A topic that is full before the consumer starts, with one event a transaction and with batches; beside it the statements alone. */
 export async function benchDrainTopic(options: ConsumeBenchOptions): Promise<string> {
   const results = new Map<string, DrainResult[]>();
+  const note = (run: number, name: string, result: DrainResult): void => {
+    results.set(name, [...(results.get(name) ?? []), result]);
+    say(`run ${run} ${name}: ${cellsOf([result]).join(', ')}`);
+  };
   for (let run = 1; run <= options.runs; run += 1) {
-    for (const client of options.clients) {
-      for (const batchSize of options.batchSizes) {
+    for (const batchSize of options.batchSizes) {
+      note(run, `pg alone, ${batchText(batchSize)}`, await bareOnce(options, batchSize, run));
+      for (const client of options.clients) {
         const { servers, profileDir, events } = options;
         const result = await drainOnce(
           {
@@ -35,9 +42,7 @@ export async function benchDrainTopic(options: ConsumeBenchOptions): Promise<str
           },
           events,
         );
-        const name = `${client}, ${batchSize === 1 ? 'one event' : `up to ${batchSize} events`} a transaction`;
-        results.set(name, [...(results.get(name) ?? []), result]);
-        say(`run ${run} ${name}: ${cellsOf([result]).join(', ')}`);
+        note(run, `${client}, ${batchText(batchSize)}`, result);
       }
     }
   }
@@ -45,6 +50,17 @@ export async function benchDrainTopic(options: ConsumeBenchOptions): Promise<str
     COLUMNS,
     [...results].map(([name, runs]) => [name, ...cellsOf(runs)]),
   );
+}
+
+function batchText(batchSize: number): string {
+  return `${batchSize === 1 ? 'one event' : `up to ${batchSize} events`} a transaction`;
+}
+
+async function bareOnce(options: ConsumeBenchOptions, batchSize: number, run: number): Promise<DrainResult> {
+  const { servers, events, concurrency } = options;
+  const name = `bare_${batchSize}_${run}`;
+  const bare = await runBareInserts({ servers, name, events, batchSize, concurrency, tableSql: TABLE_SQL });
+  return { eventsPerSecond: bare.eventsPerSecond, consumerCpu: bare.clientCpu, postgresCpu: bare.postgresCpu };
 }
 
 async function drainOnce(options: ConsumerRunOptions, events: number): Promise<DrainResult> {
@@ -69,12 +85,15 @@ async function drainOnce(options: ConsumerRunOptions, events: number): Promise<D
 
 /** The medians. */
 function cellsOf(runs: readonly DrainResult[]): string[] {
-  const of = (value: (run: DrainResult) => number): number => median(runs.map(value));
+  const of = (value: (run: DrainResult) => number | undefined): string => {
+    const values = runs.map(value).filter((each) => each !== undefined);
+    return values.length === 0 ? '' : text(median(values));
+  };
   return [
-    text(of((run) => run.eventsPerSecond)),
-    text(of((run) => run.consumerCpu)),
-    text(of((run) => run.postgresCpu)),
-    text(of((run) => run.kafkaCpu)),
-    text(of((run) => run.peakMiB)),
+    of((run) => run.eventsPerSecond),
+    of((run) => run.consumerCpu),
+    of((run) => run.postgresCpu),
+    of((run) => run.kafkaCpu),
+    of((run) => run.peakMiB),
   ];
 }
