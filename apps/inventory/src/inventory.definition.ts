@@ -12,6 +12,7 @@ export const inventoryService: ServiceDefinition = {
   description: 'Keeps stock, and reserves it for orders: all lines of an order or none.',
   version: '0.1.0',
   port: 3002,
+  handling: { concurrency: 1, batch: 50 },
   entities: [StockEntity, StockMovementEntity, ReservationEntity, ReservationLineEntity],
   migrations: [Inventory1763800000000],
   publishes: [StockReserved, StockRefused, StockSold, StockReleased],

@@ -11,6 +11,7 @@ export const orderService: ServiceDefinition = {
   description: 'Places and cancels orders and tells what became of them.',
   version: '0.1.0',
   port: 3001,
+  handling: { concurrency: 8, batch: 50 },
   entities: [OrderEntity, OrderLineEntity],
   migrations: [Orders1763700000000],
   publishes: [OrderPlaced, OrderConfirmed, OrderRejected, OrderCancelled, OrderRefundRequested],

@@ -12,6 +12,7 @@ export const paymentService: ServiceDefinition = {
   description: "Keeps customers' accounts, charges them for orders and gives back what was charged for nothing.",
   version: '0.1.0',
   port: 3003,
+  handling: { concurrency: 1, batch: 50 },
   entities: [AccountEntity, AccountEntryEntity, PaymentEntity, CancelledOrderEntity],
   migrations: [Payments1763710000000],
   publishes: [PaymentCaptured, PaymentDeclined, PaymentRefunded],

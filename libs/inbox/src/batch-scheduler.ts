@@ -1,11 +1,15 @@
 /** What has batches to run: a partition. */
 export interface BatchSource {
-  hasReady(): boolean;
-  /** Takes the next batch and settles it or puts it back. Only when `hasReady`; must not reject. */
-  runBatch(): Promise<void>;
+  /** Events that could be begun now. */
+  readonly readyEvents: number;
+  /** Takes the next batch, of at most so many events, and settles it or puts it back. Only when there are ready ones; must not reject. */
+  runBatch(eventsMax: number): Promise<void>;
 }
 
-/** Runs the batches of all partitions of a consumer, so many at a time, the partitions in turn. */
+/**
+ * Runs the batches of all partitions of a consumer, so many at a time, the partitions in turn. What is ready is spread
+ * over what is free: a batch's handlers run one after the other, so it is larger only where more waits.
+ */
 export class BatchScheduler {
   readonly #sources: BatchSource[] = [];
   #next = 0;
@@ -35,19 +39,24 @@ export class BatchScheduler {
       if (source === undefined) {
         return;
       }
+      const share = Math.ceil(this.#readyEvents() / (this.concurrency - this.#running));
       this.#running++;
-      void source.runBatch().finally(() => {
+      void source.runBatch(share).finally(() => {
         this.#running--;
         this.pump();
       });
     }
   }
 
+  #readyEvents(): number {
+    return this.#sources.reduce((sum, source) => sum + source.readyEvents, 0);
+  }
+
   #nextReady(): BatchSource | undefined {
     for (let step = 0; step < this.#sources.length; step++) {
       const index = (this.#next + step) % this.#sources.length;
       const source = this.#sources[index];
-      if (source?.hasReady() === true) {
+      if (source !== undefined && source.readyEvents > 0) {
         this.#next = index + 1;
         return source;
       }

@@ -107,7 +107,7 @@ describe('KeyLanes', () => {
         for (const batch of out.splice(0)) {
           end(batch, false);
         }
-        while (lanes.hasReady()) {
+        while (lanes.readyItems > 0) {
           end(take(3), false);
         }
         expect(done).toHaveLength(added);
@@ -125,7 +125,7 @@ describe('KeyLanes', () => {
       lanes.add(String(number), item(String(number), number));
     }
     const numbers: number[] = [];
-    while (lanes.hasReady()) {
+    while (lanes.readyItems > 0) {
       for (const { key, number } of lanes.take(7, isAlone)) {
         numbers.push(number);
         lanes.finish(key);

@@ -7,22 +7,25 @@ export class KeyLanes<Item> {
   /** Lanes that can give an item, oldest first; from `#readyHead` on. */
   #ready: Lane<Item>[] = [];
   #readyHead = 0;
+  #readyItems = 0;
 
   /** Appends an item to its key. */
   add(key: string, item: Item): void {
     const lane = this.#lanes.get(key);
     if (lane !== undefined) {
       lane.items.push(item);
+      this.#readyItems += lane.taken === 0 ? 1 : 0;
       return;
     }
     const opened: Lane<Item> = { key, items: [item], taken: 0 };
     this.#lanes.set(key, opened);
     this.#ready.push(opened);
+    this.#readyItems++;
   }
 
-  /** True when `take` would give something. */
-  hasReady(): boolean {
-    return this.#readyHead < this.#ready.length;
+  /** Items of the keys that are not busy: when there are any, `take` gives something. */
+  get readyItems(): number {
+    return this.#readyItems;
   }
 
   /**
@@ -31,7 +34,7 @@ export class KeyLanes<Item> {
    */
   take(max: number, isAlone: (item: Item) => boolean): readonly Item[] {
     const batch: Item[] = [];
-    while (batch.length < max && this.hasReady()) {
+    while (batch.length < max && this.#readyItems > 0) {
       const lane = this.#ready[this.#readyHead];
       const [first] = lane?.items ?? [];
       if (lane === undefined || first === undefined) {
@@ -39,13 +42,13 @@ export class KeyLanes<Item> {
       }
       if (isAlone(first)) {
         if (batch.length === 0) {
-          this.#removeReady();
+          this.#removeReady(lane);
           lane.taken = 1;
           batch.push(first);
         }
         break;
       }
-      this.#removeReady();
+      this.#removeReady(lane);
       lane.taken = countTogether(lane.items, max - batch.length, isAlone);
       batch.push(...lane.items.slice(0, lane.taken));
     }
@@ -76,12 +79,14 @@ export class KeyLanes<Item> {
     lane.taken = 0;
     if (lane.items.length > 0) {
       this.#ready.push(lane);
+      this.#readyItems += lane.items.length;
     } else {
       this.#lanes.delete(lane.key);
     }
   }
 
-  #removeReady(): void {
+  #removeReady(lane: Lane<Item>): void {
+    this.#readyItems -= lane.items.length;
     this.#readyHead++;
     if (this.#readyHead === this.#ready.length) {
       this.#ready = [];

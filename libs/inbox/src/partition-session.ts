@@ -126,12 +126,12 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
     this.parts.scheduler.remove(this);
   }
 
-  hasReady(): boolean {
-    return !this.#isClosing && this.#lanes.hasReady();
+  get readyEvents(): number {
+    return this.#isClosing ? 0 : this.#lanes.readyItems;
   }
 
-  async runBatch(): Promise<void> {
-    const batch = this.#lanes.take(this.parts.batchLimit.size, isAlone);
+  async runBatch(eventsMax: number): Promise<void> {
+    const batch = this.#lanes.take(Math.min(eventsMax, this.parts.batchLimit.size), isAlone);
     this.#running++;
     const result = await this.parts.attempts.run(batch.map(({ record }) => record));
     this.#running--;

@@ -25,8 +25,8 @@ describe('the environment of a service', () => {
       database: { url: given.DATABASE_URL, poolMax: 10 },
       http: { PORT: 4711, HOST: '127.0.0.1' },
       kafka: { client: 'platformatic' },
-      consumerConcurrency: 1,
-      consumerBatch: 50,
+      consumerConcurrency: 3,
+      consumerBatch: 20,
     });
   });
 

@@ -44,13 +44,13 @@ export interface ServiceConfig {
 
 /** Every variable that a service reads, but for `KAFKA_*`, which libs/transport reads. */
 // eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types -- the schema is the type
-export function serviceVariables({ name, port }: Pick<ServiceDefinition, 'name' | 'port'>) {
+export function serviceVariables({ name, port, handling }: Pick<ServiceDefinition, 'name' | 'port' | 'handling'>) {
   return z.object({
     ...httpVariables(port),
     DATABASE_URL: postgresUrl(),
     DATABASE_POOL_MAX: wholeNumber({ min: 2, max: 200, byDefault: 10 }),
-    MILLRACE_CONSUMER_CONCURRENCY: wholeNumber({ min: 1, max: 64, byDefault: 1 }),
-    MILLRACE_CONSUMER_BATCH: wholeNumber({ min: 1, max: 1_000, byDefault: 50 }),
+    MILLRACE_CONSUMER_CONCURRENCY: wholeNumber({ min: 1, max: 64, byDefault: handling.concurrency }),
+    MILLRACE_CONSUMER_BATCH: wholeNumber({ min: 1, max: 1_000, byDefault: handling.batch }),
     MILLRACE_SOURCE: z
       .string()
       .regex(

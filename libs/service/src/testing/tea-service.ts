@@ -49,6 +49,7 @@ export const teaService: ServiceDefinition = {
   description: 'Pours tea.',
   version: '1.0.0',
   port: 4711,
+  handling: { concurrency: 3, batch: 20 },
   entities: [PotEntity],
   migrations: [Pots1700000000000],
   publishes: [TeaPoured],
