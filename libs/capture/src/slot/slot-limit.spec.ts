@@ -1,0 +1,94 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  describeLetGo,
+  limitBytes,
+  slotKept,
+  slotLimit,
+  type SlotLimitOptions,
+  type SlotPressure,
+} from './slot-limit.js';
+
+const options: SlotLimitOptions = {
+  retainedBytesMax: 1_000n,
+  awayMs: 60,
+  awayMaxMs: 200,
+  forgivenAfterMs: 10_000,
+};
+
+const pressure = (nowMs: number, retainedBytes: bigint | null, change: Partial<SlotPressure> = {}): SlotPressure => ({
+  nowMs,
+  retainedBytes,
+  safeWalBytes: null,
+  isCaughtUp: true,
+  ...change,
+});
+
+/** The decisions of a series of looks. */
+function decisions(...looks: SlotPressure[]): string[] {
+  let state = slotKept(options, 0);
+  return looks.map((look) => {
+    const step = slotLimit(state, look, options);
+    state = step.state;
+    return step.decision.kind;
+  });
+}
+
+describe('the limit of a slot', () => {
+  it('raises an alarm at half of it, which stays until two fifths', () => {
+    const held = [499n, 500n, 450n, 401n, 399n, 450n].map((bytes, at) => pressure(at, bytes));
+    expect(decisions(...held)).toEqual(['keep', 'high', 'high', 'high', 'keep', 'keep']);
+  });
+
+  it('lets the slot go when it is reached, and says so once', () => {
+    expect(decisions(pressure(1, 1_000n), pressure(2, null), pressure(3, null))).toEqual([
+      'let-go',
+      'stay-away',
+      'stay-away',
+    ]);
+  });
+
+  it('takes a slot again after a while, when the route has caught up', () => {
+    const looks = [
+      pressure(0, 1_000n),
+      pressure(59, null),
+      pressure(60, null, { isCaughtUp: false }),
+      pressure(61, null),
+      pressure(62, 0n),
+    ];
+    expect(decisions(...looks)).toEqual(['let-go', 'stay-away', 'stay-away', 'return', 'keep']);
+  });
+
+  it('stays away longer each time, up to a limit, and forgets after a good while', () => {
+    let state = slotKept(options, 0);
+    const aways: number[] = [];
+    let nowMs = 0;
+    for (let times = 0; times < 5; times += 1) {
+      nowMs += times === 4 ? 10_000 : 1;
+      state = slotLimit(state, pressure(nowMs, 2_000n), options).state;
+      aways.push(state.awayMs);
+      nowMs += state.awayMs;
+      state = slotLimit(state, pressure(nowMs, null), options).state;
+    }
+    expect(aways).toEqual([60, 120, 200, 200, 60]);
+  });
+
+  it('is nine tenths of what the server allows where that is less', () => {
+    expect(limitBytes(options, pressure(0, 300n, { safeWalBytes: 200n }))).toBe(450n);
+    expect(limitBytes(options, pressure(0, 300n, { safeWalBytes: 5_000n }))).toBe(1_000n);
+    expect(limitBytes(options, pressure(0, 300n, { safeWalBytes: -100n }))).toBe(270n);
+    expect(decisions(pressure(0, 300n, { safeWalBytes: -100n }))).toEqual(['let-go']);
+  });
+
+  it('never lets go of a slot that holds nothing', () => {
+    expect(decisions(pressure(0, 0n, { safeWalBytes: 0n }), pressure(1, null, { safeWalBytes: 0n }))).toEqual([
+      'keep',
+      'keep',
+    ]);
+  });
+
+  it('names the amounts and what to look for', () => {
+    expect(describeLetGo({ kind: 'let-go', retainedBytes: 3n << 30n, limitBytes: 2n << 30n })).toMatch(
+      /let go because it held 3072 MiB of WAL, and its limit is 2048 MiB: nothing is lost.*slow sink/,
+    );
+  });
+});
