@@ -13,7 +13,14 @@ export type CaptureErrorCode =
   | 'sequence_behind'
   | 'identity_changed'
   | 'route_unknown'
+  | 'route_expired'
   | 'fenced'
+  | 'stream_malformed'
+  | 'slot_missing'
+  | 'slot_in_use'
+  | 'slot_lost'
+  | 'publication_unfit'
+  | 'outbox_altered'
   | 'internal';
 
 /** What the engine does about an error: ask for the route again after a wait, or stop it until a person acts. */
@@ -33,7 +40,14 @@ const DISPOSITION: Readonly<Record<CaptureErrorCode, CaptureDisposition>> = {
   sequence_behind: 'stop',
   identity_changed: 'stop',
   route_unknown: 'stop',
+  route_expired: 'stop',
   fenced: 'reclaim',
+  stream_malformed: 'retry',
+  slot_missing: 'retry',
+  slot_in_use: 'retry',
+  slot_lost: 'retry',
+  publication_unfit: 'retry',
+  outbox_altered: 'retry',
   internal: 'retry',
 };
 

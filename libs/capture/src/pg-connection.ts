@@ -135,7 +135,8 @@ async function endOf(client: pg.Client): Promise<void> {
   }
 }
 
-function checkedUrl(databaseUrl: string): string {
+/** The URL, when it is one of PostgreSQL; otherwise throws `database_url_invalid`. */
+export function checkedUrl(databaseUrl: string): string {
   const protocol = URL.canParse(databaseUrl) ? new URL(databaseUrl).protocol : '';
   if (protocol !== 'postgres:' && protocol !== 'postgresql:') {
     throw new CaptureError(

@@ -44,6 +44,11 @@ class PolledEvent implements OutboxEvent {
 
 /** One row of the poll: position, id, aggregatetype, aggregateid, type, versions, payload, headers, time, bytes. */
 export function polledRow(row: TextRow): PolledRow {
+  return printedRow(row, Number(row[10]));
+}
+
+/** As `polledRow`, with the bytes of payload and headers beside the row. One without an id is not wanted. */
+export function printedRow(row: TextRow, bytes: number): PolledRow {
   const [positionText, id, , , , , , payload] = row;
   if (positionText === null || positionText === undefined) {
     throw new CaptureError('internal', 'A row of the outbox came back without its position.');
@@ -52,7 +57,7 @@ export function polledRow(row: TextRow): PolledRow {
   if (id === null || id === undefined || payload === null || payload === undefined) {
     return { position, event: null, bytes: 0 };
   }
-  return { position, event: new PolledEvent(position, toEventId(id), row, payload), bytes: Number(row[10]) };
+  return { position, event: new PolledEvent(position, toEventId(id), row, payload), bytes };
 }
 
 /** The poll prints an object of strings alone; as parsed, a header named __proto__ is an entry like any other. */
@@ -60,7 +65,14 @@ function parseHeaders(json: string): Record<string, string> {
   return JSON.parse(json) as Record<string, string>;
 }
 
-/** PostgreSQL prints `2026-11-21 11:20:00.123456+00`; sessions with another time zone print its offset. */
+/**
+ * PostgreSQL prints `2026-11-21 11:20:00.123456+00`; sessions with another time zone print its offset, down to the
+ * seconds that zones had before there was a standard.
+ */
 function parseTimestamp(text: string): number {
-  return Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
+  const [, local = '', sign = '+', hours, minutes = '0', seconds = '0'] = OFFSET.exec(text) ?? [];
+  const offsetS = Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds);
+  return Date.parse(`${local.replace(' ', 'T')}Z`) - (sign === '-' ? -offsetS : offsetS) * 1_000;
 }
+
+const OFFSET = /^(.*)([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?$/;
