@@ -1,0 +1,74 @@
+import { CaptureError } from '../capture.errors.js';
+import { PgConnection, type Statement } from '../pg-connection.js';
+import { ACCEPT_LEAF_COUNT_SQL, LET_ROUTE_GO_ON_SQL } from './retention.sql.js';
+
+/** Which expired route goes on, by whose decision. */
+export interface LetRouteGoOnRequest {
+  readonly databaseUrl: string;
+  readonly route: string;
+  readonly actor: string;
+  readonly reason: string | null;
+  /** So long it does not expire again, whatever it holds. */
+  readonly exemptMs: number;
+}
+
+/** `lost`: positions among which rows were removed that the route had not settled; `null` when there were none. */
+export type LetRouteGoOnResult =
+  | { readonly kind: 'goes_on'; readonly lost: { readonly from: bigint; readonly to: bigint } | null }
+  | { readonly kind: 'not_expired' };
+
+/**
+ * Lets an expired route be claimed again; it goes on with the rows that are still there. Audited in the same
+ * transaction. Throws `CaptureError`, `route_unknown` among them.
+ */
+export async function letRouteGoOn(request: LetRouteGoOnRequest): Promise<LetRouteGoOnResult> {
+  const { databaseUrl, route, actor, reason, exemptMs } = request;
+  const row = await ask(databaseUrl, { text: LET_ROUTE_GO_ON_SQL, values: [route, actor, reason, exemptMs] });
+  if (row['verdict'] === 'unknown_route') {
+    throw new CaptureError('route_unknown', `Route ${route} has no ledger in this database.`);
+  }
+  if (row['verdict'] === 'not_expired') {
+    return { kind: 'not_expired' };
+  }
+  const { lost_from: from, lost_to: to } = row;
+  return { kind: 'goes_on', lost: from && to ? { from: BigInt(from), to: BigInt(to) } : null };
+}
+
+/** Which leaf's rows are right, by whose decision. */
+export interface AcceptLeafCountRequest {
+  readonly databaseUrl: string;
+  /** First position of the leaf; 0 is the default partition. */
+  readonly lo: bigint;
+  readonly actor: string;
+  readonly reason: string | null;
+}
+
+/** `refused`: the leaf is unknown or not settled, or a ledger belongs to another server. */
+export type AcceptLeafCountResult =
+  | { readonly kind: 'accepted'; readonly routes: number }
+  | { readonly kind: 'fits' }
+  | { readonly kind: 'refused'; readonly obstacle: string; readonly route: string | null };
+
+/**
+ * Takes the rows that a leaf has for the ones that were read, after `leaf_miscounted` was looked into: the leaf can be
+ * emptied then. Audited in the same transaction. Throws `CaptureError`.
+ */
+export async function acceptLeafCount(request: AcceptLeafCountRequest): Promise<AcceptLeafCountResult> {
+  const { databaseUrl, lo, actor, reason } = request;
+  const row = await ask(databaseUrl, { text: ACCEPT_LEAF_COUNT_SQL, values: [String(lo), actor, reason] });
+  const { verdict, route } = row;
+  if (verdict === 'accepted') {
+    return { kind: 'accepted', routes: Number(row['routes'] ?? 0) };
+  }
+  return verdict === 'fits' ? { kind: 'fits' } : { kind: 'refused', obstacle: verdict ?? '', route: route ?? null };
+}
+
+async function ask(databaseUrl: string, statement: Statement): Promise<Readonly<Record<string, string | null>>> {
+  const connection = new PgConnection({ databaseUrl, applicationName: 'millrace retention admin' });
+  try {
+    const [row] = await connection.records(statement);
+    return row ?? {};
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,255 @@
+import { type CaptureClock, systemClock } from '../capture-clock.js';
+import { PgConnection } from '../pg-connection.js';
+import { ExpiryWatch } from './expiry-watch.js';
+import { DEFAULT_LEAF } from './leaf-counts.js';
+import { type LeafVerdict, PgRetention } from './pg-retention.js';
+import { RetentionAlarms } from './retention-alarms.js';
+import {
+  type LeafEmptied,
+  type LeafWaiting,
+  type RetainedLeaf,
+  type RetentionAlarm,
+  type RetentionObserver,
+  type RetentionReport,
+  type RouteHold,
+} from './retention-observer.js';
+import { type RetentionPolicy } from './retention-policy.js';
+
+/** A leaf that is about to be emptied: all its rows are settled, older than the time to keep, and will not change. */
+export interface LeafToArchive extends RetainedLeaf {
+  readonly rows: number;
+}
+
+/**
+ * Copies a leaf before it is emptied. When it throws, or its promise rejects, the leaf stays and is offered again at the
+ * next run; it may also come again after a success (the leaf was locked, another relay runs retention): it must be
+ * repeatable. Reads by short statements, so that it does not hold the leaf.
+ */
+export type ArchiveHook = (leaf: LeafToArchive) => Promise<void>;
+
+/** What retention of one source needs. */
+export interface RetentionParts {
+  readonly source: string;
+  /** Gives a connection that has not been used; each run has one of its own and closes it. */
+  readonly connect: () => PgConnection;
+  readonly clock: CaptureClock;
+  readonly policy: RetentionPolicy;
+  readonly observer: RetentionObserver;
+  readonly archive?: ArchiveHook;
+  /** How long a route must be seen over a limit before it expires. */
+  readonly expiryGraceMs: number;
+}
+
+/** What a relay configures of a source's retention. */
+export interface RetentionOptions {
+  readonly source: string;
+  readonly databaseUrl: string;
+  readonly policy: RetentionPolicy;
+  readonly observer: RetentionObserver;
+  readonly archive?: ArchiveHook;
+}
+
+/** How often the relay calls `run`. */
+export const RETENTION_INTERVAL_MS = 60_000;
+
+const EXPIRY_GRACE_MS = 600_000;
+const DROP_INTERVAL_MS = 60_000;
+const LEAVES_LOOKED_AT_MAX = 1_000;
+const LEAVES_EMPTIED_MAX = 20;
+const LEAVES_DROPPED_MAX = 5;
+const WAITING_TOLD_MAX = 20;
+
+/** Retention on this process's clock and on connections of its own. */
+export function createRetentionKeeper(options: RetentionOptions): RetentionKeeper {
+  const { databaseUrl, ...rest } = options;
+  return new RetentionKeeper({
+    ...rest,
+    connect: () => new PgConnection({ databaseUrl, applicationName: 'millrace retention' }),
+    clock: systemClock,
+    expiryGraceMs: EXPIRY_GRACE_MS,
+  });
+}
+
+/** What a run collects. */
+interface Findings {
+  readonly emptied: LeafEmptied[];
+  readonly waiting: LeafWaiting[];
+  readonly alarms: RetentionAlarm[];
+}
+
+/** After these later leaves are in the same state, or worse. */
+const ENDS_A_RUN: ReadonlySet<LeafVerdict['verdict']> = new Set([
+  'ahead',
+  'young',
+  'held',
+  'busy',
+  'not_counted',
+  'no_route',
+  'identity_changed',
+]);
+
+/**
+ * Removes history that nobody needs any more: empties leaves of the outbox whose rows are settled by every route that
+ * counts, older than the time to keep, and exactly the rows that the routes have read. Never waits for a producer, nor
+ * lets one wait. Everything is decided in the database under its locks; any number of relays may run it.
+ */
+export class RetentionKeeper {
+  private readonly expiry: ExpiryWatch;
+  private readonly alarms: RetentionAlarms;
+  private underWay: Promise<RetentionReport> | null = null;
+  private droppedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(private readonly parts: RetentionParts) {
+    this.expiry = new ExpiryWatch(parts.policy, parts.expiryGraceMs);
+    this.alarms = new RetentionAlarms(parts.observer);
+  }
+
+  /**
+   * One run, to be called every `RETENTION_INTERVAL_MS`; a call while one is under way shares it. Throws `CaptureError`
+   * when the database cannot be asked: what was done stays done, the next run goes on.
+   */
+  async run(): Promise<RetentionReport> {
+    this.underWay ??= this.runOnce().finally(() => {
+      this.underWay = null;
+    });
+    return this.underWay;
+  }
+
+  private async runOnce(): Promise<RetentionReport> {
+    const connection = this.parts.connect();
+    try {
+      return await this.work(new PgRetention(connection));
+    } finally {
+      await connection.close();
+    }
+  }
+
+  private async work(database: PgRetention): Promise<RetentionReport> {
+    const { source, policy, observer } = this.parts;
+    const found: Findings = { emptied: [], waiting: [], alarms: [] };
+    const routes = await this.expireRoutes(database, await database.routes(policy.keepMs), found);
+    await this.emptyLeaves(database, found);
+    await this.emptyLeaf(database, DEFAULT_LEAF, found);
+    const defaultBytes = await database.defaultBytes();
+    if (defaultBytes > 0) {
+      found.alarms.push({ source, kind: 'default_partition_not_empty', bytes: defaultBytes });
+    }
+    const leavesDropped = await this.dropLeaves(database);
+    this.alarms.set(found.alarms);
+    const report = { source, ...found, leavesDropped, defaultBytes, routes };
+    observer.ran?.(report);
+    return report;
+  }
+
+  private async expireRoutes(
+    database: PgRetention,
+    holds: readonly RouteHold[],
+    found: Findings,
+  ): Promise<readonly RouteHold[]> {
+    const { source, clock } = this.parts;
+    const routes: RouteHold[] = [];
+    for (const hold of holds) {
+      const low = this.expiry.expiringLow(hold, clock.nowMs());
+      const isExpired = hold.isExpired || (low !== null && (await this.expire(database, hold.route, low)));
+      if (isExpired) {
+        found.alarms.push({ source, kind: 'route_expired', route: hold.route });
+      } else if (this.expiry.isOver(hold)) {
+        const { route, leaves, bytes } = hold;
+        found.alarms.push({ source, kind: 'route_over_limit', route, leaves, bytes });
+      }
+      routes.push({ ...hold, isExpired });
+    }
+    return routes;
+  }
+
+  private async expire(database: PgRetention, route: string, lowSeen: bigint): Promise<boolean> {
+    const { source, policy, observer } = this.parts;
+    const { verdict, ...hold } = await database.expire(route, policy, lowSeen);
+    if (verdict === 'expired') {
+      observer.routeExpired?.({ source, route, ...hold });
+    }
+    return verdict === 'expired' || verdict === 'already_expired';
+  }
+
+  private async emptyLeaves(database: PgRetention, found: Findings): Promise<void> {
+    for (const { lo, isEmptied } of await database.drawnLeaves(LEAVES_LOOKED_AT_MAX)) {
+      if (isEmptied) {
+        await this.lookAtEmptied(database, lo, found);
+        continue;
+      }
+      const verdict = await this.emptyLeaf(database, lo, found);
+      if (ENDS_A_RUN.has(verdict) || found.emptied.length >= LEAVES_EMPTIED_MAX) {
+        return;
+      }
+    }
+  }
+
+  /** A row that turns up in a leaf that was emptied was never read: that is told at once, however young it is. */
+  private async lookAtEmptied(database: PgRetention, lo: bigint, found: Findings): Promise<void> {
+    const answer = await database.verdictOf(lo, 0);
+    if (answer.verdict === 'miscounted') {
+      this.note(lo, answer, found);
+    }
+  }
+
+  private async emptyLeaf(database: PgRetention, lo: bigint, found: Findings): Promise<LeafVerdict['verdict']> {
+    const { policy } = this.parts;
+    const looked = await database.verdictOf(lo, policy.keepMs);
+    if (looked.verdict === 'ready' && !(await this.archive(lo, looked, found))) {
+      return looked.verdict;
+    }
+    const isFree = looked.verdict === 'ready' || looked.verdict === 'empty';
+    const answer = isFree ? await database.empty(lo, policy.keepMs) : looked;
+    this.note(lo, answer, found);
+    return answer.verdict;
+  }
+
+  private note(lo: bigint, answer: LeafVerdict, found: Findings): void {
+    const { source, observer } = this.parts;
+    const { table, last, verdict, route, found: rows } = answer;
+    const leaf = { source, table, lo, last };
+    if (verdict === 'emptied') {
+      found.emptied.push({ ...leaf, rows });
+      observer.leafEmptied?.({ ...leaf, rows });
+    } else if (verdict !== 'empty' && verdict !== 'ready') {
+      if (found.waiting.length < WAITING_TOLD_MAX) {
+        found.waiting.push({ ...leaf, obstacle: verdict, route });
+      }
+      found.alarms.push(...alarmsOf(leaf, answer));
+    }
+  }
+
+  /** False when the hook has failed. */
+  private async archive(lo: bigint, { table, last, found: rows }: LeafVerdict, found: Findings): Promise<boolean> {
+    const { source, archive } = this.parts;
+    try {
+      await archive?.({ source, table, lo, last, rows });
+      return true;
+    } catch (error) {
+      found.alarms.push({ source, kind: 'archive_failed', table, lo, error });
+      return false;
+    }
+  }
+
+  private async dropLeaves(database: PgRetention): Promise<number> {
+    const { source, clock, observer } = this.parts;
+    const nowMs = clock.nowMs();
+    if (nowMs - this.droppedAtMs < DROP_INTERVAL_MS) {
+      return 0;
+    }
+    this.droppedAtMs = nowMs;
+    const leaves = await database.dropEmptyLeaves(LEAVES_DROPPED_MAX);
+    if (leaves > 0) {
+      observer.leavesDropped?.({ source, leaves });
+    }
+    return leaves;
+  }
+}
+
+function alarmsOf(leaf: RetainedLeaf, { verdict, route, found, counted }: LeafVerdict): RetentionAlarm[] {
+  const { source, table, lo } = leaf;
+  if (verdict === 'miscounted') {
+    return [{ source, kind: 'leaf_miscounted', table, lo, route: route ?? '', found, counted }];
+  }
+  return verdict === 'identity_changed' ? [{ source, kind: 'identity_changed', route: route ?? '' }] : [];
+}

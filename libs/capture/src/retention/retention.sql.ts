@@ -1,0 +1,45 @@
+/** The functions check everything again under their locks: nothing here is trusted by them. */
+
+/** Leaves that are written to their end, oldest first. $1 how many. */
+export const DRAWN_LEAVES_SQL = `select l.leaf::text as table_name, l.lo::text as lo, (l.hi - 1)::text as last,
+  l.emptied_at is not null as is_emptied
+from millrace.outbox_leaf l where l.hi - 1 <= millrace.last_position() order by l.lo limit $1`;
+
+/** One statement per leaf. $1 lo, $2 keep in ms. */
+export const LEAF_VERDICT_SQL = `select v.verdict, v.leaf::text as table_name, v.last::text as last, v.route,
+  v.found::text as found, v.counted::text as counted
+from millrace.leaf_verdict($1::bigint, $2::bigint) v`;
+
+/** One transaction per leaf. $1 lo, $2 keep in ms. */
+export const EMPTY_LEAF_SQL = `select v.verdict, v.leaf::text as table_name, v.last::text as last, v.route,
+  v.found::text as found, v.counted::text as counted
+from millrace.empty_leaf($1::bigint, $2::bigint) v`;
+
+/** $1 how many at most. */
+export const DROP_EMPTY_LEAVES_SQL = `select d.verdict, d.dropped::text as dropped
+from millrace.drop_empty_leaves($1::integer) d`;
+
+/** 0 when the default partition has no row. */
+export const DEFAULT_BYTES_SQL = `select case when exists (select from millrace.outbox_default)
+  then pg_total_relation_size('millrace.outbox_default') else 0 end::text as bytes`;
+
+export const ROUTES_SQL = `select l.route, l.low::text as low, l.expired_at is not null as is_expired
+from millrace.ledger l order by l.route`;
+
+/** $1 route, $2 keep in ms. */
+export const ROUTE_HOLDS_SQL = `select h.leaves::text as leaves, h.bytes::text as bytes,
+  coalesce(floor(extract(epoch from clock_timestamp() - h.oldest) * 1000), 0)::bigint::text as age_ms
+from millrace.route_holds($1, $2::bigint) h`;
+
+/** $1 route, $2 keep in ms, $3 maximum age in ms, $4 maximum bytes, $5 the low that was seen a while ago. */
+export const EXPIRE_ROUTE_SQL = `select e.verdict, e.low::text as low, e.leaves::text as leaves, e.bytes::text as bytes,
+  e.age_ms::text as age_ms
+from millrace.expire_route($1, $2::bigint, $3::bigint, $4::bigint, $5::bigint) e`;
+
+/** $1 route, $2 actor, $3 reason, $4 ms without expiry. */
+export const LET_ROUTE_GO_ON_SQL = `select g.verdict, g.lost_from::text as lost_from, g.lost_to::text as lost_to
+from millrace.let_route_go_on($1, $2, $3, $4::bigint) g`;
+
+/** $1 lo, $2 actor, $3 reason. */
+export const ACCEPT_LEAF_COUNT_SQL = `select a.verdict, a.leaf::text as table_name, a.route, a.routes::text as routes
+from millrace.accept_leaf_count($1::bigint, $2, $3) a`;
