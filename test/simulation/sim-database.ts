@@ -12,6 +12,7 @@ import {
   type PollResult,
 } from '@millrace/capture';
 import { toEpoch, toEventId, toPosition } from '@millrace/events';
+import { SimMembers } from './sim-members.js';
 import { type VirtualTime } from './virtual-time.js';
 
 /** One transaction of a producer: it locks its keys in order, inserts, stays open for a while and ends. */
@@ -54,6 +55,7 @@ interface LedgerRow {
   owner: string | null;
   /** Who won the epoch, also after giving it back. */
   claimedBy: string;
+  /** Of the lease, or when it was given back. */
   expiresMs: number;
   high: bigint;
   isPaused: boolean;
@@ -82,6 +84,7 @@ export class SimDatabase {
   generation = 1;
   isUp = true;
   ledgerWatch: LedgerWatch = () => undefined;
+  readonly members: SimMembers;
   private xid = 100n;
   private sequence = 0n;
   private sequenceLsn: { readonly value: bigint; readonly lsn: bigint }[] = [];
@@ -101,6 +104,7 @@ export class SimDatabase {
     private readonly wants: (key: string) => boolean,
     private readonly faults: DatabaseFaults = {},
   ) {
+    this.members = new SimMembers(time);
     this.runWalWriter();
   }
 
@@ -218,10 +222,13 @@ export class SimDatabase {
   }
 
   claim(request: LedgerClaimRequest): LedgerClaim {
-    const row = this.ledgers.get(request.route) ?? newLedger();
+    const { graceMs = 0 } = request;
+    const row = this.ledgers.get(request.route) ?? newLedger(this.time.nowMs);
     this.ledgers.set(request.route, row);
-    if (row.owner !== null && row.owner !== request.owner && row.expiresMs >= this.time.nowMs) {
-      return { kind: 'held', owner: row.owner, expiresInMs: row.expiresMs - this.time.nowMs };
+    const isFree = row.owner === null && graceMs === 0;
+    const expiresInMs = row.expiresMs + graceMs - this.time.nowMs;
+    if (row.owner !== request.owner && !isFree && expiresInMs >= 0) {
+      return { kind: 'held', owner: row.owner ?? '', expiresInMs };
     }
     row.epoch += 1n;
     row.owner = request.owner;
@@ -259,6 +266,7 @@ export class SimDatabase {
     const row = this.ledgers.get(route);
     if (row?.epoch === epoch) {
       row.owner = null;
+      row.expiresMs = this.time.nowMs;
     }
   }
 
@@ -381,12 +389,12 @@ export interface SavedStates {
   readonly next: LedgerState;
 }
 
-function newLedger(): LedgerRow {
+function newLedger(nowMs: number): LedgerRow {
   return {
     epoch: 0n,
     owner: null,
     claimedBy: '',
-    expiresMs: 0,
+    expiresMs: nowMs,
     high: 0n,
     isPaused: false,
     pausedSinceMs: null,

@@ -1,8 +1,10 @@
 import {
+  type AuditEntry,
   CaptureError,
   type ClaimRequest,
   type ClaimResult,
   FirstPage,
+  type JoinRequest,
   type LedgerClaim,
   type LedgerClaimRequest,
   type LedgerSaved,
@@ -14,6 +16,7 @@ import {
   PollingCapture,
   type PollRequest,
   type PollResult,
+  type RelayMember,
   type SequenceReading,
   type SourcePort,
 } from '@millrace/capture';
@@ -161,6 +164,7 @@ class SimLedgerStore implements LedgerStorePort {
 export class SimSource implements SourcePort {
   readonly name = 'db';
   private readonly firstPage = new FirstPage();
+  private members: SimConnection | null = null;
 
   constructor(private readonly parts: SimSourceParts) {}
 
@@ -185,6 +189,26 @@ export class SimSource implements SourcePort {
   setPaused({ route, isPaused }: PauseRequest): Promise<void> {
     return new SimConnection(this.parts).ask(() => {
       this.parts.database.setPaused(route, isPaused);
+    });
+  }
+
+  audit(entry: AuditEntry): Promise<void> {
+    return Promise.reject(new Error(`Nobody does ${entry.action} here.`));
+  }
+
+  async join(request: JoinRequest): Promise<readonly RelayMember[]> {
+    this.members ??= new SimConnection(this.parts);
+    try {
+      return await this.members.ask(() => this.parts.database.members.join(request));
+    } catch (error) {
+      this.members = null;
+      throw error;
+    }
+  }
+
+  leave(owner: string): Promise<void> {
+    return (this.members ?? new SimConnection(this.parts)).ask(() => {
+      this.parts.database.members.leave(owner);
     });
   }
 }

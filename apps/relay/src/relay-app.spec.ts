@@ -2,7 +2,14 @@ import { request as httpRequest } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { CaptureError, type PauseRequest, type SourcePort } from '@millrace/capture';
+import {
+  type AuditEntry,
+  CaptureError,
+  type JoinRequest,
+  type PauseRequest,
+  type RelayMember,
+  type SourcePort,
+} from '@millrace/capture';
 import { toEpoch, toPosition } from '@millrace/events';
 import { type SinkPort } from '@millrace/transport';
 import { type NestExpressApplication } from '@nestjs/platform-express';
@@ -24,6 +31,7 @@ const SINK: SinkPort = {
 class FakeSource implements SourcePort {
   readonly name = 'order';
   readonly pauses: PauseRequest[] = [];
+  readonly audits: AuditEntry[] = [];
   claimError: CaptureError | undefined;
   pauseError: CaptureError | undefined;
   isPaused = false;
@@ -63,6 +71,22 @@ class FakeSource implements SourcePort {
     }
     this.pauses.push(request);
     this.isPaused = request.isPaused;
+    return Promise.resolve();
+  }
+
+  audit(entry: AuditEntry): Promise<void> {
+    if (this.pauseError !== undefined) {
+      return Promise.reject(this.pauseError);
+    }
+    this.audits.push(entry);
+    return Promise.resolve();
+  }
+
+  join({ owner, configVersion, wants, stopped }: JoinRequest): Promise<readonly RelayMember[]> {
+    return Promise.resolve([{ owner, configVersion, wants, stopped, memberForMs: 1_500 }]);
+  }
+
+  leave(): Promise<void> {
     return Promise.resolve();
   }
 }
@@ -252,6 +276,7 @@ describe('the routes of the admin API', () => {
     ['GET', '/admin/v1/routes/absent'],
     ['POST', '/admin/v1/routes/absent/pause'],
     ['POST', '/admin/v1/routes/absent/resume'],
+    ['POST', '/admin/v1/routes/absent/step-down'],
     ['GET', '/admin/v1/absent'],
     ['DELETE', '/admin/v1/routes/order'],
     ['GET', '/admin'],
@@ -280,7 +305,7 @@ describe('the routes of the admin API', () => {
   it.each(['maintenance\u0000', 'a\tb', 'a\nb', 'a\u001b[31mb', 'a\u0085b'])(
     'refuse a reason with control characters, by the name of the field (%#)',
     async (reason) => {
-      for (const command of ['pause', 'resume']) {
+      for (const command of ['pause', 'resume', 'step-down']) {
         const body = JSON.stringify({ reason });
         const answer = await ask(`/admin/v1/routes/order/${command}`, { method: 'POST', body });
         expect(answer.status).toBe(400);
@@ -310,6 +335,64 @@ describe('the routes of the admin API', () => {
     principal = { name: 'someone', role };
     expect((await ask('/admin/v1/routes')).status).toBe(look);
     expect((await ask('/admin/v1/routes/order/pause', { method: 'POST' })).status).toBe(pause);
+  });
+});
+
+describe('the relays of the admin API', () => {
+  it('are shown by source, with what each should run', async () => {
+    start();
+    const answer = await eventually('/admin/v1/relays', ({ text }) => text.includes('"isSelf":true'));
+    expect(JSON.parse(answer.text)).toMatchObject({
+      relay: 'relay-1',
+      sources: [
+        {
+          source: 'order',
+          ageSeconds: expect.any(Number),
+          problem: null,
+          members: [{ relay: 'relay-1', isSelf: true, memberSeconds: 1.5, preferredRoutes: ['order'], stopped: [] }],
+        },
+      ],
+    });
+    expect(await json('/admin/v1/routes/order')).toMatchObject({ preferredRelay: 'relay-1' });
+  });
+
+  it('are not known before the relay has asked', async () => {
+    expect(await json('/admin/v1/relays')).toMatchObject({ sources: [{ ageSeconds: null, members: [] }] });
+    expect(await json('/admin/v1/routes/order')).toMatchObject({ preferredRelay: null });
+  });
+});
+
+describe('the command to step down', () => {
+  const STEP_DOWN = '/admin/v1/routes/order/step-down';
+
+  it('gives the lease back in the name of the caller, with the reason', async () => {
+    start();
+    await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"running"'));
+    expect((await ask(STEP_DOWN, { method: 'POST', body: '{"reason":"upgrade"}' })).status).toBe(200);
+    expect(source.audits).toEqual([
+      { actor: 'first-admin', action: 'route.step-down', target: 'order', reason: 'upgrade' },
+    ]);
+  });
+
+  it('is refused by a relay that does not run the route', async () => {
+    const answer = await ask(STEP_DOWN, { method: 'POST' });
+    expect(answer.status).toBe(409);
+    expect(answer.text).toContain('does not run route order');
+    expect(source.audits).toEqual([]);
+  });
+
+  it('changes nothing when it can not be written down', async () => {
+    source.pauseError = new CaptureError('database_unavailable', 'Gone.');
+    start();
+    await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"running"'));
+    expect((await ask(STEP_DOWN, { method: 'POST' })).status).toBe(503);
+    expect(await json('/admin/v1/routes/order')).toMatchObject({ state: { kind: 'running' } });
+  });
+
+  it('is for operators', async () => {
+    principal = { name: 'someone', role: 'viewer' };
+    expect((await ask(STEP_DOWN, { method: 'POST' })).status).toBe(403);
+    expect((await ask('/admin/v1/relays')).status).toBe(200);
   });
 });
 
@@ -459,6 +542,8 @@ describe('the OpenAPI document', () => {
       '/admin/v1/routes/{route}',
       '/admin/v1/routes/{route}/pause',
       '/admin/v1/routes/{route}/resume',
+      '/admin/v1/routes/{route}/step-down',
+      '/admin/v1/relays',
     ]);
     const pause = document.paths['/admin/v1/routes/{route}/pause']?.['post'];
     expect(pause?.security).toEqual([{ bearer: [] }]);

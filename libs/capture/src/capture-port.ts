@@ -1,4 +1,5 @@
 import { type Epoch, type OutboxEvent, type Position } from '@millrace/events';
+import { type JoinRequest, type RelayMember } from './relay-member.js';
 
 /**
  * What one poll returned, after the ledger in memory has taken it in. The positions of rows that the route does not
@@ -71,7 +72,10 @@ export interface CapturePort {
 export type StartFrom =
   { readonly kind: 'earliest' } | { readonly kind: 'now' } | { readonly kind: 'position'; readonly position: Position };
 
-/** The answer to a request for a route. */
+/**
+ * The answer to a request for a route. `held`: not now; `owner` is empty while nobody has it, and `expiresInMs` is the
+ * time until the request would be granted if nothing happens before.
+ */
 export type ClaimResult =
   | { readonly kind: 'claimed'; readonly epoch: Epoch; readonly isPaused: boolean; readonly capture: CapturePort }
   | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number };
@@ -87,6 +91,16 @@ export interface SourcePort {
   claim(request: ClaimRequest): Promise<ClaimResult>;
   /** Sets or clears the pause mark of a route and writes the audit row in the same statement. */
   setPaused(request: PauseRequest): Promise<void>;
+  /** Writes an audit row. Throws `CaptureError`: then the action must not be taken. */
+  audit(entry: AuditEntry): Promise<void>;
+  /**
+   * Renews this relay's presence among the relays of the source, on the database's clock, and returns all that are
+   * present, itself included, in the order in which they joined. Advice on who should ask for which route, no right to
+   * anything: that is `claim` alone. One autocommit statement that waits for nobody. Throws `CaptureError`.
+   */
+  join(request: JoinRequest): Promise<readonly RelayMember[]>;
+  /** Ends this relay's presence at once. Idempotent; `join` may follow. Throws `CaptureError`: it runs out by itself. */
+  leave(owner: string): Promise<void>;
 }
 
 /** Who asks for which route. */
@@ -94,6 +108,8 @@ export interface ClaimRequest {
   readonly route: string;
   readonly owner: string;
   readonly ttlMs: number;
+  /** For so long after the route has become free it is left to other owners; default 0. */
+  readonly graceMs?: number;
   readonly from: StartFrom;
   /** Wanted aggregate types; `null` wants all. Others are settled unsent. */
   readonly aggregateTypes: readonly string[] | null;
@@ -104,5 +120,14 @@ export interface PauseRequest {
   readonly route: string;
   readonly isPaused: boolean;
   readonly actor: string;
+  readonly reason: string | null;
+}
+
+/** Who did what to what, and why. */
+export interface AuditEntry {
+  readonly actor: string;
+  /** As `route.pause`. */
+  readonly action: string;
+  readonly target: string;
   readonly reason: string | null;
 }

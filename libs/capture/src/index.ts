@@ -1,4 +1,5 @@
 export type {
+  AuditEntry,
   CapturedPage,
   CapturePort,
   CaptureStatus,
@@ -28,3 +29,4 @@ export { DEFAULT_POLLING_OPTIONS, PollingCapture } from './polling-capture.js';
 export type { PollingCaptureParts, PollingOptions } from './polling-capture.js';
 export { adoptLedger, createPollingSource } from './polling-source.js';
 export type { AdoptRequest, PollingSourceOptions } from './polling-source.js';
+export type { JoinRequest, RelayMember } from './relay-member.js';

@@ -7,6 +7,7 @@ export interface LedgerClaimRequest {
   readonly route: string;
   readonly owner: string;
   readonly ttlMs: number;
+  readonly graceMs?: number;
   readonly from: StartFrom;
 }
 

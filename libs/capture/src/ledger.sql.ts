@@ -8,19 +8,26 @@ export const IDENTITY_SQL = `select ${IDENTITY}`;
  * Take-over: one statement on the database's clock. The epoch's upper half is the timeline, so that it grows over a
  * fail-over that took the row back to an older number.
  *
- * $1 route, $2 owner, $3 ttl in ms.
+ * Who asks with a grace leaves a route that has become free to others for so long. `updated_at` lies ahead of now when
+ * the clock was set back: no reason to wait.
+ *
+ * $1 route, $2 owner, $3 ttl in ms, $4 grace in ms.
  */
 export const CLAIM_SQL = `update millrace.ledger
 set epoch = greatest(epoch + 1, (now_at.timeline << 32) + 1), owner = $2,
   expires = clock_timestamp() + $3::bigint * interval '1 millisecond', updated_at = clock_timestamp()
 from (select ${IDENTITY}) now_at
-where route = $1 and (expires is null or expires < clock_timestamp() or owner = $2)
+where route = $1 and (owner = $2 or case
+  when expires is not null then expires + $4::bigint * interval '1 millisecond' < clock_timestamp()
+  else $4::bigint = 0 or updated_at not between clock_timestamp() - $4::bigint * interval '1 millisecond' and clock_timestamp()
+end)
 returning ledger.ctid::text as ctid, epoch::text, low::text, high::text, is_paused,
   ledger.system_identifier = now_at.system_identifier and ledger.timeline = now_at.timeline as is_same_server`;
 
-/** Who has the route; no row when the route has no ledger yet. */
+/** Who has the route, and when it is free and the grace of $2 ms over; no row when the route has no ledger yet. */
 export const HOLDER_SQL = `select ctid::text as ctid, epoch::text, owner,
-  greatest(0, ceil(extract(epoch from expires - clock_timestamp()) * 1000))::bigint::text as expires_in_ms
+  greatest(0, ceil(extract(epoch from coalesce(expires, updated_at) - clock_timestamp()) * 1000 + $2::bigint))::bigint::text
+    as expires_in_ms
 from millrace.ledger where route = $1`;
 
 /** `order by lo` alone would mean the text of the select list, in which 10 comes before 9. */
@@ -108,6 +115,9 @@ export const PAUSE_SQL = `with l as (
   select $3, case when $2 then 'route.pause' else 'route.resume' end, l.route, $4 from l
 )
 select count(*)::int as routes from l`;
+
+/** $1 actor, $2 action, $3 target, $4 reason. */
+export const AUDIT_SQL = `insert into millrace.audit (actor, action, target, reason) values ($1, $2, $3, $4)`;
 
 /** After a fail-over or restore that an operator has looked at: the ledger belongs to this server from now on. */
 export const ADOPT_SQL = `with l as (

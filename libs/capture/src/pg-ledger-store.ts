@@ -37,17 +37,18 @@ export class PgLedgerStore implements LedgerStorePort {
   constructor(private readonly connection: PgConnection) {}
 
   async claim(request: LedgerClaimRequest): Promise<LedgerClaim> {
-    const values = [request.route, request.owner, request.ttlMs];
+    const { route, owner, ttlMs, graceMs = 0 } = request;
+    const values = [route, owner, ttlMs, graceMs];
     let row = await this.one({ text: CLAIM_SQL, values });
     if (row === undefined) {
-      const holder = await this.one({ text: HOLDER_SQL, values: [request.route] });
+      const holder = await this.one({ text: HOLDER_SQL, values: [route, graceMs] });
       if (holder !== undefined) {
         return { kind: 'held', owner: holder['owner'] ?? '', expiresInMs: Number(holder['expires_in_ms'] ?? 0) };
       }
-      await this.create(request.route, request.from);
+      await this.create(route, request.from);
       row = await this.one({ text: CLAIM_SQL, values });
     }
-    return row === undefined ? { kind: 'held', owner: '', expiresInMs: 0 } : this.claimed(request, row);
+    return row === undefined ? { kind: 'held', owner: '', expiresInMs: graceMs } : this.claimed(request, row);
   }
 
   async save(next: LedgerState): Promise<LedgerSaved> {
@@ -59,7 +60,7 @@ export class PgLedgerStore implements LedgerStorePort {
         held.stored = next;
         return { isPaused: row['is_paused'] === 't', xid: BigInt(column(row, 'xid')) };
       }
-      const now = await this.one({ text: HOLDER_SQL, values: [held.route] });
+      const now = await this.one({ text: HOLDER_SQL, values: [held.route, 0] });
       if (now === undefined || BigInt(column(now, 'epoch')) !== held.epoch) {
         this.held = undefined;
         throw new CaptureError(

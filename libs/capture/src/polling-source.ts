@@ -1,13 +1,21 @@
 import { requireSchema, SchemaError } from '@millrace/schema';
 import { systemClock } from './capture-clock.js';
-import { type ClaimRequest, type ClaimResult, type PauseRequest, type SourcePort } from './capture-port.js';
+import {
+  type AuditEntry,
+  type ClaimRequest,
+  type ClaimResult,
+  type PauseRequest,
+  type SourcePort,
+} from './capture-port.js';
 import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
 import { FirstPage } from './first-page.js';
-import { ADOPT_SQL, PAUSE_SQL } from './ledger.sql.js';
+import { ADOPT_SQL, AUDIT_SQL, PAUSE_SQL } from './ledger.sql.js';
 import { PgConnection, type Statement } from './pg-connection.js';
 import { PgLedgerStore } from './pg-ledger-store.js';
 import { PgOutboxReader } from './pg-outbox-reader.js';
+import { PgRelayMembers } from './pg-relay-members.js';
 import { DEFAULT_POLLING_OPTIONS, PollingCapture, type PollingOptions } from './polling-capture.js';
+import { type JoinRequest, type RelayMember } from './relay-member.js';
 
 /** What a source needs to be read by polling. */
 export interface PollingSourceOptions extends Partial<PollingOptions> {
@@ -26,9 +34,11 @@ export function createPollingSource(options: PollingSourceOptions): SourcePort {
 class PollingSource implements SourcePort {
   readonly name: string;
   private readonly firstPages = new Map<string, FirstPage>();
+  private readonly members: PgRelayMembers;
 
   constructor(private readonly options: PollingSourceOptions) {
     this.name = options.name;
+    this.members = new PgRelayMembers(() => this.connection('members'), checkSchema);
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
@@ -61,6 +71,24 @@ class PollingSource implements SourcePort {
       text: PAUSE_SQL,
       values: [request.route, request.isPaused, request.actor, request.reason],
     });
+  }
+
+  async audit({ actor, action, target, reason }: AuditEntry): Promise<void> {
+    const connection = this.connection('admin');
+    try {
+      await checkSchema(connection);
+      await connection.records({ text: AUDIT_SQL, values: [actor, action, target, reason] });
+    } finally {
+      await connection.close();
+    }
+  }
+
+  join(request: JoinRequest): Promise<readonly RelayMember[]> {
+    return this.members.join(request);
+  }
+
+  leave(owner: string): Promise<void> {
+    return this.members.leave(owner);
   }
 
   private firstPageOf(route: string): FirstPage {

@@ -1,5 +1,7 @@
 export { systemRelayClock, systemRelayRandom } from './relay-clock.js';
 export type { RelayClock, RelayRandom, RelayTimer } from './relay-clock.js';
+export { DEFAULT_SHARING_TUNING, preferredOwner } from './placement.js';
+export type { RoutePlace, SharingTuning } from './placement.js';
 export { RelayEngine } from './relay-engine.js';
 export type { RelayEngineOptions, RouteCommand } from './relay-engine.js';
 export { RelayError } from './relay.errors.js';
@@ -12,5 +14,6 @@ export type { RouteProblem, RouteState } from './route-state.js';
 export type { ClaimStatus, RouteStatus } from './route-status.js';
 export { sendPolicyFor } from './send-policy.js';
 export type { SendAction, SendErrorCode, SendPolicy } from './send-policy.js';
+export type { SourceMembersStatus } from './source-members.js';
 export { topicProblem, TopicTemplate } from './topic-template.js';
 export type { TopicParts } from './topic-template.js';

@@ -69,6 +69,34 @@ describe('the engine', () => {
     expect([dead.stops, alive.stops]).toEqual([1, 1]);
   });
 
+  it('keeps a route going beside another whose source never answers', async () => {
+    const clock = new FakeClock();
+    const [dead, well] = [new FakeSource(), new FakeSource()];
+    dead.join = () => new Promise(() => undefined);
+    dead.claim = () => new Promise(() => undefined);
+    dead.leave = () => new Promise(() => undefined);
+    const engine = new RelayEngine({
+      owner: 'me',
+      sources: new Map([
+        ['dead', dead],
+        ['well', well],
+      ]),
+      sinks: new Map([['kafka', new FakeSink()]]),
+      routes: ['dead', 'well'].map((source) => ({ name: source, source, sink: 'kafka' })),
+      clock,
+    });
+    engine.start();
+    await clock.advance(1);
+    expect(engine.status().map(({ state }) => state.kind)).toEqual(['starting', 'running']);
+    await clock.advance(40_000);
+    expect(engine.status().map(({ state }) => state.kind)).toEqual(['stalled', 'running']);
+    const stopping = engine.stop();
+    await clock.advance(10_000);
+    await stopping;
+    expect(well.leaves).toBe(1);
+    expect(clock.timersSet).toBe(0);
+  });
+
   it('lets two routes that share a lane of a sink take turns', async () => {
     const clock = new FakeClock();
     const sink = new FakeSink();

@@ -1,13 +1,17 @@
 import { CaptureError, type SourcePort } from '@millrace/capture';
 import { type SinkPort } from '@millrace/transport';
+import { configVersionOf } from './config-version.js';
+import { DEFAULT_SHARING_TUNING, type SharingTuning } from './placement.js';
 import { type RelayClock, type RelayRandom, systemRelayClock, systemRelayRandom } from './relay-clock.js';
 import { type RelayObserver } from './relay-observer.js';
 import { RelayError } from './relay.errors.js';
 import { parseRoute, type Route, type RouteConfig } from './route-config.js';
 import { RouteMeter } from './route-meter.js';
 import { RouteRunner } from './route-runner.js';
+import { RouteSeat } from './route-seat.js';
 import { type RouteStatus } from './route-status.js';
 import { SendGate } from './send-gate.js';
+import { SourceMembers, type SourceMembersStatus } from './source-members.js';
 
 /** What an engine is made of. Sources and sinks are known by the names that the routes use. */
 export interface RelayEngineOptions {
@@ -15,13 +19,16 @@ export interface RelayEngineOptions {
   readonly owner: string;
   readonly sources: ReadonlyMap<string, SourcePort>;
   readonly sinks: ReadonlyMap<string, SinkPort>;
+  /** In the same order in every relay that shares them. */
   readonly routes: readonly RouteConfig[];
+  /** How routes are shared with other relays; the same in all of them. */
+  readonly sharing?: Partial<SharingTuning>;
   readonly observer?: RelayObserver;
   readonly clock?: RelayClock;
   readonly random?: RelayRandom;
 }
 
-/** Who asks for a pause or a resumption, for the audit. */
+/** Who asks for a pause, a resumption or a step-down, for the audit. */
 export interface RouteCommand {
   readonly route: string;
   readonly actor: string;
@@ -31,29 +38,50 @@ export interface RouteCommand {
 interface RunningRoute {
   readonly route: Route;
   readonly source: SourcePort;
+  readonly seat: RouteSeat;
   readonly runner: RouteRunner;
+}
+
+/** What all routes of an engine have in common. */
+interface Surroundings {
+  readonly owner: string;
+  readonly configVersion: string;
+  readonly clock: RelayClock;
+  readonly random: RelayRandom;
+  readonly tuning: SharingTuning;
 }
 
 /**
  * The relay as a library: publishes the events of its routes for as long as it runs.
  *
  * Delivery: at least once; what was not settled when a claim ended is sent again. Order: per aggregate key, first
- * copies leave in commit order. Isolation: a route whose source or sink is dead disturbs no other. Failure: nothing
- * here throws because a server is away; the state of the route tells.
+ * copies leave in commit order. Isolation: a route whose source or sink is dead disturbs no other. Sharing: engines with
+ * the same routes over the same sources run an equal number of them each, within seconds of a join, a leave or a death;
+ * the lease alone decides who publishes. Failure: nothing here throws because a server is away; the state of the route
+ * tells.
  */
 export class RelayEngine {
   private readonly routes = new Map<string, RunningRoute>();
   private readonly gates = new Map<SinkPort, SendGate>();
+  private readonly members = new Map<string, SourceMembers>();
+  private readonly surroundings: Surroundings;
 
   /** Throws `RelayError` `configuration` with all problems at once. Touches no server. */
   constructor(options: RelayEngineOptions) {
     const problems: string[] = [];
+    this.surroundings = {
+      owner: options.owner,
+      configVersion: configVersionOf(options.routes),
+      clock: options.clock ?? systemRelayClock,
+      random: options.random ?? systemRelayRandom,
+      tuning: { ...DEFAULT_SHARING_TUNING, ...options.sharing },
+    };
     if (options.owner === '') {
       problems.push('owner is empty; give each relay process a name of its own');
     }
-    for (const config of options.routes) {
+    for (const [index, config] of options.routes.entries()) {
       try {
-        this.addRoute(config, options);
+        this.addRoute(config, index, options);
       } catch (error) {
         problems.push(error instanceof RelayError ? error.message : String(error));
       }
@@ -63,22 +91,40 @@ export class RelayEngine {
     }
   }
 
+  /** This relay's name among the relays. */
+  get owner(): string {
+    return this.surroundings.owner;
+  }
+
   /** Starts all routes. Returns at once; idempotent. */
   start(): void {
+    for (const members of this.members.values()) {
+      members.start();
+    }
     for (const { runner } of this.routes.values()) {
       runner.start();
     }
   }
 
-  /** Stops all routes (each drains, bounded by its `drainMs`), then the sinks. Idempotent, safe before `start`. */
+  /**
+   * Tells the other relays and stops all routes (each drains, bounded by its `drainMs`), then the sinks. Idempotent, safe
+   * before `start`.
+   */
   async stop(): Promise<void> {
+    const leaving = [...this.members.values()].map((members) => members.stop());
     await Promise.all([...this.routes.values()].map(({ runner }) => runner.stop()));
+    await Promise.all(leaving);
     await Promise.all([...this.gates.keys()].map((sink) => sink.stop()));
   }
 
   /** The status of every route, in the order of the configuration. Touches no server. */
   status(): RouteStatus[] {
     return [...this.routes.values()].map(({ runner }) => runner.status());
+  }
+
+  /** The relays of every source, as this one last read them. Touches no server. */
+  relays(): SourceMembersStatus[] {
+    return [...this.members.values()].map((members) => members.status());
   }
 
   /** The status of one route. Throws `RelayError` `route_unknown`. */
@@ -97,20 +143,41 @@ export class RelayEngine {
   }
 
   /**
-   * Clears the route's pause mark, and starts the route anew where this relay has stopped it. Throws `RelayError`
+   * Clears the route's pause mark, and starts the route anew where this relay has stopped it or leaves it to another one
+   * that has. Throws `RelayError`
    * `route_unknown`, and `CaptureError` when the source does not take the command: then nothing has changed.
    */
   async resume({ route, actor, reason }: RouteCommand): Promise<void> {
-    const { source, runner } = this.find(route);
+    const { source, seat, runner } = this.find(route);
     try {
       await source.setPaused({ route, isPaused: false, actor, reason });
     } catch (error) {
       // a route that was stopped before it ever ran has no pause mark yet
-      if (!(runner.isStopped && error instanceof CaptureError && error.code === 'route_unknown')) {
+      const isHeldUp = runner.isStopped || seat.stoppedBy !== null;
+      if (!(isHeldUp && error instanceof CaptureError && error.code === 'route_unknown')) {
         throw error;
       }
     }
     runner.resume();
+  }
+
+  /**
+   * Gives the route to another relay: finishes and settles what is in flight, gives the lease back, and does not want
+   * the route for a minute. Without another relay it comes back after twice the grace. Writes an audit row first. Throws
+   * `RelayError` `route_unknown`, `route_not_run` when this relay does not run the route, and `CaptureError`: then
+   * nothing has changed.
+   */
+  async stepDown({ route, actor, reason }: RouteCommand): Promise<void> {
+    const { source, runner } = this.find(route);
+    if (runner.isRunning) {
+      await source.audit({ actor, action: 'route.step-down', target: route, reason });
+    }
+    if (!runner.stepDown()) {
+      throw new RelayError(
+        'route_not_run',
+        `This relay does not run route ${route}: it has nothing to give away. Ask the relay that runs it.`,
+      );
+    }
   }
 
   /** There may be new events in `source`: its routes poll now instead of after their idle wait. */
@@ -122,7 +189,7 @@ export class RelayEngine {
     }
   }
 
-  private addRoute(config: RouteConfig, options: RelayEngineOptions): void {
+  private addRoute(config: RouteConfig, index: number, options: RelayEngineOptions): void {
     const route = parseRoute(config);
     const source = options.sources.get(route.source);
     const sink = options.sinks.get(route.sink);
@@ -133,13 +200,43 @@ export class RelayEngine {
     if (this.routes.has(route.name)) {
       throw new RelayError('configuration', `Two routes are named ${route.name}`);
     }
-    const clock = options.clock ?? systemRelayClock;
+    const { owner, configVersion, clock, random, tuning } = this.surroundings;
+    const members = this.membersOf(source, route.source);
     const meter = new RouteMeter(route.name, clock, options.observer ?? {});
-    const random = options.random ?? systemRelayRandom;
     const gate = this.gates.get(sink) ?? new SendGate(clock);
     this.gates.set(sink, gate);
-    const runner = new RouteRunner({ route, owner: options.owner, source, sink, clock, random, meter, gate });
-    this.routes.set(route.name, { route, source, runner });
+    const seat = new RouteSeat({ place: { route: route.name, index, configVersion }, owner, clock, tuning });
+    const runner = new RouteRunner({ route, owner, source, sink, clock, random, meter, gate, seat, others: members });
+    this.routes.set(route.name, { route, source, seat, runner });
+  }
+
+  private membersOf(source: SourcePort, name: string): SourceMembers {
+    const known = this.members.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    const routesHere = (): RunningRoute[] => [...this.routes.values()].filter(({ route }) => route.source === name);
+    const { owner, configVersion, clock, tuning } = this.surroundings;
+    const members = new SourceMembers({
+      name,
+      source,
+      owner,
+      configVersion,
+      clock,
+      tuning,
+      presence: () => ({
+        wants: routesHere().flatMap(({ route, runner }) => (runner.isWanting ? [route.name] : [])),
+        stopped: routesHere().flatMap(({ route, runner }) => (runner.isStopped ? [route.name] : [])),
+      }),
+      seen: (view) => {
+        for (const { seat, runner } of routesHere()) {
+          seat.see(view);
+          runner.lookAround();
+        }
+      },
+    });
+    this.members.set(name, members);
+    return members;
   }
 
   private find(name: string): RunningRoute {

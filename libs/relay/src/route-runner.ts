@@ -3,9 +3,11 @@ import { backoffMs } from './backoff.js';
 import { LeaseValidity } from './lease-validity.js';
 import { sinkProblemOf, sinkSilent, sourceProblemOf, sourceSilent } from './problem.js';
 import { type PumpEnd, type PumpHealth, type PumpParts, RoutePump } from './route-pump.js';
+import { type RouteSeat } from './route-seat.js';
 import { nextRouteState, type RouteEvent, type RouteProblem, type RouteState } from './route-state.js';
 import { routeStatusOf, type RouteStatus } from './route-status.js';
 import { sendErrorCodeOf, sendPolicyFor } from './send-policy.js';
+import { type SourceMembers } from './source-members.js';
 import { sleep, withDeadline } from './waiting.js';
 
 /** What a route is run with. */
@@ -13,7 +15,13 @@ export interface RunnerParts extends PumpParts {
   /** Unique among all relays that may run the route. */
   readonly owner: string;
   readonly source: SourcePort;
+  /** What to do about the route beside the other relays. */
+  readonly seat: RouteSeat;
+  readonly others: Pick<SourceMembers, 'known' | 'tellNow'>;
 }
+
+/** Between looks at a route that another relay should run: so many times the usual wait. */
+const PATIENCE = 5;
 
 type Claimed = Extract<ClaimResult, { kind: 'claimed' }>;
 
@@ -24,14 +32,18 @@ type NextStep =
 
 /**
  * The life of a route in this relay: ask for it, run it, and when the claim is lost ask again. What heals by itself is
- * waited out; what does not stops the route until `resume`.
+ * waited out; what does not stops the route until `resume`. Beside other relays the seat tells when to ask, and when to
+ * make room.
  */
 export class RouteRunner {
   private state: RouteState;
   private life: Promise<void> | null = null;
   private stopping = new AbortController();
   private abandon = new AbortController();
+  private nap = new AbortController();
   private pump: RoutePump | null = null;
+  private hasAskedAtOnce = false;
+  private isInsisting = false;
   private failures = 0;
   private resumed: () => void = () => undefined;
 
@@ -51,6 +63,7 @@ export class RouteRunner {
   /** Finishes what is in flight (bounded by `drainMs`), settles it, gives the lease back. Idempotent, safe before start. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.nap.abort();
     this.pump?.stop();
     const timer = this.parts.clock.after(this.parts.route.tuning.drainMs, () => {
       this.abandon.abort();
@@ -65,10 +78,50 @@ export class RouteRunner {
     return this.state.kind === 'stopped';
   }
 
-  /** Starts a `stopped` route anew, and makes a running one look at its pause mark now. */
+  /** This relay holds the route. */
+  get isRunning(): boolean {
+    return this.pump !== null;
+  }
+
+  /** This relay should run the route, could, and another one has it. */
+  get isWanting(): boolean {
+    return this.state.kind === 'standby' && this.parts.seat.isOurs && !this.isLeftToOther;
+  }
+
+  /**
+   * Starts a `stopped` route anew, also one that another relay has stopped, and makes a running one look at its pause
+   * mark now.
+   */
   resume(): void {
+    this.isInsisting = this.parts.seat.stoppedBy !== null;
     this.resumed();
+    this.nap.abort();
     this.pump?.lookAtPauseMark();
+  }
+
+  /**
+   * Gives the route to another relay, as `stop` would, and does not want it back for a while. False: this relay does
+   * not run it.
+   */
+  stepDown(): boolean {
+    if (this.pump === null) {
+      return false;
+    }
+    this.parts.seat.decline();
+    this.pump.stop();
+    return true;
+  }
+
+  /** More is known of the other relays: makes room for one of them, or asks at once for what has become ours. */
+  lookAround(): void {
+    const { seat } = this.parts;
+    if (this.pump !== null) {
+      if (seat.isAskedFor) {
+        this.pump.stop();
+      }
+    } else if (this.state.kind === 'standby' && seat.isOurs && !this.hasAskedAtOnce) {
+      this.nap.abort();
+    }
   }
 
   /** Makes a running route look at its pause mark now. */
@@ -82,10 +135,11 @@ export class RouteRunner {
   }
 
   status(): RouteStatus {
-    const { route, owner, clock, meter, gate } = this.parts;
+    const { route, owner, clock, meter, gate, seat } = this.parts;
     return routeStatusOf({
       route,
       owner,
+      preferredOwner: seat.preferred,
       state: this.state,
       wallMs: clock.wallMs(),
       meter,
@@ -97,6 +151,11 @@ export class RouteRunner {
 
   private isStopping(): boolean {
     return this.stopping.signal.aborted;
+  }
+
+  /** Another relay has stopped the route, and nobody has said that this one shall run it all the same. */
+  private get isLeftToOther(): boolean {
+    return !this.isInsisting && this.parts.seat.stoppedBy !== null;
   }
 
   private async live(): Promise<void> {
@@ -114,13 +173,14 @@ export class RouteRunner {
   private async keepRunning(): Promise<RouteProblem | null> {
     this.failures = 0;
     while (!this.isStopping()) {
+      this.nap = new AbortController();
       const step = await this.tryOnce();
       if (step.kind === 'stop') {
         return step.problem;
       }
       if (!this.isStopping()) {
         this.tell(step.event);
-        await sleep(this.parts.clock, step.afterMs, this.stopping.signal);
+        await sleep(this.parts.clock, step.afterMs, this.nap.signal);
       }
     }
     return null;
@@ -131,6 +191,11 @@ export class RouteRunner {
       await this.startSink();
     } catch (error) {
       return this.afterSinkError(error);
+    }
+    await this.parts.others.known(this.stopping.signal);
+    const { stoppedBy } = this.parts.seat;
+    if (stoppedBy !== null && this.isLeftToOther) {
+      return this.lookAgain(stoppedBy, Number.POSITIVE_INFINITY);
     }
     const claimedAt = LeaseValidity.stamp(this.parts.clock);
     try {
@@ -153,9 +218,11 @@ export class RouteRunner {
   }
 
   private async askForRoute(): Promise<ClaimResult> {
-    const { source, owner, route, clock } = this.parts;
+    const { source, owner, route, clock, seat } = this.parts;
     const { name, from, aggregateTypes, tuning } = route;
-    const asked = source.claim({ route: name, owner, ttlMs: tuning.leaseTtlMs, from, aggregateTypes });
+    const { graceMs } = seat;
+    this.hasAskedAtOnce = graceMs === 0;
+    const asked = source.claim({ route: name, owner, ttlMs: tuning.leaseTtlMs, graceMs, from, aggregateTypes });
     const deadline = { clock, ms: tuning.callDeadlineMs, signal: this.abandon.signal, error: sourceSilent };
     try {
       return await withDeadline(asked, deadline);
@@ -175,6 +242,7 @@ export class RouteRunner {
       this.tellHealth(health, claim);
     });
     this.pump = pump;
+    this.isInsisting = false;
     try {
       const running = pump.run();
       if (this.isStopping()) {
@@ -221,9 +289,10 @@ export class RouteRunner {
   }
 
   private lookAgain(by: string, expiresInMs: number): NextStep {
-    const { tuning } = this.parts.route;
-    const jitterMs = (tuning.standbyLookMs / 5) * this.parts.random.next();
-    const afterMs = Math.min(Math.max(expiresInMs, 0), tuning.standbyLookMs) + jitterMs;
+    const { standbyLookMs } = this.parts.route.tuning;
+    const jitterMs = (standbyLookMs / 5) * this.parts.random.next();
+    const lookMs = this.parts.seat.isOurs ? standbyLookMs : PATIENCE * standbyLookMs;
+    const afterMs = Math.min(Math.max(expiresInMs, 0), lookMs) + jitterMs;
     return { kind: 'again', afterMs, event: { kind: 'held', by } };
   }
 
@@ -246,6 +315,7 @@ export class RouteRunner {
       return;
     }
     this.tell({ kind: 'refused', problem });
+    this.parts.others.tellNow();
     await new Promise<void>((resolve) => {
       this.resumed = resolve;
       signal.addEventListener(

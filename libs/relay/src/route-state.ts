@@ -12,7 +12,8 @@ export type RouteProblem =
 /**
  * What a route is doing. `sinceMs` is the wall clock when it began to.
  *
- * `starting`: on its way to the lease and the first read. `standby`: another relay runs it. `running`: publishing, or ready to.
+ * `starting`: on its way to the lease and the first read. `standby`: another relay has it, to run it or, stopped, to wait
+ * for a person; `heldBy` is empty while it is free and left to another. `running`: publishing, or ready to.
  * `stalled`: should publish and cannot; heals by itself. `paused`: an operator said so; the lease is kept.
  * `stopped`: cannot go on until a person resumes it. `ended`: told to stop, or never started.
  */

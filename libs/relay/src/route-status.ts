@@ -15,6 +15,8 @@ export interface RouteStatus extends RouteCounts {
   readonly sink: string;
   /** This relay. */
   readonly owner: string;
+  /** The relay that should run the route, as this one sees it; `null` while it does not know the others. */
+  readonly preferredOwner: string | null;
   readonly state: RouteState;
   /** `null` while this relay does not hold the route. */
   readonly claim: ClaimStatus | null;
@@ -53,6 +55,7 @@ export interface ClaimStatus {
 export interface StatusParts {
   readonly route: Route;
   readonly owner: string;
+  readonly preferredOwner: string | null;
   readonly state: RouteState;
   readonly wallMs: ReturnType<RelayClock['wallMs']>;
   readonly meter: RouteMeter;
@@ -63,13 +66,14 @@ export interface StatusParts {
 
 /** Pure: the status of a route. */
 export function routeStatusOf(parts: StatusParts): RouteStatus {
-  const { route, owner, state, meter, pump, sendsInFlight, oldestSendMs } = parts;
+  const { route, owner, preferredOwner, state, meter, pump, sendsInFlight, oldestSendMs } = parts;
   return {
     ...meter.counts,
     route: route.name,
     source: route.source,
     sink: route.sink,
     owner,
+    preferredOwner,
     state,
     claim: pump === null ? null : claimStatusOf(pump, meter),
     lagSeconds: lagSecondsOf(parts),

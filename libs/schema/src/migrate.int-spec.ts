@@ -29,6 +29,7 @@ describe('migrate', () => {
       applied: [
         { version: 1, name: 'outbox and ledger' },
         { version: 2, name: 'inbox' },
+        { version: 3, name: 'relay members' },
       ],
       leavesAhead: 10,
       notices: [],

@@ -53,7 +53,8 @@ begin
       execute format('grant select on %s to millrace_relay', leaf);
     end loop;
     grant select on sequence millrace.position to millrace_relay;
-    grant select, insert, update, delete on millrace.ledger, millrace.ledger_gap to millrace_relay;
+    grant select, insert, update, delete on millrace.ledger, millrace.ledger_gap, millrace.relay_member
+      to millrace_relay;
     grant select, insert on millrace.audit to millrace_relay;
     grant execute on function millrace.ensure_leaves(integer, bigint), millrace.leaves_ahead(), millrace.last_position()
       to millrace_relay;

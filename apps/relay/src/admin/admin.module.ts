@@ -3,6 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { AdminGuard } from './auth/admin.guard.js';
 import { AdminTokens } from './auth/admin-tokens.js';
 import { FailedAttempts } from './auth/failed-attempts.js';
+import { RelaysController } from './relays/relays.controller.js';
 import { RoutesController } from './routes/routes.controller.js';
 import { UnknownAdminRouteController } from './unknown-admin-route.controller.js';
 
@@ -15,7 +16,7 @@ export interface AdminParts {
 /** The admin API, and the guard of the whole application: what is not `@Public()` needs a token. */
 @Module({
   // the last one answers what no other takes
-  controllers: [RoutesController, UnknownAdminRouteController],
+  controllers: [RoutesController, RelaysController, UnknownAdminRouteController],
   providers: [
     { provide: FailedAttempts, useFactory: () => new FailedAttempts() },
     { provide: APP_GUARD, useClass: AdminGuard },

@@ -1,8 +1,12 @@
 import { CaptureError } from '@millrace/capture';
 import { ProblemError } from '@millrace/http';
+import { RelayError } from '@millrace/relay';
 
-/** The problem that a failed command stands for. The sentences of a `CaptureError` are written for operators. */
+/** The problem that a failed command stands for. The sentences of both errors are written for operators. */
 export function translateProblem(error: unknown): ProblemError | undefined {
+  if (error instanceof RelayError && error.code === 'route_not_run') {
+    return new ProblemError('conflict', error.message, { cause: error });
+  }
   if (!(error instanceof CaptureError)) {
     return undefined;
   }

@@ -1,11 +1,14 @@
 import {
+  type AuditEntry,
   type CaptureError,
   type CapturedPage,
   type CapturePort,
   type CaptureStatus,
   type ClaimRequest,
   type ClaimResult,
+  type JoinRequest,
   type PauseRequest,
+  type RelayMember,
   type SettleResult,
   type SourcePort,
 } from '@millrace/capture';
@@ -111,10 +114,16 @@ export class FakeSource implements SourcePort {
   readonly captures: FakeCapture[] = [];
   readonly claims: ClaimRequest[] = [];
   readonly pauses: PauseRequest[] = [];
+  readonly audits: AuditEntry[] = [];
+  readonly joins: JoinRequest[] = [];
+  leaves = 0;
   heldBy: string | null = null;
   expiresInMs = 10_000;
   claimError: CaptureError | null = null;
   pauseError: CaptureError | null = null;
+  joinError: CaptureError | null = null;
+  /** The members as a join of this relay finds them; by default nobody else. */
+  membersOf: (self: RelayMember) => readonly RelayMember[] = (self) => [self];
   /** Claims wait until it is resolved. */
   claimHold: Promise<void> | null = null;
   /** Called with each capture before it is handed out. */
@@ -151,6 +160,26 @@ export class FakeSource implements SourcePort {
     for (const capture of this.captures) {
       capture.isPaused = request.isPaused;
     }
+    return Promise.resolve();
+  }
+
+  audit(entry: AuditEntry): Promise<void> {
+    if (this.pauseError !== null) {
+      return Promise.reject(this.pauseError);
+    }
+    this.audits.push(entry);
+    return Promise.resolve();
+  }
+
+  join(request: JoinRequest): Promise<readonly RelayMember[]> {
+    this.joins.push(request);
+    return this.joinError === null
+      ? Promise.resolve(this.membersOf({ ...request, memberForMs: 0 }))
+      : Promise.reject(this.joinError);
+  }
+
+  leave(): Promise<void> {
+    this.leaves += 1;
     return Promise.resolve();
   }
 }

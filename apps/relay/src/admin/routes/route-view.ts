@@ -10,14 +10,19 @@ const stateView = z
   .object({
     kind: z.enum(['starting', 'standby', 'running', 'stalled', 'paused', 'stopped', 'ended']),
     since: z.string().describe('RFC 3339, UTC').meta({ format: 'date-time' }),
-    heldBy: z.string().describe('the relay that runs the route, on standby').optional(),
+    heldBy: z
+      .string()
+      .describe(
+        'on standby: the relay that runs the route, or has stopped it; empty while it is free and left to another',
+      )
+      .optional(),
     problem: z
       .object({ side: z.enum(['source', 'sink', 'relay']), code: z.string(), message: z.string() })
       .describe('what keeps the route from working, and what to do; when stalled or stopped')
       .optional(),
   })
   .describe(
-    'stalled heals by itself; stopped needs a person and then POST .../resume; standby means that another relay runs it',
+    'stalled heals by itself; stopped needs a person and then POST .../resume; standby means that another relay runs it, or has stopped it',
   );
 
 const claimView = z
@@ -45,6 +50,10 @@ export const routeViewSchema = z
     source: z.string(),
     sink: z.string(),
     relay: z.string().describe('the relay that answers'),
+    preferredRelay: z
+      .string()
+      .nullable()
+      .describe('the relay that should run the route; null while this one does not know the others'),
     state: stateView,
     claim: claimView.nullable(),
     lagSeconds: z.number().nullable(),
@@ -65,11 +74,12 @@ export type RouteView = z.infer<typeof routeViewSchema>;
 
 /** The status of the engine in the form of the API. */
 export function routeViewOf(status: RouteStatus): RouteView {
-  const { route, owner, claim, sendErrors, state, ratePerSecond, ...rest } = status;
+  const { route, owner, preferredOwner, claim, sendErrors, state, ratePerSecond, ...rest } = status;
   return {
     ...rest,
     name: route,
     relay: owner,
+    preferredRelay: preferredOwner,
     eventsPerSecond: ratePerSecond,
     state: stateViewOf(state),
     sendErrors: { ...sendErrors },

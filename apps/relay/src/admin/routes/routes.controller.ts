@@ -4,6 +4,7 @@ import { ApiProblems, ProblemError } from '@millrace/http';
 import { RelayEngine, type RouteStatus } from '@millrace/relay';
 import { z } from 'zod';
 import { Caller, RequireRole } from '../auth/access.decorators.js';
+import { AUTH_PROBLEMS } from '../auth/auth-problems.js';
 import { type Principal } from '../auth/principal.js';
 import { routeListSchema, type RouteView, routeViewOf, routeViewSchema } from './route-view.js';
 
@@ -19,11 +20,6 @@ const commandSchema = z.strictObject({ reason: reasonSchema.optional() }).defaul
 
 type Command = z.infer<typeof commandSchema>;
 
-const AUTH_PROBLEMS = {
-  401: 'no valid token',
-  403: 'the role of the token does not allow this',
-  429: 'too many wrong tokens came from this address; see Retry-After',
-};
 const COMMAND_PROBLEMS = {
   400: 'the body is not valid',
   404: 'no such route',
@@ -31,7 +27,7 @@ const COMMAND_PROBLEMS = {
   503: 'the source of the route can not be changed now',
 };
 
-/** What the routes do, and pausing and resuming them. The answer is the view of the relay that is asked. */
+/** What the routes do, and pausing, resuming and moving them. The answer is the view of the relay that is asked. */
 @ApiTags('routes')
 @ApiBearerAuth()
 @ApiProblems(AUTH_PROBLEMS)
@@ -85,8 +81,8 @@ export class RoutesController {
   @ApiOperation({
     summary: 'Resume a route',
     description:
-      'Clears the pause mark in the source, with an audit row, and starts a stopped route anew. Resuming a running ' +
-      'route changes nothing.',
+      'Clears the pause mark in the source, with an audit row, and starts a route anew that this relay has stopped, or ' +
+      'that it leaves to another one that has. Resuming a running route changes nothing.',
   })
   @ApiParam({ name: 'route', description: 'name of the route' })
   @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
@@ -98,6 +94,29 @@ export class RoutesController {
   ): Promise<RouteView> {
     this.find(route);
     await this.engine.resume({ route, actor: caller.name, reason: command.reason ?? null });
+    return routeViewOf(this.find(route));
+  }
+
+  @Post(':route/step-down')
+  @HttpCode(200)
+  @RequireRole('operator')
+  @ApiOperation({
+    summary: 'Give a route to another relay',
+    description:
+      'To be sent to the relay that runs the route, with an audit row in the source. It finishes what is in flight, ' +
+      'gives the lease back and does not want the route for a minute. The next relay begins within seconds; without ' +
+      'another one the same relay goes on after 6 s.',
+  })
+  @ApiParam({ name: 'route', description: 'name of the route' })
+  @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
+  @ApiProblems({ ...COMMAND_PROBLEMS, 409: 'this relay does not run the route; GET /admin/v1/relays lists all' })
+  async stepDown(
+    @Param('route') route: string,
+    @Body({ schema: commandSchema }) command: Command,
+    @Caller() caller: Principal,
+  ): Promise<RouteView> {
+    this.find(route);
+    await this.engine.stepDown({ route, actor: caller.name, reason: command.reason ?? null });
     return routeViewOf(this.find(route));
   }
 

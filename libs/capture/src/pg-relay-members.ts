@@ -1,0 +1,69 @@
+import { CaptureError } from './capture.errors.js';
+import { type PgConnection } from './pg-connection.js';
+import { JOIN_SQL, LEAVE_SQL } from './relay-member.sql.js';
+import { type JoinRequest, type RelayMember } from './relay-member.js';
+
+type Columns = Readonly<Record<string, string | null>>;
+
+/** The presence of relays in a source's database, over one connection that is made when it is needed and kept. */
+export class PgRelayMembers {
+  private connection: PgConnection | null = null;
+
+  /** `open` gives a new connection; `check` is run as its first use. */
+  constructor(
+    private readonly open: () => PgConnection,
+    private readonly check: (connection: PgConnection) => Promise<void>,
+  ) {}
+
+  async join({ owner, ttlMs, configVersion, wants, stopped }: JoinRequest): Promise<readonly RelayMember[]> {
+    const rows = await this.run({ text: JOIN_SQL, values: [owner, ttlMs, configVersion, wants, stopped] });
+    return rows.map(memberOf);
+  }
+
+  /** Closes the connection in any case. */
+  async leave(owner: string): Promise<void> {
+    try {
+      await this.run({ text: LEAVE_SQL, values: [owner] });
+    } finally {
+      const { connection } = this;
+      this.connection = null;
+      await connection?.close();
+    }
+  }
+
+  private async run(statement: Parameters<PgConnection['records']>[0]): Promise<readonly Columns[]> {
+    const known = this.connection;
+    const connection = known ?? this.open();
+    this.connection = connection;
+    try {
+      if (known === null) {
+        await this.check(connection);
+      }
+      return await connection.records(statement);
+    } catch (error) {
+      if (this.connection === connection) {
+        this.connection = null;
+      }
+      await connection.close();
+      throw error;
+    }
+  }
+}
+
+function memberOf(row: Columns): RelayMember {
+  return {
+    owner: row['owner'] ?? '',
+    configVersion: row['config_version'] ?? '',
+    memberForMs: Number(row['member_for_ms'] ?? 0),
+    wants: namesOf(row['wants']),
+    stopped: namesOf(row['stopped']),
+  };
+}
+
+function namesOf(column: string | null | undefined): readonly string[] {
+  const names: unknown = JSON.parse(column ?? '[]');
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string')) {
+    return names;
+  }
+  throw new CaptureError('internal', 'A member row came back without a list of route names.');
+}
