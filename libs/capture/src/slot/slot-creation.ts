@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { toCaptureError } from '../pg-connection.js';
 import { CREATE_FAILOVER_SLOT_SQL, CREATE_SLOT_SQL } from './slot-control.sql.js';
+import { FAILOVER_SINCE } from './slot-health.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -51,7 +52,7 @@ export class SlotCreation {
     try {
       await this.client.connect();
       await this.client.query(SESSION_SETTINGS);
-      const text = isFailover && serverVersion >= 170_000 ? CREATE_FAILOVER_SLOT_SQL : CREATE_SLOT_SQL;
+      const text = isFailover && serverVersion >= FAILOVER_SINCE ? CREATE_FAILOVER_SLOT_SQL : CREATE_SLOT_SQL;
       await this.client.query(text, [name]);
     } catch (error) {
       throw toCaptureError(error);

@@ -31,6 +31,7 @@ const slot: Record<string, string | null> = {
   confirmed_flush_lsn: '0/1000',
   restart_lsn: '0/F00',
   wal_status: 'reserved',
+  is_failover: 'true',
   retained_bytes: '4352',
 };
 
@@ -40,7 +41,7 @@ const read = (...changes: Record<string, string | null>[]): SlotReading =>
 const health = (
   reading: SlotReading,
   expected: { ourPid?: number | null; confirmedLsn?: bigint | null } = {},
-): SlotHealth => slotHealth(reading, { route: ROUTE, ourPid: null, confirmedLsn: null, ...expected });
+): SlotHealth => slotHealth(reading, { route: ROUTE, isFailover: true, ourPid: null, confirmedLsn: null, ...expected });
 
 describe('the health of a slot', () => {
   it('is ready when it is there, whole, and read by nobody or by us', () => {
@@ -116,8 +117,13 @@ describe('the health of a slot', () => {
     [{ slot_database_oid: '5' }],
     [{ is_temporary: 'true' }],
     [{ is_two_phase: 'true' }],
+    [{ is_failover: 'false' }],
   ])('is not as made when it has %j', (change) => {
     expect(health(read(change))).toEqual({ kind: 'not-as-made', name: NAME });
+  });
+
+  it('asks for a failover slot only where there are some', () => {
+    expect(health(read({ is_failover: null, server_version: '160009' })).kind).toBe('ready');
   });
 
   it('speaks of the server first, then of the publication, then of the slot', () => {
@@ -168,7 +174,7 @@ describe('a reading of the slot', () => {
       safeWalBytes: 9_007_199_254_740_993n,
       retainedBytes: 4352n,
       inactiveSince: null,
-      isFailover: false,
+      isFailover: true,
       reader: null,
       spill: { spilledTransactions: 1n, spills: 0n, spilledBytes: 2n },
     });

@@ -2,6 +2,9 @@ import { formatLsn } from './lsn-text.js';
 import { slotName, type SlotOwner, slotPrefix } from './slot-name.js';
 import { type SlotFacts, type SlotReading, type SlotWaiter } from './slot-reading.js';
 
+/** The first version with failover slots, as in `server_version_num`. */
+export const FAILOVER_SINCE = 170_000;
+
 /** Why the server gave a slot up; nothing can be read from it again. */
 export type InvalidationReason = 'wal_removed' | 'idle_timeout' | 'rows_removed' | 'wal_level_insufficient' | 'unknown';
 
@@ -39,6 +42,8 @@ export type SlotHealth<Of extends Kind = Kind> = {
 /** What the caller knows and the server does not. */
 export interface SlotExpectation {
   readonly route: string;
+  /** The slot is to be a failover slot where the server has them. */
+  readonly isFailover: boolean;
   /** The pid of our own walsender; `null` while we have none. */
   readonly ourPid: number | null;
   /**
@@ -62,7 +67,7 @@ export function slotHealth(reading: SlotReading, expected: SlotExpectation): Slo
   const name = expectedSlotName(reading, expected.route);
   const slot = reading.slots.find((one) => one.name === name);
   if (slot !== undefined) {
-    return healthOf(slot, expected);
+    return isAsMade(slot, reading.serverVersion, expected) ? healthOf(slot, expected) : { kind: 'not-as-made', name };
   }
   const [older] = reading.slots;
   if (older !== undefined) {
@@ -110,9 +115,6 @@ function publicationHealth({ publication }: SlotReading): SlotHealth | null {
 
 function healthOf(slot: SlotFacts, { ourPid, confirmedLsn }: SlotExpectation): SlotHealth {
   const { name, activePid, confirmedFlushLsn } = slot;
-  if (!isAsMade(slot)) {
-    return { kind: 'not-as-made', name };
-  }
   const reason = invalidation(slot);
   if (reason !== null) {
     return { kind: 'invalidated', name, reason };
@@ -131,8 +133,9 @@ function healthOf(slot: SlotFacts, { ourPid, confirmedLsn }: SlotExpectation): S
     : { kind: 'ready', slot };
 }
 
-function isAsMade(slot: SlotFacts): boolean {
-  return slot.plugin === 'pgoutput' && slot.isOfThisDatabase && !slot.isTemporary && !slot.isTwoPhase;
+function isAsMade(slot: SlotFacts, serverVersion: number, { isFailover }: SlotExpectation): boolean {
+  const isPlain = slot.plugin === 'pgoutput' && slot.isOfThisDatabase && !slot.isTemporary && !slot.isTwoPhase;
+  return isPlain && (serverVersion < FAILOVER_SINCE || slot.isFailover === isFailover);
 }
 
 /** PostgreSQL 17 names the reason; 16 tells a conflict apart; 15 says only that the slot is lost. */

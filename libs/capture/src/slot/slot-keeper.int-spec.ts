@@ -12,7 +12,9 @@ import { parseLsn } from '../lsn.js';
 import { HEARTBEAT_SQL } from './heartbeat.js';
 import { PUBLICATION_FUNCTION } from './publication.sql.js';
 import { SlotControl } from './slot-control.js';
+import { SlotCreation } from './slot-creation.js';
 import { SlotKeeper } from './slot-keeper.js';
+import { DEFAULT_SLOT_LIMIT, heldBytes, SlotLimit } from './slot-limit.js';
 import { describeKeeper, type SlotKeeperState } from './slot-keeper-state.js';
 
 /** A cluster of its own: the making of a slot waits for the open transactions of every database in it. */
@@ -201,7 +203,13 @@ describe('a slot that nobody hinders', () => {
     expect(states.map(({ kind }) => kind)).toEqual(['creating', 'ready']);
     const { reading, health } = await keeper.check(unread);
     expect(health).toMatchObject({ kind: 'ready', slot: { isFailover: true, walStatus: 'reserved', isSynced: false } });
-    expect(reading).toMatchObject({ slotsMax: 4, slotsUsed: 1, walSenderTimeoutMs: 60_000, serverVersion: 180_004 });
+    expect(reading).toMatchObject({
+      slotsMax: 4,
+      slotsUsed: 1,
+      walSenderTimeoutMs: 60_000,
+      synchronizedStandbySlots: '',
+    });
+    expect(reading.serverVersion).toBeGreaterThanOrEqual(180_000);
     expect(reading.slots[0]?.retainedBytes).toBeGreaterThanOrEqual(0n);
   });
 
@@ -364,7 +372,7 @@ describe('a slot that was lost', () => {
       'dropped and made anew',
       async (name: string) => {
         await admin.query('select pg_drop_replication_slot($1)', [name]);
-        await admin.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [name]);
+        await admin.query(`select pg_create_logical_replication_slot($1, 'pgoutput', failover => true)`, [name]);
       },
     ],
   ])('because somebody %s it stands ahead of what was confirmed, and is made anew when told', async (_how, act) => {
@@ -455,6 +463,60 @@ describe('the making of a slot', () => {
     await until('no slot is left', async () => (await slotNames()).length === 0);
     expect(await count(`pg_stat_activity where application_name = 'keeper 1'`)).toBe(0);
     await job.query('commit');
+  });
+
+  it('of a relay that was killed is noticed by the server', async () => {
+    const job = await session();
+    await job.query('begin');
+    await insertEvent(job);
+    const creation = new SlotCreation({
+      databaseUrl: urlOf('relay'),
+      applicationName: 'killed',
+      name: 'millrace_killed',
+      serverVersion: 180_000,
+      isFailover: true,
+    });
+    const outcome = creation.run().catch((error: unknown) => error);
+    await until('the making waits', async () => (await count(`pg_locks where not granted`)) === 1);
+    creation.cancel();
+
+    expect(await outcome).toMatchObject({ code: 'database_unavailable' });
+    await until('no slot is left', async () => (await slotNames()).length === 0);
+    await job.query('commit');
+  });
+
+  it('is let go of when what it holds is too much, though it is not finished', async () => {
+    const job = await session();
+    await job.query('begin');
+    await insertEvent(job);
+    const { keeper, reach } = keep();
+    keeper.start();
+    await until('the waiting shows', () => keeper.state.kind === 'creating' && keeper.state.waitingFor !== null);
+    await fillSegment();
+    const held = heldBytes((await keeper.check(unread)).reading.slots);
+    const limit = new SlotLimit(keeper, { ...DEFAULT_SLOT_LIMIT, retainedBytesMax: 16_000_000n }, 0);
+
+    expect(limit.look({ nowMs: 0, isCaughtUp: true, ...held }).kind).toBe('let-go');
+    expect(describeKeeper(await reach('let-go'))).toMatch(
+      /let go because it held \d+ MiB of WAL, and its limit is 15 MiB/,
+    );
+    expect(await slotNames()).toEqual([]);
+    await job.query('commit');
+  });
+
+  it('goes on when it is asked for again', async () => {
+    const job = await session();
+    await job.query('begin');
+    await insertEvent(job);
+    const { keeper, reach } = keep();
+    keeper.start();
+    await until('the waiting shows', () => keeper.state.kind === 'creating' && keeper.state.waitingFor !== null);
+    const before = keeper.state;
+    keeper.start();
+
+    expect(keeper.state).toBe(before);
+    await job.query('commit');
+    await reach('ready');
   });
 
   it('of an owner that lost the route is ended by the next one', async () => {
@@ -576,6 +638,19 @@ describe('a slot and its owner', () => {
     expect(await next.reach('failed')).toMatchObject({
       error: { code: 'not_authorised', message: expect.stringMatching(/pg_signal_backend/) },
     });
+  });
+});
+
+describe('a slot that no stream reads', () => {
+  it('is moved to where a fence was, and never back', async () => {
+    const { keeper, name, confirmed } = await kept();
+    await fillSegment();
+    const to = confirmed + 1_000_000n;
+
+    expect(await keeper.advance(to)).toBeGreaterThanOrEqual(to);
+    expect(await keeper.advance(confirmed)).toBeNull();
+    await readSlot(name);
+    expect(await keeper.advance(to + 1_000_000n)).toBeNull();
   });
 });
 

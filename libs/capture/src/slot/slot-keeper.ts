@@ -67,6 +67,7 @@ type Turn = 'done' | 'again' | SlotHealth | CaptureError;
 export class SlotKeeper {
   private current: SlotKeeperState = { kind: 'idle' };
   private control: SlotControl | undefined;
+  private goal: Goal | null = null;
   private stopping = new AbortController();
   private work: Promise<void> = Promise.resolve();
   private readonly clock: SlotClock;
@@ -79,9 +80,11 @@ export class SlotKeeper {
     return this.current;
   }
 
-  /** Begins to have a slot; resolves at once. What is there and whole is kept. */
+  /** Begins to have a slot; returns at once. What is there and whole is kept; what is under way goes on. */
   start(): void {
-    this.pursue({ kind: 'have', mustDrop: false });
+    if (this.goal?.kind !== 'have') {
+      this.pursue({ kind: 'have', mustDrop: false });
+    }
   }
 
   /**
@@ -111,9 +114,18 @@ export class SlotKeeper {
    * Anything but `ready` means: end the stream, poll, `start` again, or `remake` where the slot is `ahead-of-us`.
    * Throws `CaptureError`.
    */
-  async check(expected: Omit<SlotExpectation, 'route'>): Promise<SlotCheck> {
+  async check(expected: Pick<SlotExpectation, 'ourPid' | 'confirmedLsn'>): Promise<SlotCheck> {
     const reading = await this.using((control) => control.read());
-    return { reading, health: slotHealth(reading, { ...expected, route: this.parts.claim.route }) };
+    return { reading, health: this.judge(reading, expected) };
+  }
+
+  /**
+   * While the route polls and has a slot: confirms WAL up to `to`, which a fence has given, in steps of a gibibyte at
+   * most. Resolves to where the slot stands then, or `null` when it did not move. Throws `CaptureError`.
+   */
+  async advance(to: bigint): Promise<bigint | null> {
+    const { current } = this;
+    return current.kind === 'ready' ? this.using((control) => control.advance(current.slot.name, to)) : null;
   }
 
   /** Writes a message into the WAL that moves an idle slot on (`Heartbeat` says when). Throws `CaptureError`. */
@@ -121,12 +133,21 @@ export class SlotKeeper {
     await this.using((control) => control.emitHeartbeat());
   }
 
+  private judge(reading: SlotReading, known: Pick<SlotExpectation, 'ourPid' | 'confirmedLsn'>): SlotHealth {
+    const { claim, isFailover = true } = this.parts;
+    return slotHealth(reading, { ...known, isFailover, route: claim.route });
+  }
+
   private pursue(goal: Goal): void {
     this.stopping.abort();
     const stopping = new AbortController();
     this.stopping = stopping;
+    this.goal = goal;
     this.enter({ kind: 'looking' }); // what was known before is not true any more
-    this.work = this.work.then(() => this.run(goal, stopping.signal));
+    this.work = this.work.then(async () => {
+      await this.run(goal, stopping.signal);
+      this.goal = this.goal === goal ? null : this.goal;
+    });
   }
 
   private async run(goal: Goal, signal: AbortSignal): Promise<void> {
@@ -162,7 +183,7 @@ export class SlotKeeper {
   private async turn(goal: Goal, signal: AbortSignal): Promise<Turn> {
     const { route } = this.parts.claim;
     const reading = await this.using((control) => control.read());
-    const health = slotHealth(reading, { route, ourPid: null, confirmedLsn: null });
+    const health = this.judge(reading, { ourPid: null, confirmedLsn: null });
     if (goal.kind === 'let-go') {
       return this.letGoNow(goal.reason, reading, health);
     }

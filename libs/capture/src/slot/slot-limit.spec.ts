@@ -1,12 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   describeLetGo,
+  heldBytes,
   limitBytes,
   slotKept,
+  SlotLimit,
   slotLimit,
   type SlotLimitOptions,
   type SlotPressure,
 } from './slot-limit.js';
+import { slotReading } from './slot-reading.js';
 
 const options: SlotLimitOptions = {
   retainedBytesMax: 1_000n,
@@ -90,5 +93,34 @@ describe('the limit of a slot', () => {
     expect(describeLetGo({ kind: 'let-go', retainedBytes: 3n << 30n, limitBytes: 2n << 30n })).toMatch(
       /let go because it held 3072 MiB of WAL, and its limit is 2048 MiB: nothing is lost.*slow sink/,
     );
+  });
+
+  it('looks at the slot that holds most, finished or not', () => {
+    const server = {
+      server_version: '180004',
+      wal_level: 'logical',
+      slots_max: '1',
+      slots_used: '1',
+      wal_sender_timeout_ms: '0',
+      database_oid: '1',
+    };
+    const { slots } = slotReading([
+      { ...server, slot_name: 'old', retained_bytes: '5', safe_wal_size: '7' },
+      { ...server, slot_name: 'being made', retained_bytes: '6', safe_wal_size: '8' },
+      { ...server, slot_name: 'lost' },
+    ]);
+    expect(heldBytes(slots)).toEqual({ retainedBytes: 6n, safeWalBytes: 8n });
+    expect(heldBytes([])).toEqual({ retainedBytes: null, safeWalBytes: null });
+  });
+
+  it('acts on who holds the slot', () => {
+    const acts: string[] = [];
+    const holder = { start: () => void acts.push('start'), letGo: (reason: string) => void acts.push(reason) };
+    const limit = new SlotLimit(holder, options, 0);
+    const kinds = [pressure(0, 600n), pressure(1, 1_000n), pressure(2, null), pressure(61, null)].map(
+      (look) => limit.look(look).kind,
+    );
+    expect(kinds).toEqual(['high', 'let-go', 'stay-away', 'return']);
+    expect(acts).toEqual([expect.stringMatching(/let go/), 'start']);
   });
 });

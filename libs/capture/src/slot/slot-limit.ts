@@ -1,3 +1,5 @@
+import { type SlotFacts } from './slot-reading.js';
+
 /** When a route lets its slot go, so that the WAL which it holds never fills the producer's disk. */
 export interface SlotLimitOptions {
   /** The most WAL that the slot may hold, in bytes. */
@@ -25,6 +27,18 @@ export interface SlotPressure {
   readonly safeWalBytes: bigint | null;
   /** The route has read the table to its end lately: a slot that is made now would not fall behind at once. */
   readonly isCaughtUp: boolean;
+}
+
+/**
+ * What the slots of a route hold: the most that one of them does. One that is still being made counts, and may wait for
+ * hours behind an open transaction; so does one that is outdated and about to be dropped.
+ */
+export function heldBytes(slots: readonly SlotFacts[]): Pick<SlotPressure, 'retainedBytes' | 'safeWalBytes'> {
+  let most: SlotFacts | undefined;
+  for (const slot of slots) {
+    most = (slot.retainedBytes ?? 0n) >= (most?.retainedBytes ?? 0n) ? slot : most;
+  }
+  return { retainedBytes: most?.retainedBytes ?? null, safeWalBytes: most?.safeWalBytes ?? null };
 }
 
 /** What the rule remembers. */
@@ -103,6 +117,37 @@ function keptLimit(
 
 function doubled(awayMs: number, { awayMaxMs }: SlotLimitOptions): number {
   return Math.min(awayMaxMs, awayMs * 2);
+}
+
+/** What of a keeper the limit uses. */
+export interface SlotHolder {
+  start(): void;
+  letGo(reason: string): void;
+}
+
+/** The rule with its acts, for a caller that looks at the slot every few seconds, in whatever state it is. */
+export class SlotLimit {
+  private state: SlotLimitState;
+
+  constructor(
+    private readonly holder: SlotHolder,
+    private readonly options: SlotLimitOptions,
+    nowMs: number,
+  ) {
+    this.state = slotKept(options, nowMs);
+  }
+
+  /** Lets the slot go at the limit and takes one again later; returns what was decided, for log, metric and status. */
+  look(pressure: SlotPressure): SlotLimitDecision {
+    const { state, decision } = slotLimit(this.state, pressure, this.options);
+    this.state = state;
+    if (decision.kind === 'let-go') {
+      this.holder.letGo(describeLetGo(decision));
+    } else if (decision.kind === 'return') {
+      this.holder.start();
+    }
+    return decision;
+  }
 }
 
 /** The sentence for log, metric and status. */

@@ -19,6 +19,7 @@ export const SLOT_READING_SQL = `select
   current_setting('max_replication_slots') as slots_max,
   (select count(*)::text from pg_replication_slots) as slots_used,
   (select setting from pg_settings where name = 'wal_sender_timeout') as wal_sender_timeout_ms,
+  current_setting('synchronized_standby_slots', true) as synchronized_standby_slots,
   (select oid::text from pg_database where datname = current_database()) as database_oid,
   case when not pg_is_in_recovery() then pg_current_wal_lsn()::text end as wal_lsn,
   p.form, p.is_right::text as is_right,

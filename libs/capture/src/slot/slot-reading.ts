@@ -78,6 +78,11 @@ export interface SlotReading {
   readonly slotsUsed: number;
   /** 0: the server never gives up a silent reader, and does not ask it. */
   readonly walSenderTimeoutMs: number;
+  /**
+   * Standbys that a failover slot waits for, so that nothing is published which a fail-over could lose: empty when none
+   * is named, `null` before PostgreSQL 17.
+   */
+  readonly synchronizedStandbySlots: string | null;
   readonly databaseOid: string;
   /** `null` on a standby. */
   readonly walLsn: bigint | null;
@@ -103,6 +108,7 @@ export function slotReading(rows: readonly Columns[]): SlotReading {
     slotsMax: Number(text(first, 'slots_max')),
     slotsUsed: Number(text(first, 'slots_used')),
     walSenderTimeoutMs: Number(text(first, 'wal_sender_timeout_ms')),
+    synchronizedStandbySlots: maybe(first, 'synchronized_standby_slots'),
     databaseOid,
     walLsn: lsn(first, 'wal_lsn'),
     publication: publicationFacts(first),
