@@ -9,21 +9,22 @@ type Columns = Readonly<Record<string, string | null>>;
 export class PgRelayMembers {
   private connection: PgConnection | null = null;
 
-  /** `open` gives a new connection; `check` is run as its first use. */
+  /** `source` is its name; `open` gives a new connection, and `check` is its first use. */
   constructor(
+    private readonly source: string,
     private readonly open: () => PgConnection,
     private readonly check: (connection: PgConnection) => Promise<void>,
   ) {}
 
   async join({ owner, ttlMs, configVersion, wants, stopped }: JoinRequest): Promise<readonly RelayMember[]> {
-    const rows = await this.run({ text: JOIN_SQL, values: [owner, ttlMs, configVersion, wants, stopped] });
+    const rows = await this.run({ text: JOIN_SQL, values: [owner, ttlMs, configVersion, wants, stopped, this.source] });
     return rows.map(memberOf);
   }
 
   /** Closes the connection in any case. */
   async leave(owner: string): Promise<void> {
     try {
-      await this.run({ text: LEAVE_SQL, values: [owner] });
+      await this.run({ text: LEAVE_SQL, values: [owner, this.source] });
     } finally {
       const { connection } = this;
       this.connection = null;

@@ -38,7 +38,7 @@ class PollingSource implements SourcePort {
 
   constructor(private readonly options: PollingSourceOptions) {
     this.name = options.name;
-    this.members = new PgRelayMembers(() => this.connection('members'), checkSchema);
+    this.members = new PgRelayMembers(options.name, () => this.connection('members'), checkSchema);
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {

@@ -26,6 +26,22 @@ export const DEFAULT_SHARING_TUNING: SharingTuning = {
   declineMs: 60_000,
 };
 
+/** What is wrong with the waits; empty when nothing is. */
+export function sharingProblems(tuning: SharingTuning): string[] {
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(tuning)) {
+    if (!Number.isFinite(value) || value <= 0) {
+      problems.push(`sharing.${name} is ${String(value)}; it must be a number above 0`);
+    }
+  }
+  if (tuning.presenceTtlMs < 2 * tuning.beatMs) {
+    problems.push(
+      `sharing.presenceTtlMs is ${tuning.presenceTtlMs}; it must be at least twice sharing.beatMs (${tuning.beatMs})`,
+    );
+  }
+  return problems;
+}
+
 /** Which route is to be placed: every relay with this configuration version counts it by the same number. */
 export interface RoutePlace {
   readonly route: string;

@@ -25,6 +25,21 @@ export function sinkProblemOf(error: unknown): SinkProblem {
   return { side: 'sink', code, message: `${message} ${sendPolicyFor(code).advice}` };
 }
 
+/**
+ * Whether a stop has its cause in this relay (its release, its settings, its rights) and not in what all relays would
+ * meet: then another one may run the route. All others are left to a person.
+ */
+export function isOwnFault({ code }: RouteProblem): boolean {
+  return OWN_FAULTS.has(code);
+}
+
+const OWN_FAULTS: ReadonlySet<RouteProblem['code']> = new Set([
+  'schema_too_new',
+  'database_url_invalid',
+  'configuration',
+  'not_authorised',
+]);
+
 /** Unexpected errors are named by class only: their message may carry data. */
 function unexpected(error: unknown): string {
   return `Unexpected ${error instanceof Error ? error.name : typeof error}.`;

@@ -21,9 +21,18 @@ describe('the engine', () => {
           { name: 'c', source: 'db', sink: 'nowhere' },
           { name: 'd', source: 'db', sink: 'kafka', topic: 'a b' },
         ],
+        sharing: { graceMs: -1, beatMs: 4_000 },
       });
     expect(make).toThrow(RelayError);
-    for (const problem of ['owner is empty', 'Two routes are named a', 'source nowhere', 'sink nowhere', '"a b"']) {
+    for (const problem of [
+      'owner is empty',
+      'Two routes are named a',
+      'source nowhere',
+      'sink nowhere',
+      '"a b"',
+      'graceMs',
+      'twice',
+    ]) {
       expect(make).toThrow(problem);
     }
   });

@@ -1,7 +1,7 @@
 import { CaptureError, type SourcePort } from '@millrace/capture';
 import { type SinkPort } from '@millrace/transport';
 import { configVersionOf } from './config-version.js';
-import { DEFAULT_SHARING_TUNING, type SharingTuning } from './placement.js';
+import { DEFAULT_SHARING_TUNING, sharingProblems, type SharingTuning } from './placement.js';
 import { type RelayClock, type RelayRandom, systemRelayClock, systemRelayRandom } from './relay-clock.js';
 import { type RelayObserver } from './relay-observer.js';
 import { RelayError } from './relay.errors.js';
@@ -68,7 +68,6 @@ export class RelayEngine {
 
   /** Throws `RelayError` `configuration` with all problems at once. Touches no server. */
   constructor(options: RelayEngineOptions) {
-    const problems: string[] = [];
     this.surroundings = {
       owner: options.owner,
       configVersion: configVersionOf(options.routes),
@@ -76,6 +75,7 @@ export class RelayEngine {
       random: options.random ?? systemRelayRandom,
       tuning: { ...DEFAULT_SHARING_TUNING, ...options.sharing },
     };
+    const problems = sharingProblems(this.surroundings.tuning);
     if (options.owner === '') {
       problems.push('owner is empty; give each relay process a name of its own');
     }
@@ -226,7 +226,7 @@ export class RelayEngine {
       tuning,
       presence: () => ({
         wants: routesHere().flatMap(({ route, runner }) => (runner.isWanting ? [route.name] : [])),
-        stopped: routesHere().flatMap(({ route, runner }) => (runner.isStopped ? [route.name] : [])),
+        stopped: routesHere().flatMap(({ route, runner }) => (runner.isStoppedForAll ? [route.name] : [])),
       }),
       seen: (view) => {
         for (const { seat, runner } of routesHere()) {

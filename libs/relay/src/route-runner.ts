@@ -1,7 +1,7 @@
 import { CaptureError, type ClaimResult, type SourcePort } from '@millrace/capture';
 import { backoffMs } from './backoff.js';
 import { LeaseValidity } from './lease-validity.js';
-import { sinkProblemOf, sinkSilent, sourceProblemOf, sourceSilent } from './problem.js';
+import { isOwnFault, sinkProblemOf, sinkSilent, sourceProblemOf, sourceSilent } from './problem.js';
 import { type PumpEnd, type PumpHealth, type PumpParts, RoutePump } from './route-pump.js';
 import { type RouteSeat } from './route-seat.js';
 import { nextRouteState, type RouteEvent, type RouteProblem, type RouteState } from './route-state.js';
@@ -81,6 +81,11 @@ export class RouteRunner {
   /** This relay holds the route. */
   get isRunning(): boolean {
     return this.pump !== null;
+  }
+
+  /** The route waits for `resume`, and another relay would meet the same. */
+  get isStoppedForAll(): boolean {
+    return this.state.kind === 'stopped' && !isOwnFault(this.state.problem);
   }
 
   /** This relay should run the route, could, and another one has it. */

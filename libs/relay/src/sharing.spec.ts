@@ -205,6 +205,18 @@ describe('a route that one relay has stopped', () => {
     expect(world.owners).toBe('b');
   });
 
+  it('for a fault of its own is run by another one after the grace', async () => {
+    world = new SharingWorld(1);
+    world.add('a').source.refusals.set('r0', new CaptureError('schema_too_new', 'Upgrade the relay.'));
+    world.relay('a').engine.start();
+    await world.join('b');
+    expect(world.owners).toBe('-');
+    await world.until('b', 5_000);
+    await world.pass(SETTLED_MS);
+    expect(world.relay('a').engine.routeStatus('r0').state.kind).toBe('stopped');
+    expect(world.owners).toBe('b');
+  });
+
   it('is tried by the others when that relay is gone', async () => {
     await stoppedInA();
     await world.relay('a').engine.stop();

@@ -91,6 +91,9 @@ describe('a login role', () => {
       `update millrace.ledger set high = 1 returning *`,
       `insert into millrace.ledger_gap (route, lo, hi, bound) values ('r', 1, 1, pg_current_xact_id())`,
       'delete from millrace.ledger_gap',
+      `insert into millrace.relay_member (source, owner, expires, config_version) values ('s', 'o', now(), 'v')`,
+      'update millrace.relay_member set seen_at = now()',
+      'delete from millrace.relay_member',
       `insert into millrace.audit (actor, action, target) values ('a', 'b', 'c')`,
       'select * from millrace.audit',
     ]) {
