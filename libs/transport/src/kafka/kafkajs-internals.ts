@@ -1,4 +1,4 @@
-import { type SASLOptions } from 'kafkajs';
+import type { SASLOptions } from 'kafkajs';
 import { type Socket } from 'node:net';
 import { SinkError } from '../transport.errors.js';
 import { type KafkaTlsMaterial } from './client-settings.js';

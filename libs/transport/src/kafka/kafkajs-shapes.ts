@@ -1,4 +1,4 @@
-import { type Message, type SASLOptions } from 'kafkajs';
+import type { Message, SASLOptions } from 'kafkajs';
 import { type KafkaSasl } from './kafka-config.js';
 import { type KafkaBatch } from './kafka-producer-port.js';
 

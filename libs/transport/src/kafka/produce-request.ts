@@ -1,4 +1,4 @@
-import { type Writer } from '@platformatic/kafka';
+import type { Writer } from '@platformatic/kafka';
 import { type KafkaBatch } from './kafka-producer-port.js';
 
 /** What a Produce request carries. */
