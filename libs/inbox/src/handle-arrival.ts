@@ -2,8 +2,7 @@ import { decodeDelivery, decodeEvent } from './decode-delivery.js';
 import { type HandlerRegistry, type RegisteredHandler } from './handler-registry.js';
 import { type InboxClock } from './inbox-clock.js';
 import { InboxError } from './inbox.errors.js';
-import { type Arrival, type Handle } from './inbox-port.js';
-import { type Transaction } from './transaction.js';
+import { type Handle } from './inbox-port.js';
 
 /** What it takes to run a handler. */
 export interface HandlerEnvironment {
@@ -23,9 +22,10 @@ export function createHandle(environment: HandlerEnvironment): Handle {
       throw new InboxError('handler_missing', `This consumer has no handler for event ${arrival.type} any more.`);
     }
     const { clock } = environment;
+    const event = await decodeEvent(arrival, handler.contract);
     const startedMs = clock.monotonicMs();
     try {
-      await runInTime(environment, handler, arrival, tx);
+      await runInTime(environment, handler, () => handler.handle(event, tx));
     } finally {
       environment.handled?.(arrival.type, clock.monotonicMs() - startedMs);
     }
@@ -47,10 +47,8 @@ export function createReleaseHandle(environment: HandlerEnvironment): Handle {
 async function runInTime(
   { clock, handlerTimeoutMs }: HandlerEnvironment,
   handler: RegisteredHandler,
-  arrival: Arrival,
-  tx: Transaction,
+  run: () => Promise<void>,
 ): Promise<void> {
-  const event = await decodeEvent(arrival, handler.contract);
   let cancel = (): void => undefined;
   const timeout = new Promise<never>((_, reject) => {
     cancel = clock.after(handlerTimeoutMs, () => {
@@ -63,7 +61,7 @@ async function runInTime(
     });
   });
   try {
-    await Promise.race([handler.handle(event, tx), timeout]);
+    await Promise.race([run(), timeout]);
   } finally {
     cancel();
   }

@@ -1,4 +1,5 @@
 import { type EventContract } from '@millrace/events';
+import { InboxError } from './inbox.errors.js';
 import { type ReceivedEvent } from './received-event.js';
 import { type Transaction } from './transaction.js';
 
@@ -22,10 +23,16 @@ export const HANDLED_CONTRACT = Symbol.for('millrace.inbox.handled-contract');
  */
 export function HandleEvent<Contract extends EventContract>(contract: Contract) {
   return <Method extends EventHandler<Contract>>(
-    _target: object,
-    _name: string | symbol,
+    target: object,
+    name: string | symbol,
     descriptor: TypedPropertyDescriptor<Method>,
   ): void => {
+    if (typeof target === 'function') {
+      throw new InboxError(
+        'configuration_invalid',
+        `@HandleEvent is on the static method ${target.name}.${String(name)}, of which Nest knows nothing. Take out "static".`,
+      );
+    }
     if (descriptor.value !== undefined) {
       Reflect.defineMetadata(HANDLED_CONTRACT, contract, descriptor.value);
     }

@@ -75,6 +75,14 @@ async function discover(parts: Parts): Promise<HandlerRegistry> {
 }
 
 describe('handler discovery', () => {
+  it('refuse a static method, which Nest would never find', () => {
+    const mark = HandleEvent(Placed);
+    const descriptor = { value: (): Promise<void> => Promise.resolve() };
+    expect(() => {
+      mark(Stock, 'reserve', descriptor);
+    }).toThrow('Stock.reserve');
+  });
+
   it('finds the handlers among providers and controllers, aliases counted once', async () => {
     const registry = await discover({
       controllers: [Payments],

@@ -42,7 +42,7 @@ const POLICY: Readonly<Record<FailureCode, FailurePolicy>> = {
   retry: { action: 'hold', advice: 'The handler asked for another try later; it comes by itself.' },
   malformed: {
     action: 'park',
-    advice: 'The record breaks its contract. Correct the producer, then skip this record or publish the event anew.',
+    advice: 'The record breaks its contract. Correct the producer, publish the event anew and discard this record.',
   },
   schema_version_unknown: {
     action: 'hold',
@@ -50,7 +50,7 @@ const POLICY: Readonly<Record<FailureCode, FailurePolicy>> = {
   },
   handler_missing: {
     action: 'hold',
-    advice: 'The handler of this type is gone. Bring it back, or skip the event.',
+    advice: 'The handler of this type is gone. Bring it back, or discard the event.',
   },
   handler_timeout: {
     action: 'retry',
