@@ -7,6 +7,7 @@ import { passOnSignals } from './parent.mjs';
 import { PINNED_NODE, ROOT } from './paths.mjs';
 
 const PINNED_MAJOR = 24;
+const INTERRUPTED = 130;
 
 /** Runs `npm ci` when node_modules is missing, unfinished, or not what package-lock.json says. */
 export function installIfNeeded() {
@@ -16,7 +17,9 @@ export function installIfNeeded() {
     return;
   }
   console.log('Installing the dependencies of package-lock.json (npm ci) ...');
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: ROOT, stdio: 'inherit' });
+  const npm = untilItEnds(() =>
+    spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: ROOT, stdio: 'inherit' }),
+  );
   if (npm.error !== undefined || npm.status !== 0) {
     throw new CommandError(
       '`npm ci` failed, see above: check the network and the registry that npm uses, then run this again.',
@@ -28,6 +31,18 @@ export function installIfNeeded() {
         '(`npm config get ignore-scripts` must be false), remove node_modules and run this again.',
     );
   }
+}
+
+/** Ctrl-C reaches npm as well, which clears up for a second or two: a start beside it would find half a node_modules. */
+function untilItEnds(runNpm) {
+  const waitForNpm = () => undefined;
+  process.on('SIGINT', waitForNpm);
+  const npm = runNpm();
+  process.off('SIGINT', waitForNpm);
+  if (npm.signal === 'SIGINT' || npm.status === INTERRUPTED) {
+    process.exit(INTERRUPTED);
+  }
+  return npm;
 }
 
 /** Whether all that one lock file wants, but for optional packages of other systems, is in the other in that version. */

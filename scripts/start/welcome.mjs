@@ -48,7 +48,8 @@ A moment later the order is confirmed, two books are sold and 25.00 are paid:
   curl ${payment}/accounts/ada
 
 Order 20 books, which there are not, or five at 50.00, which Ada cannot pay: rejected, with the reason, and the stock
-is given back. Repeat a POST with the same idempotency key: the same answer, and no second order.
+is given back. Repeat a POST with the same idempotency key: the same answer, and no second order. A second PUT of the shelf
+needs If-Match with the ETag that GET tells, so that it erases no sale.
 `;
 }
 

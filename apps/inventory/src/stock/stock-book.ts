@@ -95,7 +95,7 @@ function refuseImpossible({ received, reserved, sold }: StockEntity, quantity: n
   if (received + quantity - sold < reserved) {
     throw new ProblemError(
       'conflict',
-      `${reserved} pieces are reserved for orders, so there cannot be less on hand. Wait until they are sold or released.`,
+      `${received - sold} pieces are on hand and ${reserved} of them reserved for orders: at most ${received - sold - reserved} can be taken away.`,
     );
   }
   if (received + quantity > Number.MAX_SAFE_INTEGER) {
