@@ -1,4 +1,4 @@
-import { type Epoch } from '@millrace/events';
+import { type Epoch, type Position } from '@millrace/events';
 import { type StartFrom } from './capture-port.js';
 import { type LedgerState } from './ledger.js';
 
@@ -29,8 +29,12 @@ export interface LedgerSaved {
  */
 export interface LedgerStorePort {
   claim(request: LedgerClaimRequest): Promise<LedgerClaim>;
-  /** Writes `next` over what this store wrote or claimed last, and extends the lease. Gaps without a bound get the write's xid. */
-  save(next: LedgerState): Promise<LedgerSaved>;
+  /**
+   * Writes `next` over what this store wrote or claimed last, and extends the lease. Gaps without a bound get the
+   * write's xid. `taken` are the positions of the rows that `next` has settled since (`LedgerStep.taken` of each
+   * reading, in order): they are counted by leaf in the same statement.
+   */
+  save(next: LedgerState, taken: readonly (readonly Position[])[]): Promise<LedgerSaved>;
   /** Gives the lease back if it is still ours, and closes the connection. */
   release(): Promise<void>;
 }

@@ -50,6 +50,12 @@ describe('the ledger', () => {
     expect(step.state.high).toBe(20n);
   });
 
+  it('takes a row once: not again when its position is settled', () => {
+    const step = takeReading(state(20, gap(5, 8)), read([4, 6, 20, 23]));
+    expect(step.taken).toEqual([6n, 23n]);
+    expect(takeReading(step.state, read([6, 23])).taken).toEqual([]);
+  });
+
   it('leaves the state as it is when nothing was read and nothing died', () => {
     const step = takeReading(state(20, gap(3, 5)), read([]));
     expect(step.isChanged).toBe(false);

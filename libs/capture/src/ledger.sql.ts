@@ -9,25 +9,26 @@ export const IDENTITY_SQL = `select ${IDENTITY}`;
  * fail-over that took the row back to an older number.
  *
  * Who asks with a grace leaves a route that has become free to others for so long. `updated_at` lies ahead of now when
- * the clock was set back: no reason to wait.
+ * the clock was set back: no reason to wait. A route that has expired is given to nobody.
  *
  * $1 route, $2 owner, $3 ttl in ms, $4 grace in ms.
  */
 export const CLAIM_SQL = `update millrace.ledger
-set epoch = greatest(epoch + 1, (now_at.timeline << 32) + 1), owner = $2,
+set epoch = greatest(epoch + 1, (now_at.timeline << 32) + 1), owner = $2, counted_from = coalesce(counted_from, high + 1),
   expires = clock_timestamp() + $3::bigint * interval '1 millisecond', updated_at = clock_timestamp()
 from (select ${IDENTITY}) now_at
-where route = $1 and (owner = $2 or case
+where route = $1 and expired_at is null and (owner = $2 or case
   when expires is not null then expires + $4::bigint * interval '1 millisecond' < clock_timestamp()
   else $4::bigint = 0 or updated_at not between clock_timestamp() - $4::bigint * interval '1 millisecond' and clock_timestamp()
 end)
 returning ledger.ctid::text as ctid, epoch::text, low::text, high::text, is_paused,
+  counted_from::text, leaf_lo::text, leaf_rows::text,
   ledger.system_identifier = now_at.system_identifier and ledger.timeline = now_at.timeline as is_same_server`;
 
 /** Who has the route, and when it is free and the grace of $2 ms over; no row when the route has no ledger yet. */
 export const HOLDER_SQL = `select ctid::text as ctid, epoch::text, owner,
   greatest(0, ceil(extract(epoch from coalesce(expires, updated_at) - clock_timestamp()) * 1000 + $2::bigint))::bigint::text
-    as expires_in_ms
+    as expires_in_ms, expired_at is not null as is_expired
 from millrace.ledger where route = $1`;
 
 /** `order by lo` alone would mean the text of the select list, in which 10 comes before 9. */
@@ -65,42 +66,56 @@ export const INVISIBLE_SQL = `select lo::text, hi::text from (
 ) between_rows where lo <= hi order by between_rows.lo`;
 
 /**
- * The first ledger of a route. The gaps' bound is this statement's own xid: taken after $2 was read.
+ * The first ledger of a route; counters of an earlier one of its name are removed. The gaps' bound is this statement's own xid: taken after $2 was read.
  * $1 route, $2 high, $3 and $4 the gaps' lo and hi, $5 low. No row when another relay was first.
  */
 export const CREATE_SQL = `with l as (
-  insert into millrace.ledger (route, low, high, epoch, system_identifier, timeline)
-  select $1, $5::bigint, $2::bigint, 0, system_identifier, timeline from (select ${IDENTITY}) now_at
+  insert into millrace.ledger (route, low, high, epoch, system_identifier, timeline, counted_from)
+  select $1, $5::bigint, $2::bigint, 0, system_identifier, timeline, $2::bigint + 1 from (select ${IDENTITY}) now_at
   on conflict (route) do nothing
   returning route, pg_current_xact_id() as xid
+), forgotten as (
+  delete from millrace.ledger_leaf c using l where c.route = l.route
 )
 insert into millrace.ledger_gap (route, lo, hi, bound)
 select l.route, g.lo, g.hi, l.xid from l cross join unnest($3::bigint[], $4::bigint[]) g(lo, hi)`;
 
 /**
- * The ledger write: row, lease and gap deltas in one autocommit statement, found by ctid (flat under old snapshots)
+ * The ledger write: row, lease, gap deltas and counters of rows by leaf in one autocommit statement, found by ctid (flat under old snapshots)
  * and guarded by the epoch on the same row. No row returned: the row has moved, or another owner has it.
  *
- * $1 ctid, $2 route, $3 epoch, $4 low, $5 high, $6 ttl in ms, $7 removed lo, $8 written lo, $9 hi, $10 bound (null: mine).
+ * $1 ctid, $2 route, $3 epoch, $4 low, $5 high, $6 ttl in ms, $7 leaf, $8 rows of it, $9 removed lo, $10 written lo,
+ * $11 hi, $12 bound (null: mine).
  */
-export const SAVE_SQL = `with l as (
+const saveSql = (counted: string): string => `with l as (
   update millrace.ledger set low = $4, high = $5, expires = clock_timestamp() + $6::bigint * interval '1 millisecond',
-    updated_at = clock_timestamp()
+    leaf_lo = $7, leaf_rows = $8, updated_at = clock_timestamp()
   where ctid = $1::tid and route = $2 and epoch = $3
   returning ctid, route, is_paused, pg_current_xact_id() as xid
 ), removed as (
-  delete from millrace.ledger_gap g using l where g.route = l.route and g.lo = any($7::bigint[])
+  delete from millrace.ledger_gap g using l where g.route = l.route and g.lo = any($9::bigint[])
 ), written as (
   insert into millrace.ledger_gap (route, lo, hi, bound)
   select l.route, w.lo, w.hi, coalesce(w.bound, l.xid)
-  from l cross join unnest($8::bigint[], $9::bigint[], $10::text[]::xid8[]) w(lo, hi, bound)
+  from l cross join unnest($10::bigint[], $11::bigint[], $12::text[]::xid8[]) w(lo, hi, bound)
   on conflict (route, lo) do update set hi = excluded.hi, bound = excluded.bound
-)
+)${counted}
 select ctid::text as ctid, is_paused, xid::text as xid from l`;
 
-/** The same write without gap deltas: most pages have none. */
+/** $1 to $12. */
+export const SAVE_SQL = saveSql('');
+
+/** The same write of a page with rows in another leaf than that of the ledger row: $13 leaves, $14 rows to add to each. */
+export const SAVE_COUNTED_SQL = saveSql(`, counted as (
+  insert into millrace.ledger_leaf as kept (route, leaf_lo, rows_read)
+  select l.route, c.leaf, c.rows_read from l cross join unnest($13::bigint[], $14::bigint[]) c(leaf, rows_read)
+  on conflict (route, leaf_lo) do update set rows_read = kept.rows_read + excluded.rows_read
+)`);
+
+/** The same write without gap deltas, of rows in the leaf of the ledger row: most pages are like that. */
 export const SAVE_ROW_SQL = `update millrace.ledger set low = $4, high = $5,
-  expires = clock_timestamp() + $6::bigint * interval '1 millisecond', updated_at = clock_timestamp()
+  expires = clock_timestamp() + $6::bigint * interval '1 millisecond', leaf_lo = $7, leaf_rows = $8,
+  updated_at = clock_timestamp()
 where ctid = $1::tid and route = $2 and epoch = $3
 returning ctid::text as ctid, is_paused, pg_current_xact_id()::text as xid`;
 

@@ -38,6 +38,8 @@ export interface LedgerReading {
 /** The ledger after a reading. */
 export interface LedgerStep {
   readonly state: LedgerState;
+  /** The positions of the reading that the ledger had not settled before: rows to be counted once. */
+  readonly taken: readonly Position[];
   /** Positions that were declared never to come. */
   readonly diedCount: bigint;
   readonly isChanged: boolean;
@@ -61,6 +63,7 @@ export function takeReading(state: LedgerState, reading: LedgerReading): LedgerS
   const last = positions[positions.length - 1];
   const ceiling = reading.isFull ? last : undefined;
   const gaps: GapRange[] = [];
+  const taken: Position[] = [];
   let died = 0n;
   let next = 0;
   for (const gap of state.gaps) {
@@ -68,6 +71,7 @@ export function takeReading(state: LedgerState, reading: LedgerReading): LedgerS
     for (let at = positions[next]; at !== undefined && at <= gap.hi; at = positions[++next]) {
       if (at >= gap.lo) {
         inside.push(at);
+        taken.push(at);
       }
     }
     died += splitGap({ gap, inside, ceiling, isDead: isDead(gap, reading) }, gaps);
@@ -77,9 +81,12 @@ export function takeReading(state: LedgerState, reading: LedgerReading): LedgerS
     if (at > high + 1n) {
       gaps.push({ lo: toPosition(high + 1n), hi: toPosition(at - 1n), bound: reading.bound });
     }
-    high = at > high ? at : high;
+    if (at > high) {
+      high = at;
+      taken.push(at);
+    }
   }
-  return { state: { high, gaps }, diedCount: died, isChanged: positions.length > 0 || died > 0n };
+  return { state: { high, gaps }, taken, diedCount: died, isChanged: positions.length > 0 || died > 0n };
 }
 
 function isDead(gap: GapRange, reading: LedgerReading): boolean {

@@ -1,4 +1,4 @@
-import { type Epoch, toEpoch, toPosition } from '@millrace/events';
+import { type Epoch, type Position, toEpoch, toPosition } from '@millrace/events';
 import { CaptureError } from './capture.errors.js';
 import { type StartFrom } from './capture-port.js';
 import { type GapBound, type GapRange, gapDelta, type LedgerState, lowOf } from './ledger.js';
@@ -12,10 +12,13 @@ import {
   INVISIBLE_SQL,
   LAST_POSITION_SQL,
   RELEASE_SQL,
+  SAVE_COUNTED_SQL,
   SAVE_ROW_SQL,
   SAVE_SQL,
 } from './ledger.sql.js';
 import { type PgConnection, type Statement } from './pg-connection.js';
+import { type LeafCountStep } from './retention/leaf-counts.js';
+import { RouteCounts } from './retention/route-counts.js';
 
 type Columns = Readonly<Record<string, string | null>>;
 
@@ -23,6 +26,7 @@ interface Held {
   readonly route: string;
   readonly epoch: Epoch;
   readonly ttlMs: number;
+  readonly counts: RouteCounts;
   ctid: string;
   stored: LedgerState;
 }
@@ -43,6 +47,7 @@ export class PgLedgerStore implements LedgerStorePort {
     if (row === undefined) {
       const holder = await this.one({ text: HOLDER_SQL, values: [route, graceMs] });
       if (holder !== undefined) {
+        refuseExpired(route, holder);
         return { kind: 'held', owner: holder['owner'] ?? '', expiresInMs: Number(holder['expires_in_ms'] ?? 0) };
       }
       await this.create(route, request.from);
@@ -51,13 +56,15 @@ export class PgLedgerStore implements LedgerStorePort {
     return row === undefined ? { kind: 'held', owner: '', expiresInMs: graceMs } : this.claimed(request, row);
   }
 
-  async save(next: LedgerState): Promise<LedgerSaved> {
+  async save(next: LedgerState, taken: readonly (readonly Position[])[]): Promise<LedgerSaved> {
     const held = this.owned();
+    const counted = await held.counts.stepFor(taken);
     for (let tries = 1; tries <= SAVE_TRIES_MAX; tries += 1) {
-      const row = await this.one(saveStatement(held, next));
+      const row = await this.one(saveStatement(held, next, counted));
       if (row !== undefined) {
         held.ctid = column(row, 'ctid');
         held.stored = next;
+        held.counts.written(counted);
         return { isPaused: row['is_paused'] === 't', xid: BigInt(column(row, 'xid')) };
       }
       const now = await this.one({ text: HOLDER_SQL, values: [held.route, 0] });
@@ -97,7 +104,13 @@ export class PgLedgerStore implements LedgerStorePort {
     // read after the epoch was won: nobody else can write the gaps any more
     const gaps = await this.connection.records({ text: GAPS_SQL, values: [request.route] });
     const state: LedgerState = { high: toPosition(column(row, 'high')), gaps: gaps.map(storedGap) };
-    this.held = { route: request.route, epoch, ttlMs: request.ttlMs, ctid: column(row, 'ctid'), stored: state };
+    const { leaf_lo: leaf = null } = row;
+    const counts = new RouteCounts(this.connection, BigInt(column(row, 'counted_from')), {
+      leaf: leaf === null ? null : BigInt(leaf),
+      rows: BigInt(column(row, 'leaf_rows')),
+    });
+    const { route, ttlMs } = request;
+    this.held = { route, epoch, ttlMs, counts, ctid: column(row, 'ctid'), stored: state };
     if (row['is_same_server'] !== 't') {
       await this.release();
       throw new CaptureError(
@@ -160,23 +173,41 @@ function highBefore(position: bigint, last: bigint): bigint {
   return position > 1n ? position - 1n : 0n;
 }
 
-function saveStatement(held: Held, next: LedgerState): Statement {
+function refuseExpired(route: string, holder: Columns): void {
+  if (holder['is_expired'] === 't') {
+    throw new CaptureError(
+      'route_expired',
+      `Route ${route} has expired: it held more of the outbox than retention allows, and events that it had not settled ` +
+        'may have been removed. See the audit trail for what it held, remove the cause, then let the route go on.',
+    );
+  }
+}
+
+function saveStatement(held: Held, next: LedgerState, { current, added }: LeafCountStep): Statement {
   const delta = gapDelta(held.stored, next);
-  const row = [held.ctid, held.route, String(held.epoch), String(lowOf(next)), String(next.high), held.ttlMs];
-  if (delta.removed.length === 0 && delta.written.length === 0) {
+  const row: unknown[] = [
+    held.ctid,
+    held.route,
+    String(held.epoch),
+    String(lowOf(next)),
+    String(next.high),
+    held.ttlMs,
+  ];
+  row.push(current.leaf === null ? null : String(current.leaf), String(current.rows));
+  if (delta.removed.length === 0 && delta.written.length === 0 && added.size === 0) {
     return { text: SAVE_ROW_SQL, name: 'millrace_save_row', values: row };
   }
-  return {
-    text: SAVE_SQL,
-    name: 'millrace_save',
-    values: [
-      ...row,
-      delta.removed.map(String),
-      delta.written.map((gap) => String(gap.lo)),
-      delta.written.map((gap) => String(gap.hi)),
-      delta.written.map((gap) => (gap.bound.xid === null ? null : String(gap.bound.xid))),
-    ],
-  };
+  row.push(
+    delta.removed.map(String),
+    delta.written.map((gap) => String(gap.lo)),
+    delta.written.map((gap) => String(gap.hi)),
+    delta.written.map((gap) => (gap.bound.xid === null ? null : String(gap.bound.xid))),
+  );
+  if (added.size === 0) {
+    return { text: SAVE_SQL, name: 'millrace_save', values: row };
+  }
+  row.push([...added.keys()].map(String), [...added.values()].map(String));
+  return { text: SAVE_COUNTED_SQL, name: 'millrace_save_counted', values: row };
 }
 
 function storedGap(row: Columns): GapRange {

@@ -101,21 +101,23 @@ export class PollingCapture implements CapturePort {
     if (!(page instanceof Page)) {
       throw new CaptureError('internal', 'settle() was given a page that this capture did not hand out.');
     }
-    const saved = await this.parts.store.save(page.step.state);
+    const pages = this.unbounded.filter(({ number }) => number <= page.number);
+    const saved = await this.parts.store.save(
+      page.step.state,
+      pages.map(({ step }) => step.taken),
+    );
     this.settled = page.step.state;
     const nowMs = this.parts.clock.nowMs();
-    for (const { number, bound } of this.unbounded) {
-      if (number <= page.number) {
-        bound.xid = saved.xid;
-        bound.knownAtMs = nowMs;
-      }
+    for (const { bound } of pages) {
+      bound.xid = saved.xid;
+      bound.knownAtMs = nowMs;
     }
     this.unbounded = this.unbounded.filter(({ number }) => number > page.number);
     return { isPaused: saved.isPaused };
   }
 
   async renew(): Promise<SettleResult> {
-    const saved = await this.parts.store.save(this.settled);
+    const saved = await this.parts.store.save(this.settled, []);
     if (!this.isReading) {
       await this.takeCare();
     }

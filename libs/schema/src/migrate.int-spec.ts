@@ -30,6 +30,7 @@ describe('migrate', () => {
         { version: 1, name: 'outbox and ledger' },
         { version: 2, name: 'inbox' },
         { version: 3, name: 'relay members' },
+        { version: 4, name: 'retention' },
       ],
       leavesAhead: 10,
       notices: [],

@@ -2,9 +2,15 @@ import { type Migration } from './migration.js';
 import { outboxMigration } from './migrations/0001-outbox.sql.js';
 import { inboxMigration } from './migrations/0002-inbox.sql.js';
 import { relayMemberMigration } from './migrations/0003-relay-member.sql.js';
+import { retentionMigration } from './migrations/0004-retention.sql.js';
 
 /** All steps, oldest first. The last one's version is what this release of Millrace needs. */
-export const MIGRATIONS: readonly Migration[] = [outboxMigration, inboxMigration, relayMemberMigration];
+export const MIGRATIONS: readonly Migration[] = [
+  outboxMigration,
+  inboxMigration,
+  relayMemberMigration,
+  retentionMigration,
+];
 
 /** The schema version that this release needs; a database may be neither older nor newer. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

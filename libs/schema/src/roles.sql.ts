@@ -53,10 +53,13 @@ begin
       execute format('grant select on %s to millrace_relay', leaf);
     end loop;
     grant select on sequence millrace.position to millrace_relay;
-    grant select, insert, update, delete on millrace.ledger, millrace.ledger_gap, millrace.relay_member
-      to millrace_relay;
+    grant select, insert, update, delete
+      on millrace.ledger, millrace.ledger_gap, millrace.ledger_leaf, millrace.relay_member to millrace_relay;
     grant select, insert on millrace.audit to millrace_relay;
-    grant execute on function millrace.ensure_leaves(integer, bigint), millrace.leaves_ahead(), millrace.last_position()
+    grant execute on function millrace.ensure_leaves(integer, bigint), millrace.leaves_ahead(), millrace.last_position(),
+      millrace.leaf_verdict(bigint, bigint), millrace.empty_leaf(bigint, bigint), millrace.drop_empty_leaves(integer),
+      millrace.route_holds(text, bigint), millrace.expire_route(text, bigint, bigint, bigint, bigint),
+      millrace.let_route_go_on(text, text, text, bigint), millrace.accept_leaf_count(bigint, text, text)
       to millrace_relay;
   end if;
 

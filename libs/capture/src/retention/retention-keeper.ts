@@ -128,13 +128,14 @@ export class RetentionKeeper {
     const { source, policy, observer } = this.parts;
     const found: Findings = { emptied: [], waiting: [], alarms: [] };
     const routes = await this.expireRoutes(database, await database.routes(policy.keepMs), found);
+    // leaves go in a later run than the one that emptied them
+    const leavesDropped = await this.dropLeaves(database);
     await this.emptyLeaves(database, found);
     await this.emptyLeaf(database, DEFAULT_LEAF, found);
     const defaultBytes = await database.defaultBytes();
     if (defaultBytes > 0) {
       found.alarms.push({ source, kind: 'default_partition_not_empty', bytes: defaultBytes });
     }
-    const leavesDropped = await this.dropLeaves(database);
     this.alarms.set(found.alarms);
     const report = { source, ...found, leavesDropped, defaultBytes, routes };
     observer.ran?.(report);

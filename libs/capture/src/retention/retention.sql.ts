@@ -7,12 +7,12 @@ from millrace.outbox_leaf l where l.hi - 1 <= millrace.last_position() order by 
 
 /** One statement per leaf. $1 lo, $2 keep in ms. */
 export const LEAF_VERDICT_SQL = `select v.verdict, v.leaf::text as table_name, v.last::text as last, v.route,
-  v.found::text as found, v.counted::text as counted
+  v.rows_found::text as found, v.counted::text as counted
 from millrace.leaf_verdict($1::bigint, $2::bigint) v`;
 
 /** One transaction per leaf. $1 lo, $2 keep in ms. */
 export const EMPTY_LEAF_SQL = `select v.verdict, v.leaf::text as table_name, v.last::text as last, v.route,
-  v.found::text as found, v.counted::text as counted
+  v.rows_found::text as found, v.counted::text as counted
 from millrace.empty_leaf($1::bigint, $2::bigint) v`;
 
 /** $1 how many at most. */

@@ -58,8 +58,8 @@ begin
     verdict := 'empty';
   elsif in_lo <> 0 and last > millrace.last_position() then
     verdict := 'ahead';
-  elsif in_lo = 0 and not exists (select from millrace.outbox_leaf l
-      where l.lo <= millrace.last_position() + 1 and l.hi > millrace.last_position() + 1) then
+  elsif in_lo = 0 and (millrace.leaves_ahead() = 0 or not exists (select from millrace.outbox_leaf l
+      where l.lo <= millrace.last_position() + 1 and l.hi > millrace.last_position() + 1)) then
     verdict := 'in_use';
   elsif not exists (select from millrace.ledger) then
     verdict := 'no_route';
@@ -84,8 +84,8 @@ end
 $body$;
 
 -- The first route whose counter differs from the rows that the leaf has from its beginning of counting on; a route of
--- null: none, and found is the number of all rows. counted is null for a route that does not count yet.
-create function millrace.leaf_miscount(in_lo bigint, in_leaf regclass, out route text, out found bigint, out counted bigint)
+-- null: none, and rows_found is the number of all rows. counted is null for a route that does not count yet.
+create function millrace.leaf_miscount(in_lo bigint, in_leaf regclass, out route text, out rows_found bigint, out counted bigint)
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $body$
 declare
   total bigint;
@@ -94,34 +94,34 @@ declare
 begin
   execute format('select count(*), min(position) from only %s', in_leaf) into total, first_position;
   for r in select c.* from millrace.counts_of(in_lo) c where not c.is_expired loop
-    found := total;
+    rows_found := total;
     if r.counted_from > first_position then
-      execute format('select count(*) from only %s where position >= $1', in_leaf) into found using r.counted_from;
+      execute format('select count(*) from only %s where position >= $1', in_leaf) into rows_found using r.counted_from;
     end if;
-    if r.counted_from is null or found <> r.counted then
+    if r.counted_from is null or rows_found <> r.counted then
       route := r.route;
       counted := case when r.counted_from is not null then r.counted end;
       return;
     end if;
   end loop;
-  found := total;
+  rows_found := total;
 end
 $body$;
 
 -- Whether a leaf may be emptied; changes nothing.
 create function millrace.leaf_verdict(in_lo bigint, in_keep_ms bigint, out verdict text, out leaf regclass,
-  out last bigint, out newest timestamptz, out route text, out found bigint, out counted bigint)
+  out last bigint, out newest timestamptz, out route text, out rows_found bigint, out counted bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 begin
   perform millrace.require_read_committed();
   select o.verdict, o.leaf, o.last, o.newest, o.route into verdict, leaf, last, newest, route
   from millrace.leaf_obstacle(in_lo, in_keep_ms) o;
   if verdict is null then
-    select m.route, m.found, m.counted into route, found, counted from millrace.leaf_miscount(in_lo, leaf) m;
+    select m.route, m.rows_found, m.counted into route, rows_found, counted from millrace.leaf_miscount(in_lo, leaf) m;
     verdict := case
       when route is not null and counted is null then 'not_counted'
       when route is not null then 'miscounted'
-      when found = 0 then 'empty'
+      when rows_found = 0 then 'empty'
       else 'ready'
     end;
   end if;
@@ -136,7 +136,7 @@ $body$;
  */
 const EMPTY = `
 create function millrace.empty_leaf(in_lo bigint, in_keep_ms bigint, out verdict text, out leaf regclass,
-  out last bigint, out newest timestamptz, out route text, out found bigint, out counted bigint)
+  out last bigint, out newest timestamptz, out route text, out rows_found bigint, out counted bigint)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '100ms' as $body$
@@ -153,13 +153,13 @@ begin
   end if;
   begin
     execute format('lock table only %s in share mode', leaf);
-    select v.* into verdict, leaf, last, newest, route, found, counted from millrace.leaf_verdict(in_lo, in_keep_ms) v;
+    select v.* into verdict, leaf, last, newest, route, rows_found, counted from millrace.leaf_verdict(in_lo, in_keep_ms) v;
     if verdict = 'ready' then
       perform set_config('millrace.retention', 'on', true);
       execute format('truncate only %s', leaf);
       perform set_config('millrace.retention', 'off', true);
       insert into millrace.audit (actor, action, target, details)
-      values ('retention', 'leaf.empty', leaf::text, jsonb_build_object('lo', in_lo, 'last', last, 'rows', found,
+      values ('retention', 'leaf.empty', leaf::text, jsonb_build_object('lo', in_lo, 'last', last, 'rows', rows_found,
         'unsettled_by', (select coalesce(jsonb_agg(c.route), '[]') from millrace.counts_of(in_lo) c where c.low < last)));
       insert into millrace.ledger_leaf as kept (route, leaf_lo, rows_read)
       select c.route, in_lo, -c.counted from millrace.counts_of(in_lo) c where c.counted <> 0
@@ -177,8 +177,8 @@ end
 $body$;
 
 -- Removes leaves that were emptied; never needed, it keeps plans small. Takes the parent's lock for some milliseconds,
--- and only when nobody has held the outbox for longer than the time-out: who waits for that lock has all producers
--- wait behind him.
+-- last of all that it needs, and only when nobody has held the outbox for longer than the time-out: who waits for that
+-- lock, or for anything while he has it, makes all producers wait.
 create function millrace.drop_empty_leaves(in_max integer, out verdict text, out dropped integer)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -186,13 +186,20 @@ set lock_timeout = '50ms' as $body$
 declare
   wait_s constant double precision := 0.06;
   holders text[];
-  r record;
+  leaves regclass[];
+  doomed regclass;
   is_filled boolean;
 begin
   perform millrace.require_read_committed();
   dropped := 0;
   verdict := 'nothing';
-  if not exists (select from millrace.outbox_leaf l where l.emptied_at is not null) then
+  select array_agg(e.leaf) into leaves from (
+    select l.leaf from millrace.outbox_leaf l
+    where l.emptied_at is not null and l.hi <= millrace.last_position()
+      and l.hi < (select max(h.hi) from millrace.outbox_leaf h)
+    order by l.lo limit in_max
+  ) e;
+  if leaves is null then
     return;
   end if;
   if not pg_try_advisory_xact_lock(hashtextextended('millrace.retention', 0)) then
@@ -212,18 +219,17 @@ begin
     end if;
   end if;
   begin
+    foreach doomed in array leaves loop
+      execute format('lock table only %s in access exclusive mode nowait', doomed);
+    end loop;
+    lock table only millrace.outbox_default in access exclusive mode nowait;
     lock table only millrace.outbox in access exclusive mode;
-    for r in
-      select l.leaf, l.lo from millrace.outbox_leaf l
-      where l.emptied_at is not null and l.hi <= millrace.last_position()
-        and l.hi < (select max(h.hi) from millrace.outbox_leaf h)
-      order by l.lo limit in_max
-    loop
-      execute format('select exists (select from only %s)', r.leaf) into is_filled;
+    foreach doomed in array leaves loop
+      execute format('select exists (select from only %s)', doomed) into is_filled;
       if not is_filled then
-        execute format('alter table millrace.outbox detach partition %s', r.leaf);
-        execute format('drop table %s', r.leaf);
-        delete from millrace.outbox_leaf l where l.lo = r.lo;
+        execute format('alter table millrace.outbox detach partition %s', doomed);
+        delete from millrace.outbox_leaf l where l.leaf = doomed;
+        execute format('drop table %s', doomed);
         dropped := dropped + 1;
       end if;
     end loop;

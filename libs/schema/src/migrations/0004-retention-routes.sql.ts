@@ -135,7 +135,7 @@ create function millrace.accept_leaf_count(in_lo bigint, in_actor text, in_reaso
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
   changes jsonb := '[]';
-  found bigint;
+  rows_found bigint;
   last bigint;
   r record;
 begin
@@ -150,11 +150,11 @@ begin
     return;
   end if;
   for r in select c.* from millrace.counts_of(in_lo) c where c.counted_from is not null and not c.is_expired loop
-    execute format('select count(*) from only %s where position >= $1', leaf) into found using r.counted_from;
-    if found <> r.counted then
-      insert into millrace.ledger_leaf as kept (route, leaf_lo, rows_read) values (r.route, in_lo, found - r.counted)
+    execute format('select count(*) from only %s where position >= $1', leaf) into rows_found using r.counted_from;
+    if rows_found <> r.counted then
+      insert into millrace.ledger_leaf as kept (route, leaf_lo, rows_read) values (r.route, in_lo, rows_found - r.counted)
       on conflict on constraint ledger_leaf_pk do update set rows_read = kept.rows_read + excluded.rows_read;
-      changes := changes || jsonb_build_object('route', r.route, 'counted', r.counted, 'found', found);
+      changes := changes || jsonb_build_object('route', r.route, 'counted', r.counted, 'found', rows_found);
       routes := routes + 1;
     end if;
   end loop;
