@@ -9,8 +9,12 @@ import { StreamQuery } from './stream-query.js';
 const OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 
-/** Rows are printed by the server's session: as in a poll, and times in one zone. A warning tells of a lost publication. */
-const SESSION_SETTINGS = `set datestyle = 'ISO, YMD'; set timezone = 'UTC'; set client_min_messages = warning`;
+/**
+ * Rows are printed by the server's session: as in a poll, and times in one zone. A warning tells of a lost publication.
+ * The reading of one large transaction may take as long as its events take to be published.
+ */
+const SESSION_SETTINGS = `set datestyle = 'ISO, YMD'; set timezone = 'UTC'; set client_min_messages = warning;
+select set_config(name, '0', false) from pg_settings where name in ('statement_timeout', 'transaction_timeout', 'idle_session_timeout')`;
 
 /** How to reach the server. */
 export interface ReplicationConnectionOptions {

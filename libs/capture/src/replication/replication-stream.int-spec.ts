@@ -51,6 +51,8 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await Promise.all(streams.map((stream) => stream.close()));
+  // of a connection that was cut the server hears a moment later
+  await until('the slot was free', async () => (await readerOfSlot()) === null);
   await client.query('select pg_drop_replication_slot($1)', [slot]);
   await client.end();
   await admin.query(`drop database ${database}`);
@@ -111,6 +113,14 @@ async function slotConfirmed(): Promise<bigint> {
     [slot],
   );
   return parseLsn(rows[0]?.lsn ?? '0/0');
+}
+
+async function readerOfSlot(): Promise<number | null> {
+  const { rows } = await client.query<{ active_pid: number | null }>(
+    'select active_pid from pg_replication_slots where slot_name = $1',
+    [slot],
+  );
+  return rows[0]?.active_pid ?? null;
 }
 
 async function walEnd(): Promise<bigint> {
@@ -177,6 +187,8 @@ describe('transactions', () => {
 
   it('come in parts when they are large, in bounded memory and while the reports go on', async () => {
     await client.query(`alter database ${database} set wal_sender_timeout = '1500ms'`);
+    await client.query(`alter database ${database} set transaction_timeout = '1500ms'`);
+    await client.query(`alter database ${database} set statement_timeout = '1500ms'`);
     const bytesMax = MIB;
     const stream = await open({ bytesMax });
     await client.query(`insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload)
@@ -199,7 +211,7 @@ describe('transactions', () => {
 
     expect(highest).toBeLessThanOrEqual(bytesMax + messageBytes);
     expect(parts.length).toBeGreaterThan(20);
-    expect(parts.flatMap(keysOf)).toEqual(Array.from({ length: 50_000 }, (_, index) => String(index + 1)));
+    expect(parts.flatMap(keysOf).join()).toBe(Array.from({ length: 50_000 }, (_, index) => index + 1).join());
     expect(new Set(parts.map(({ xid }) => xid)).size).toBe(1);
     expect(await slotConfirmed()).toBeLessThan(stream.receivedLsn);
   });
@@ -290,13 +302,9 @@ describe('a stream that ends', () => {
   it('tells within a second that its walsender was terminated', async () => {
     const stream = await open();
     const next = stream.nextTransaction().catch((error: unknown) => error);
-    const { rows } = await client.query<{ ended: boolean }>(
-      'select pg_terminate_backend(active_pid) as ended from pg_replication_slots where slot_name = $1',
-      [slot],
-    );
+    await client.query('select pg_terminate_backend($1)', [await readerOfSlot()]);
     const terminatedAt = performance.now();
 
-    expect(rows).toEqual([{ ended: true }]);
     expect(await next).toMatchObject({ code: 'database_unavailable', disposition: 'retry' });
     expect(performance.now() - terminatedAt).toBeLessThan(1_000);
     expect(() => stream.takeQueued()).toThrow(expect.objectContaining({ code: 'database_unavailable' }));
