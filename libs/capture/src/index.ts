@@ -30,3 +30,25 @@ export type { PollingCaptureParts, PollingOptions } from './polling-capture.js';
 export { adoptLedger, createPollingSource } from './polling-source.js';
 export type { AdoptRequest, PollingSourceOptions } from './polling-source.js';
 export type { JoinRequest, RelayMember } from './relay-member.js';
+export { acceptLeafCount, letRouteGoOn } from './retention/retention-admin.js';
+export type {
+  AcceptLeafCountRequest,
+  AcceptLeafCountResult,
+  LetRouteGoOnRequest,
+  LetRouteGoOnResult,
+} from './retention/retention-admin.js';
+export { createRetentionKeeper, RETENTION_INTERVAL_MS } from './retention/retention-keeper.js';
+export type { ArchiveHook, LeafToArchive, RetentionKeeper, RetentionOptions } from './retention/retention-keeper.js';
+export type {
+  LeafEmptied,
+  LeafObstacle,
+  LeafWaiting,
+  RetainedLeaf,
+  RetentionAlarm,
+  RetentionObserver,
+  RetentionReport,
+  RouteExpired,
+  RouteHold,
+} from './retention/retention-observer.js';
+export { retentionProblems } from './retention/retention-policy.js';
+export type { RetentionPolicy } from './retention/retention-policy.js';

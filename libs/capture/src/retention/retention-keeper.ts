@@ -173,23 +173,19 @@ export class RetentionKeeper {
   }
 
   private async emptyLeaves(database: PgRetention, found: Findings): Promise<void> {
-    for (const { lo, isEmptied } of await database.drawnLeaves(LEAVES_LOOKED_AT_MAX)) {
-      if (isEmptied) {
-        await this.lookAtEmptied(database, lo, found);
-        continue;
+    const leaves = await database.drawnLeaves(LEAVES_LOOKED_AT_MAX);
+    for (const { lo } of leaves.filter(({ isEmptied }) => isEmptied)) {
+      // a row that turns up there was never read: that is told at once, however young it is
+      const answer = await database.verdictOf(lo, 0);
+      if (answer.verdict === 'miscounted') {
+        this.note(lo, answer, found);
       }
+    }
+    for (const { lo } of leaves.filter(({ isEmptied }) => !isEmptied)) {
       const verdict = await this.emptyLeaf(database, lo, found);
       if (ENDS_A_RUN.has(verdict) || found.emptied.length >= LEAVES_EMPTIED_MAX) {
         return;
       }
-    }
-  }
-
-  /** A row that turns up in a leaf that was emptied was never read: that is told at once, however young it is. */
-  private async lookAtEmptied(database: PgRetention, lo: bigint, found: Findings): Promise<void> {
-    const answer = await database.verdictOf(lo, 0);
-    if (answer.verdict === 'miscounted') {
-      this.note(lo, answer, found);
     }
   }
 

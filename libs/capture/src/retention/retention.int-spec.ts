@@ -439,6 +439,27 @@ describe('the default partition', () => {
   });
 });
 
+describe('while the default partition is big', () => {
+  const ahead = async (): Promise<unknown> => (await admin.query('select millrace.ensure_leaves(10) as ahead')).rows[0];
+
+  it('leaves are made beside it as long as new rows go to a leaf, or when somebody accepts the pause', async () => {
+    await admin.query(`select setval('millrace.position', ${20 * LEAF})`);
+    await admin.query(`insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload)
+      select gen_random_uuid(), 'a', 'k', 't', jsonb_build_object('text', repeat('x', 1500)) from generate_series(1, 6000)`);
+    expect(await ahead()).toEqual({ ahead: 0 });
+
+    await admin.query(`set millrace.default_bytes_max = '100000000'`);
+    expect(await ahead()).toEqual({ ahead: 10 });
+    await admin.query(`set millrace.default_bytes_max = ''`);
+    await admin.query(
+      `select setval('millrace.position', (select min(lo) from millrace.outbox_leaf where lo > 20000000))`,
+    );
+
+    expect(await ahead()).toEqual({ ahead: 10 });
+    expect((await admin.query('select from millrace.outbox_leaf where lo > 20000000')).rowCount).toBe(11);
+  });
+});
+
 describe('leaves that were emptied', () => {
   it('are dropped later, a few at a time, and the last leaf never', async () => {
     const capture = await claim('r');
@@ -494,6 +515,21 @@ describe('a new route', () => {
     const capture = await claiming;
     const page = await capture.nextPage();
     expect(page.events.map(({ position }) => Number(position))).toEqual([LEAF + 1, LEAF + 2]);
+  });
+
+  it('would otherwise begin in a leaf that vanishes before it has read it: the wrong rule', async () => {
+    await admin.query('drop trigger ledger_wait_for_retention on millrace.ledger');
+    await twoLeaves();
+    await settle(await claim('r'), LEAF + 2);
+    const other = await connect();
+    await other.query('begin');
+    await other.query('select * from millrace.empty_leaf(1, 0)');
+
+    const capture = await claim('new');
+    expect(await lowOf('new')).toBe(0);
+    await other.query('commit');
+
+    expect((await capture.nextPage()).events[0]?.position).toBe(BigInt(LEAF + 1));
   });
 
   it('that has begun counts, however recent it is', async () => {

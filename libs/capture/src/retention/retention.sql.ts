@@ -1,9 +1,10 @@
 /** The functions check everything again under their locks: nothing here is trusted by them. */
 
-/** Leaves that are written to their end, oldest first. $1 how many. */
+/** Leaves that are written to their end, those with rows first, each by age. $1 how many. */
 export const DRAWN_LEAVES_SQL = `select l.leaf::text as table_name, l.lo::text as lo, (l.hi - 1)::text as last,
   l.emptied_at is not null as is_emptied
-from millrace.outbox_leaf l where l.hi - 1 <= millrace.last_position() order by l.lo limit $1`;
+from millrace.outbox_leaf l where l.hi - 1 <= millrace.last_position() 
+order by l.emptied_at is not null, l.lo limit $1`;
 
 /** One statement per leaf. $1 lo, $2 keep in ms. */
 export const LEAF_VERDICT_SQL = `select v.verdict, v.leaf::text as table_name, v.last::text as last, v.route,

@@ -58,8 +58,7 @@ begin
     verdict := 'empty';
   elsif in_lo <> 0 and last > millrace.last_position() then
     verdict := 'ahead';
-  elsif in_lo = 0 and (millrace.leaves_ahead() = 0 or not exists (select from millrace.outbox_leaf l
-      where l.lo <= millrace.last_position() + 1 and l.hi > millrace.last_position() + 1)) then
+  elsif in_lo = 0 and not millrace.is_default_idle() then
     verdict := 'in_use';
   elsif not exists (select from millrace.ledger) then
     verdict := 'no_route';

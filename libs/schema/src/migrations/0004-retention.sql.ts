@@ -1,4 +1,5 @@
 import { type Migration } from '../migration.js';
+import { LEAVES_BESIDE_DEFAULT } from './0004-retention-default.sql.js';
 import { LEAF_RETENTION } from './0004-retention-leaves.sql.js';
 import { ROUTE_RETENTION } from './0004-retention-routes.sql.js';
 
@@ -56,12 +57,13 @@ create trigger ledger_wait_for_retention before insert on millrace.ledger
 export const retentionMigration: Migration = {
   version: 4,
   name: 'retention',
-  up: COUNTERS + NEW_ROUTES + LEAF_RETENTION + ROUTE_RETENTION,
+  up: COUNTERS + NEW_ROUTES + LEAVES_BESIDE_DEFAULT + LEAF_RETENTION + ROUTE_RETENTION,
   down: `drop function millrace.accept_leaf_count(bigint, text, text), millrace.let_route_go_on(text, text, text, bigint),
   millrace.expire_route(text, bigint, bigint, bigint, bigint), millrace.route_holds(text, bigint),
   millrace.drop_empty_leaves(integer), millrace.empty_leaf(bigint, bigint), millrace.leaf_verdict(bigint, bigint),
   millrace.leaf_miscount(bigint, regclass), millrace.leaf_obstacle(bigint, bigint), millrace.counts_of(bigint),
   millrace.newest_of(regclass), millrace.require_read_committed();
+create or replace function millrace.is_default_idle() returns boolean language sql as 'select false';
 drop trigger ledger_wait_for_retention on millrace.ledger;
 drop function millrace.wait_for_retention();
 alter table millrace.outbox_leaf drop column emptied_at;
