@@ -207,7 +207,7 @@ describe('the inventory service', () => {
       const refused = await put('promised', 3, '"2"');
       expect([refused.status, refused.body]).toMatchObject([
         409,
-        { type: 'urn:millrace:problem:conflict', detail: expect.stringContaining('4 pieces are reserved') },
+        { type: 'urn:millrace:problem:conflict', detail: expect.stringContaining('4 of them reserved') },
       ]);
       expect((await put('promised', 4, '"2"')).body).toMatchObject({ onHand: 4, reserved: 4, available: 0 });
     });

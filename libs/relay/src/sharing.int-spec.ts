@@ -98,6 +98,15 @@ async function until(wanted: string): Promise<void> {
   }
 }
 
+/** Members are sorted by when they joined: who comes next is to come later. */
+async function isMember(owner: string): Promise<void> {
+  const deadline = performance.now() + DEADLINE_MS;
+  while ((await client.query('select from millrace.relay_member where owner = $1', [owner])).rowCount === 0) {
+    expect(performance.now()).toBeLessThan(deadline);
+    await sleep(LOOK_MS);
+  }
+}
+
 describe('engines that share the routes of a real database', () => {
   it('are even after each join and each leave', async () => {
     const a = join('a');
@@ -117,6 +126,7 @@ describe('engines that share the routes of a real database', () => {
   it('take what a dead member had, and forget it', async () => {
     await joinAndDie('dead', ['r0', 'r3'], 2_000, 2_000);
     join('a');
+    await isMember('a');
     join('b');
     await until('a b a b');
     await client.query(
@@ -162,6 +172,7 @@ describe('engines that share the routes of a real database', () => {
 describe('a step-down', () => {
   it('moves the route, and leaves an audit row', async () => {
     const a = join('a');
+    await isMember('a');
     join('b');
     await until('a b a b');
     await a.stepDown({ route: 'r0', actor: 'anna', reason: 'upgrade' });
