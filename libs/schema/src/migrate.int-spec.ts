@@ -70,6 +70,17 @@ describe('migrate', () => {
     expect(await fingerprint(client)).toEqual(before);
   });
 
+  it('has a way back for each step, after which the step can be applied again', async () => {
+    await migrate({ client });
+
+    for (const { version, down, up } of [...MIGRATIONS].reverse()) {
+      await client.query(version === 1 ? down : `${down}${up}${down}`);
+    }
+
+    expect((await client.query(`select to_regnamespace('millrace') as found`)).rows).toEqual([{ found: null }]);
+    expect(await migrate({ client })).toMatchObject({ version: SCHEMA_VERSION, leavesAhead: 10 });
+  });
+
   it('names the step that was applied with another text', async () => {
     await migrate({ client });
     await client.query(`update millrace.migration set checksum = 'feedfacecafebeef'`);

@@ -7,7 +7,7 @@
  */
 export const LEAVES_BESIDE_DEFAULT = `
 -- Whether new rows go to a leaf, and will for a while.
-create function millrace.is_default_idle() returns boolean
+create or replace function millrace.is_default_idle() returns boolean
 language sql volatile set search_path = pg_catalog, pg_temp as $body$
   select millrace.leaves_ahead() > 0 and exists (select from millrace.outbox_leaf l
     where l.lo <= millrace.last_position() + 1 and l.hi > millrace.last_position() + 1)
