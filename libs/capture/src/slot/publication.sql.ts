@@ -2,7 +2,7 @@
  * What the schema's migration has to make, as the owner of schema `millrace`, so that the relay's role needs no right on
  * the table (a publication may be made by the table's owner with CREATE on the database alone). The function makes the
  * publication anew only when it is not as it must be: a slot that is older than the publication's present form is
- * dropped. CREATE PUBLICATION takes SHARE UPDATE EXCLUSIVE on the outbox, which no producer conflicts with.
+ * dropped. A database whose owner of the schema may not make publications is migrated all the same. CREATE PUBLICATION takes SHARE UPDATE EXCLUSIVE on the outbox, which no producer conflicts with.
  */
 export const PUBLICATION_FUNCTION = `
 create function millrace.ensure_publication() returns void
@@ -34,5 +34,12 @@ begin
   end if;
 end
 $grant$;
-select millrace.ensure_publication();
+do $make$
+begin
+  perform millrace.ensure_publication();
+exception when insufficient_privilege then
+  raise warning 'publication millrace was not made: %', sqlerrm
+    using hint = 'Capture by polling works without it. For capture from the WAL grant CREATE on the database to the owner of schema millrace.';
+end
+$make$;
 `;

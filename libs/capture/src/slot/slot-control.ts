@@ -19,6 +19,14 @@ export interface SlotClaim {
 const OBJECT_IN_USE = '55006';
 const UNDEFINED_OBJECT = '42704';
 const NOT_AUTHORISED = '42501';
+const MAY_NOT_PUBLISH =
+  'Publication millrace cannot be made: grant CREATE on the database to the owner of schema millrace and run ' +
+  '`millrace migrate`, or have a superuser run `create publication millrace for table millrace.outbox ' +
+  "with (publish = 'insert', publish_via_partition_root = true)`; a publication of that name with another owner has to " +
+  'be dropped by him first.';
+const MAY_NOT_END_READER =
+  'A relay that lost the route still reads its slot under another role, and this one may not end it: let all relays use ' +
+  'one role, or grant pg_signal_backend to it. wal_sender_timeout ends a reader that is dead.';
 const DATABASE_OID_SQL = 'select oid::text from pg_database where datname = current_database()';
 
 /**
@@ -45,7 +53,14 @@ export class SlotControl {
    * owner of the schema, whose function does it: the relay's role needs no right on the table or the database.
    */
   async ensurePublication(): Promise<void> {
-    await this.connection.run(ENSURE_PUBLICATION_SQL);
+    try {
+      await this.connection.run(ENSURE_PUBLICATION_SQL);
+    } catch (error) {
+      if (sqlStateOf(error) === NOT_AUTHORISED) {
+        throw new CaptureError('not_authorised', MAY_NOT_PUBLISH, { cause: error });
+      }
+      throw error;
+    }
   }
 
   /** Drops those of the slots that nobody reads; resolves to how many. */
@@ -69,12 +84,7 @@ export class SlotControl {
       return await this.owned(END_READERS_SQL, [await this.prefix(), ourPid ?? 0]);
     } catch (error) {
       if (sqlStateOf(error) === NOT_AUTHORISED) {
-        throw new CaptureError(
-          'not_authorised',
-          'A relay that lost the route still reads its slot under another role, and this one may not end it: let all ' +
-            'relays use one role, or grant pg_signal_backend to it. wal_sender_timeout ends a reader that is dead.',
-          { cause: error },
-        );
+        throw new CaptureError('not_authorised', MAY_NOT_END_READER, { cause: error });
       }
       throw error;
     }

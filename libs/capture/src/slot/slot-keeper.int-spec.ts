@@ -304,6 +304,29 @@ describe('a publication', () => {
   });
 });
 
+describe('a publication that may not be made', () => {
+  it('is told of, and what a superuser makes instead is taken', async () => {
+    await admin.query('drop publication millrace');
+    await admin.query('create role plain');
+    await admin.query('alter function millrace.ensure_publication() owner to plain');
+    await admin.query('grant usage on schema millrace to plain');
+    const { keeper, reach } = keep();
+    keeper.start();
+
+    const { error } = await reach('failed');
+    expect(error).toMatchObject({
+      code: 'not_authorised',
+      message: expect.stringMatching(/grant CREATE on the database/),
+    });
+    const statement = /`(create publication [^`]*)`/.exec(error.message)?.[1] ?? '';
+    await admin.query(statement);
+    await reach('ready');
+    await admin.query('alter function millrace.ensure_publication() owner to postgres');
+    await admin.query('drop owned by plain');
+    await admin.query('drop role plain');
+  });
+});
+
 describe('a slot that was lost', () => {
   it('to max_slot_wal_keep_size is said to be so, and made anew', async () => {
     const { keeper, name, reach } = await kept();
@@ -426,27 +449,27 @@ describe('the making of a slot', () => {
     await admin.query('revoke pg_read_all_stats from relay');
   });
 
-  it('names a prepared transaction, and shows the pid to a role without further rights', async () => {
+  it('names a prepared transaction, and shows all but the age to a role without further rights', async () => {
     await admin.query('begin');
     await insertEvent(admin);
     await admin.query(`prepare transaction 'forgotten'`);
-    const { keeper } = keep();
+    const { keeper, states, reach } = keep();
     keeper.start();
 
     await until('the waiting shows', () => keeper.state.kind === 'creating' && keeper.state.waitingFor !== null);
     expect(describeKeeper(keeper.state)).toMatch(/waits for prepared transaction forgotten, open for \d+ s/);
-    const job = await session();
+    const job = await session({ application_name: 'job' });
+    const { rows } = await job.query<{ pid: number }>('select pg_backend_pid() as pid');
     await job.query('begin');
     await insertEvent(job);
     await admin.query(`rollback prepared 'forgotten'`);
-    const other = keep();
     await until(
-      'it waits for the next, or is done',
-      () => describeKeeper(keeper.state).includes('pid') || keeper.state.kind === 'ready',
+      () => `it waits for the next after ${describeKeeper(keeper.state)}`,
+      () => describeKeeper(keeper.state).includes(`waits for pid ${rows[0]?.pid}, application job: `),
     );
     await job.query('rollback');
-    await until('the slot is there', () => keeper.state.kind === 'ready');
-    await other.keeper.stop();
+    await reach('ready');
+    expect(states.filter(({ kind }) => kind === 'creating')).toHaveLength(3);
   });
 
   it('is given up at once when it is stopped, and leaves nothing behind', async () => {
@@ -639,6 +662,24 @@ describe('a slot and its owner', () => {
       error: { code: 'not_authorised', message: expect.stringMatching(/pg_signal_backend/) },
     });
   });
+});
+
+describe('a server that does not answer', () => {
+  it('holds nobody up who wants to stop', async () => {
+    const { keeper } = await kept();
+    const { rows } = await admin.query<{ pid: number }>(
+      `select pid from pg_stat_activity where application_name = 'keeper 1'`,
+    );
+    const pid = rows[0]?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      keeper.start();
+      await keeper.stop();
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    expect(keeper.state).toEqual({ kind: 'idle' });
+  }, 10_000);
 });
 
 describe('a slot that no stream reads', () => {

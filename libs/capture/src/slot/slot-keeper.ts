@@ -10,6 +10,7 @@ import { type SlotReading } from './slot-reading.js';
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 30_000;
 const WATCH_MS = 500;
+const STOP_MS = 2_000;
 /** So many turns may each find another state without a wait: publication, old slot, new slot. */
 const FREE_TURNS = 8;
 
@@ -100,10 +101,19 @@ export class SlotKeeper {
     this.pursue({ kind: 'let-go', reason });
   }
 
-  /** Ends what goes on in the background, an unfinished making included, and closes the connections. The slot stays. Idempotent. */
+  /**
+   * Ends what goes on in the background, an unfinished making included, and closes the connections; a server that does
+   * not answer is not waited for longer than some seconds. The slot stays. Idempotent.
+   */
   async stop(): Promise<void> {
     this.stopping.abort();
-    await this.work;
+    const over = new AbortController();
+    const ended = this.work.finally(() => {
+      over.abort();
+    });
+    await this.clock.pause(STOP_MS, over.signal);
+    await this.control?.close();
+    await ended;
     await this.control?.close();
     this.control = undefined;
     this.enter({ kind: 'idle' });

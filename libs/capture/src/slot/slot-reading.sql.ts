@@ -2,10 +2,12 @@
  * Everything about the slots of a route and the publication, in one statement: one row for each slot whose name begins
  * with $1, or one row without a slot. Slot columns are taken out of JSON because each version of PostgreSQL has others:
  * what a server does not have is null. It runs on a standby too, and needs no rights but to connect; what
- * pg_stat_activity hides from the relay's role (application and age of others' sessions) is null.
+ * pg_stat_activity hides from the relay's role (the age of others' transactions) is null.
  *
  * `form` changes whenever the publication or its table is made anew or altered: catalog rows keep the xmin that wrote
  * them, also when they are frozen.
+ *
+ * Amazon RDS gives the right to replicate by membership of rds_replication instead of the attribute.
  *
  * A backend that makes a slot waits for the write transactions of the whole cluster, one after the other; `waiting_*`
  * is the one it waits for now.
@@ -15,7 +17,8 @@
 export const SLOT_READING_SQL = `select
   current_setting('server_version_num') as server_version, pg_is_in_recovery()::text as is_standby,
   current_setting('wal_level') as wal_level,
-  (select (rolreplication or rolsuper)::text from pg_roles where rolname = current_user) as may_replicate,
+  (select (rolreplication or rolsuper or coalesce(pg_has_role(current_user, to_regrole('rds_replication')::oid, 'member'), false))::text
+    from pg_roles where rolname = current_user) as may_replicate,
   current_setting('max_replication_slots') as slots_max,
   (select count(*)::text from pg_replication_slots) as slots_used,
   (select setting from pg_settings where name = 'wal_sender_timeout') as wal_sender_timeout_ms,

@@ -6,8 +6,8 @@ export interface SlotWaiter {
   /** `null` for a prepared transaction, which no session has. */
   readonly pid: number | null;
   readonly preparedAs: string | null;
-  /** Shown to members of pg_read_all_stats only. */
   readonly application: string | null;
+  /** Of the sessions of other roles it is shown to members of pg_read_all_stats only. */
   readonly ageSeconds: number | null;
 }
 
