@@ -199,6 +199,10 @@ describe('a relay that was taken over', () => {
     for (let now = await place(); JSON.stringify(now) !== JSON.stringify(remembered); now = await place()) {
       await owner.renew();
       renewals += 1;
+      if (renewals % 200 === 0) {
+        // a snapshot of somebody else let the row leave its page, for good: from the first place again
+        await client.query('vacuum full millrace.ledger');
+      }
       expect(renewals).toBeLessThan(2_000);
     }
 

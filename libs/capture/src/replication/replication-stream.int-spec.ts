@@ -378,10 +378,11 @@ describe('what is refused by name', () => {
   it('an outbox whose column was renamed while it was streamed', async () => {
     const stream = await open();
     await insert(['before']);
+    // what is queued and not taken is dropped with the stream
+    expect(keysOf(await stream.nextTransaction())).toEqual(['before']);
     await client.query('alter table millrace.outbox rename column headers to head');
     await insert(['after']);
 
-    expect(keysOf(await stream.nextTransaction())).toEqual(['before']);
     await expect(stream.nextTransaction()).rejects.toMatchObject({ code: 'outbox_altered' });
   });
 
