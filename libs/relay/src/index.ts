@@ -6,7 +6,15 @@ export { RelayEngine } from './relay-engine.js';
 export type { RelayEngineOptions, RouteCommand } from './relay-engine.js';
 export { RelayError } from './relay.errors.js';
 export type { RelayErrorCode } from './relay.errors.js';
-export type { BatchSent, PageRead, PagesSettled, RelayObserver, SendFailed, StateChange } from './relay-observer.js';
+export type {
+  BatchSent,
+  MembersChange,
+  PageRead,
+  PagesSettled,
+  RelayObserver,
+  SendFailed,
+  StateChange,
+} from './relay-observer.js';
 export { DEFAULT_ROUTE_TUNING, DEFAULT_TOPIC_TEMPLATE, parseRoute } from './route-config.js';
 export type { Route, RouteConfig, RouteTuning } from './route-config.js';
 export type { RouteCounts } from './route-meter.js';

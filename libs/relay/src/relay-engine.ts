@@ -201,8 +201,9 @@ export class RelayEngine {
       throw new RelayError('configuration', `Two routes are named ${route.name}`);
     }
     const { owner, configVersion, clock, random, tuning } = this.surroundings;
-    const members = this.membersOf(source, route.source);
-    const meter = new RouteMeter(route.name, clock, options.observer ?? {});
+    const observer = options.observer ?? {};
+    const members = this.membersOf(source, route.source, observer);
+    const meter = new RouteMeter(route.name, clock, observer);
     const gate = this.gates.get(sink) ?? new SendGate(clock);
     this.gates.set(sink, gate);
     const seat = new RouteSeat({ place: { route: route.name, index, configVersion }, owner, clock, tuning });
@@ -210,7 +211,7 @@ export class RelayEngine {
     this.routes.set(route.name, { route, source, seat, runner });
   }
 
-  private membersOf(source: SourcePort, name: string): SourceMembers {
+  private membersOf(source: SourcePort, name: string, observer: RelayObserver): SourceMembers {
     const known = this.members.get(name);
     if (known !== undefined) {
       return known;
@@ -224,6 +225,7 @@ export class RelayEngine {
       configVersion,
       clock,
       tuning,
+      observer,
       presence: () => ({
         wants: routesHere().flatMap(({ route, runner }) => (runner.isWanting ? [route.name] : [])),
         stopped: routesHere().flatMap(({ route, runner }) => (runner.isStoppedForAll ? [route.name] : [])),

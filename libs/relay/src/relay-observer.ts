@@ -41,6 +41,13 @@ export interface SendFailed {
   readonly error: unknown;
 }
 
+/** Other relays work on a source than before, or in another order. */
+export interface MembersChange {
+  readonly source: string;
+  /** In the order in which they joined, this one included. */
+  readonly members: readonly string[];
+}
+
 /** The ledger has been written after so many pages. */
 export interface PagesSettled {
   readonly route: string;
@@ -51,10 +58,12 @@ export interface PagesSettled {
 
 /**
  * What the engine tells while it works: for metrics, logs and tests. Called synchronously, most of them on the hot
- * path: be quick, do not throw, do not call back into the engine. `stateChanged` is the one to log.
+ * path: be quick, do not throw, do not call back into the engine. `stateChanged` and `membersChanged` are the ones to
+ * log.
  */
 export interface RelayObserver {
   stateChanged?(change: StateChange): void;
+  membersChanged?(change: MembersChange): void;
   pageRead?(read: PageRead): void;
   batchSent?(sent: BatchSent): void;
   sendFailed?(failed: SendFailed): void;

@@ -266,6 +266,17 @@ describe('the presence of a relay', () => {
     expect(seen()).toEqual(['b']);
   });
 
+  it('is told to the observer when it begins and ends, and not with every beat', async () => {
+    world = new SharingWorld(1);
+    await world.join('a');
+    await world.pass(10_000);
+    await world.join('b');
+    await world.pass(10_000);
+    await world.relay('b').engine.stop();
+    await world.pass(10_000);
+    expect(world.relay('a').told).toEqual(['a', 'a b', 'a']);
+  });
+
   it('that can not be told holds the routes of its source up for a beat', async () => {
     world = new SharingWorld(1);
     const { engine, source } = world.add('a');

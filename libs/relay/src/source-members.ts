@@ -2,6 +2,7 @@ import { type JoinRequest, type RelayMember, type SourcePort } from '@millrace/c
 import { type SharingTuning } from './placement.js';
 import { sourceProblemOf, sourceSilent } from './problem.js';
 import { type RelayClock } from './relay-clock.js';
+import { type RelayObserver } from './relay-observer.js';
 import { type RouteProblem } from './route-state.js';
 import { type MembersView } from './route-seat.js';
 import { sleep, withDeadline } from './waiting.js';
@@ -26,6 +27,7 @@ export interface MembershipParts {
   readonly presence: () => Presence;
   /** Told after each beat that had an answer. */
   readonly seen: (view: MembersView) => void;
+  readonly observer: RelayObserver;
 }
 
 /** The relays of a source, as this one knows them. */
@@ -112,6 +114,15 @@ export class SourceMembers {
     }
   }
 
+  private tellChange(members: readonly RelayMember[]): void {
+    const { name, observer } = this.parts;
+    const owners = members.map(({ owner }) => owner);
+    const before = this.view?.members.map(({ owner }) => owner) ?? [];
+    if (owners.join('\n') !== before.join('\n')) {
+      observer.membersChanged?.({ source: name, members: owners });
+    }
+  }
+
   private async beat(): Promise<void> {
     const { source, owner, configVersion, clock, tuning, presence, seen } = this.parts;
     const askedAtMs = clock.monotonicMs();
@@ -120,6 +131,7 @@ export class SourceMembers {
       const request = { owner, ttlMs: tuning.presenceTtlMs, configVersion, ...presence() };
       const members = await withDeadline(source.join(request), deadline);
       this.problem = null;
+      this.tellChange(members);
       this.view = { members, askedAtMs };
       seen(this.view);
     } catch (error) {

@@ -40,6 +40,9 @@ function createEngine(parts: EngineParts, registry: Registry): RelayEngine {
       stateChanged: (change) => {
         log.stateChanged(change);
       },
+      membersChanged: (change) => {
+        log.membersChanged(change);
+      },
       pageRead: (read) => {
         meters.pageRead(read);
       },

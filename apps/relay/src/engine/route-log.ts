@@ -1,11 +1,15 @@
 import { Logger } from '@nestjs/common';
-import { type RouteState, type StateChange } from '@millrace/relay';
+import { type MembersChange, type RouteState, type StateChange } from '@millrace/relay';
 
 type Line = Readonly<Record<string, string>>;
 
-/** One line for each change of a route's state; nothing per message. */
+/** One line for each change of a route's state, and of who shares a source's routes; nothing per message. */
 export class RouteLog {
   private readonly logger = new Logger(RouteLog.name);
+
+  membersChanged({ source, members }: MembersChange): void {
+    this.logger.log({ source, relays: members.join(' ') }, 'relays changed');
+  }
 
   stateChanged({ route, from, to }: StateChange): void {
     const line = { route, from: from.kind, to: to.kind, ...detailsOf(to) };

@@ -11,6 +11,8 @@ export interface SharingRelay {
   readonly process: MortalClock;
   readonly source: SharedSource;
   readonly sink: FakeSink;
+  /** The members at each change of them. */
+  readonly told: string[];
 }
 
 /** Some engines that share the routes `r0`, `r1` ... of one database, on one clock. */
@@ -26,6 +28,7 @@ export class SharingWorld {
     const process = new MortalClock(this.clock);
     const source = new SharedSource(this.database);
     const sink = new FakeSink();
+    const told: string[] = [];
     const engine = new RelayEngine({
       owner,
       sources: new Map([['db', source]]),
@@ -37,10 +40,15 @@ export class SharingWorld {
         tuning: { pollWaitMinMs: 500, pollWaitMaxMs: 500 },
         ...route,
       })),
+      observer: {
+        membersChanged: ({ members }) => {
+          told.push(members.join(' '));
+        },
+      },
       clock: process,
       random: { next: () => 0.5 },
     });
-    const relay = { engine, process, source, sink };
+    const relay = { engine, process, source, sink, told };
     this.relays.set(owner, relay);
     return relay;
   }
