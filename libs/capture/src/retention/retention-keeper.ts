@@ -208,7 +208,7 @@ export class RetentionKeeper {
     if (verdict === 'emptied') {
       found.emptied.push({ ...leaf, rows });
       observer.leafEmptied?.({ ...leaf, rows });
-    } else if (verdict !== 'empty' && verdict !== 'ready') {
+    } else if (verdict !== 'empty' && verdict !== 'ready' && verdict !== 'unknown_leaf') {
       if (found.waiting.length < WAITING_TOLD_MAX) {
         found.waiting.push({ ...leaf, obstacle: verdict, route });
       }

@@ -107,12 +107,13 @@ begin
 end
 $body$;
 
--- Whether a leaf may be emptied; changes nothing.
+-- Whether a leaf may be emptied; changes nothing. The lock keeps the leaf from being dropped meanwhile.
 create function millrace.leaf_verdict(in_lo bigint, in_keep_ms bigint, out verdict text, out leaf regclass,
   out last bigint, out newest timestamptz, out route text, out rows_found bigint, out counted bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 begin
   perform millrace.require_read_committed();
+  perform pg_advisory_xact_lock_shared(hashtextextended('millrace.leaves', 0));
   select o.verdict, o.leaf, o.last, o.newest, o.route into verdict, leaf, last, newest, route
   from millrace.leaf_obstacle(in_lo, in_keep_ms) o;
   if verdict is null then
@@ -216,6 +217,10 @@ begin
       verdict := 'locked';
       return;
     end if;
+  end if;
+  if not pg_try_advisory_xact_lock(hashtextextended('millrace.leaves', 0)) then
+    verdict := 'busy';
+    return;
   end if;
   begin
     foreach doomed in array leaves loop

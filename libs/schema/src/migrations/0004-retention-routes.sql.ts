@@ -13,6 +13,7 @@ declare
   r record;
   newest timestamptz;
 begin
+  perform pg_advisory_xact_lock_shared(hashtextextended('millrace.leaves', 0));
   leaves := 0;
   bytes := 0;
   select l.low into low from millrace.ledger l where l.route = in_route;
@@ -55,6 +56,7 @@ begin
   end if;
   begin
     select * into route_row from millrace.ledger l where l.route = in_route for update;
+    select h.* into held from millrace.route_holds(in_route, in_keep_ms) h;
   exception when lock_not_available then
     verdict := 'locked';
     return;
@@ -69,7 +71,6 @@ begin
   if verdict is not null then
     return;
   end if;
-  select h.* into held from millrace.route_holds(in_route, in_keep_ms) h;
   low := held.low;
   leaves := held.leaves;
   bytes := held.bytes;
