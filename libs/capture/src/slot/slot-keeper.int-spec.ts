@@ -1,11 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { toEpoch } from '@millrace/events';
 import { migrate } from '@millrace/schema';
-import { FAST_UNSAFE_SETTINGS, LocalPostgres } from '@millrace/testing';
+import { FAST_UNSAFE_SETTINGS, LocalPostgres, TemporaryPostgres } from '@millrace/testing';
 import pg from 'pg';
 import { PgConnection } from '../pg-connection.js';
 import { parseLsn } from '../lsn.js';
@@ -22,14 +21,15 @@ const SETTINGS = { ...FAST_UNSAFE_SETTINGS, max_replication_slots: 4, max_wal_si
 const ROUTE = 'orders';
 const DEADLINE_MS = 20_000;
 
-let folder: string;
+/** Whose the data is; `server` runs on it, at times with other settings. */
+let home: TemporaryPostgres;
 let server: LocalPostgres;
 let admin: pg.Client;
 let opened: { stop?(): Promise<void>; end?(): Promise<void> }[] = [];
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'millrace-slot-'));
-  server = new LocalPostgres({ dataDir: join(folder, 'data'), settings: SETTINGS, temporaryDir: folder });
+  home = new TemporaryPostgres(SETTINGS);
+  server = home;
   await server.start();
   await migrate({ databaseUrl: server.adminUrl });
   admin = await connect();
@@ -41,8 +41,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await admin.end();
   await server.stop('immediate');
-  await rm(folder, { recursive: true, force: true });
-  await rm(server.dataDir, { recursive: true, force: true });
+  await home.remove();
 });
 
 beforeEach(async () => {
@@ -428,17 +427,27 @@ async function insertEvent(client: pg.Client): Promise<void> {
     values (gen_random_uuid(), 'order', 'o-1', 'order.placed', '{}')`);
 }
 
+/** A session with an open transaction that has written an event: whoever makes a slot waits for it. */
+async function openWriter(options: Session = {}): Promise<pg.Client> {
+  const client = await session(options);
+  await client.query('begin');
+  await insertEvent(client);
+  return client;
+}
+
+async function waitingShows(keeper: SlotKeeper): Promise<void> {
+  await until('the waiting shows', () => keeper.state.kind === 'creating' && keeper.state.waitingFor !== null);
+}
+
 describe('the making of a slot', () => {
   it('waits for a transaction that was open before, says for whom, and goes on by itself', async () => {
     await admin.query('grant pg_read_all_stats to relay');
-    const job = await session({ application_name: 'nightly job' });
-    await job.query('begin');
-    await insertEvent(job);
+    const job = await openWriter({ application_name: 'nightly job' });
     const jobPid = Number((await job.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid);
     const { keeper, states } = keep();
     keeper.start();
 
-    await until('the waiting shows', () => keeper.state.kind === 'creating' && keeper.state.waitingFor !== null);
+    await waitingShows(keeper);
     expect(keeper.state).toMatchObject({ waitingFor: { pid: jobPid, application: 'nightly job', preparedAs: null } });
     expect(describeKeeper(keeper.state)).toMatch(
       new RegExp(`waits for pid ${jobPid}, application nightly job, open for \\d+ s: .* goes on by polling`),
@@ -456,7 +465,7 @@ describe('the making of a slot', () => {
     const { keeper, states, reach } = keep();
     keeper.start();
 
-    await until('the waiting shows', () => keeper.state.kind === 'creating' && keeper.state.waitingFor !== null);
+    await waitingShows(keeper);
     expect(describeKeeper(keeper.state)).toMatch(/waits for prepared transaction forgotten, open for \d+ s/);
     const job = await session({ application_name: 'job' });
     const { rows } = await job.query<{ pid: number }>('select pg_backend_pid() as pid');
@@ -473,25 +482,23 @@ describe('the making of a slot', () => {
   });
 
   it('is given up at once when it is stopped, and leaves nothing behind', async () => {
-    const job = await session();
-    await job.query('begin');
-    await insertEvent(job);
+    const job = await openWriter();
     const { keeper } = keep();
     keeper.start();
-    await until('the waiting shows', () => keeper.state.kind === 'creating' && keeper.state.waitingFor !== null);
+    await waitingShows(keeper);
 
     const stoppedAt = performance.now();
     await keeper.stop();
     expect(performance.now() - stoppedAt).toBeLessThan(1_500);
     await until('no slot is left', async () => (await slotNames()).length === 0);
-    expect(await count(`pg_stat_activity where application_name = 'keeper 1'`)).toBe(0);
+    await until('no session is left', async () => {
+      return (await count(`pg_stat_activity where application_name = 'keeper 1'`)) === 0;
+    });
     await job.query('commit');
   });
 
   it('of a relay that was killed is noticed by the server', async () => {
-    const job = await session();
-    await job.query('begin');
-    await insertEvent(job);
+    const job = await openWriter();
     const creation = new SlotCreation({
       databaseUrl: urlOf('relay'),
       applicationName: 'killed',
@@ -509,12 +516,10 @@ describe('the making of a slot', () => {
   });
 
   it('is let go of when what it holds is too much, though it is not finished', async () => {
-    const job = await session();
-    await job.query('begin');
-    await insertEvent(job);
+    const job = await openWriter();
     const { keeper, reach } = keep();
     keeper.start();
-    await until('the waiting shows', () => keeper.state.kind === 'creating' && keeper.state.waitingFor !== null);
+    await waitingShows(keeper);
     await fillSegment();
     const held = heldBytes((await keeper.check(unread)).reading.slots);
     const limit = new SlotLimit(keeper, { ...DEFAULT_SLOT_LIMIT, retainedBytesMax: 16_000_000n }, 0);
@@ -528,12 +533,10 @@ describe('the making of a slot', () => {
   });
 
   it('goes on when it is asked for again', async () => {
-    const job = await session();
-    await job.query('begin');
-    await insertEvent(job);
+    const job = await openWriter();
     const { keeper, reach } = keep();
     keeper.start();
-    await until('the waiting shows', () => keeper.state.kind === 'creating' && keeper.state.waitingFor !== null);
+    await waitingShows(keeper);
     const before = keeper.state;
     keeper.start();
 
@@ -543,9 +546,7 @@ describe('the making of a slot', () => {
   });
 
   it('of an owner that lost the route is ended by the next one', async () => {
-    const job = await session();
-    await job.query('begin');
-    await insertEvent(job);
+    const job = await openWriter();
     const old = keep(1);
     old.keeper.start();
     await until(
