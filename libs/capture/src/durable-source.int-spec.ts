@@ -1,9 +1,8 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { migrate } from '@millrace/schema';
-import { LocalPostgres } from '@millrace/testing';
+import { TemporaryPostgres } from '@millrace/testing';
 import pg from 'pg';
 import { type CapturePort } from './capture-port.js';
 import { parseLsn } from './lsn.js';
@@ -13,20 +12,16 @@ import { createPollingSource } from './polling-source.js';
 /** A durable server on which an asynchronous commit stays in memory until somebody flushes. */
 const LAZY = { synchronous_commit: 'off', wal_writer_delay: '10s', wal_writer_flush_after: '1GB', autovacuum: 'off' };
 
-let folder: string;
-let server: LocalPostgres;
+let server: TemporaryPostgres;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'millrace-durable-'));
-  server = new LocalPostgres({ dataDir: join(folder, 'data'), settings: LAZY, temporaryDir: folder });
+  server = new TemporaryPostgres(LAZY);
   await server.start();
   await migrate({ databaseUrl: server.adminUrl });
 }, 60_000);
 
 afterAll(async () => {
-  await server.stop('immediate');
-  await rm(folder, { recursive: true, force: true });
-  await rm(server.dataDir, { recursive: true, force: true });
+  await server.remove();
 });
 
 async function connect(): Promise<pg.Client> {

@@ -28,6 +28,9 @@ export interface PgConnectionOptions {
 /** One row as text columns in the order of the select list. */
 export type TextRow = readonly (string | null)[];
 
+/** One row as text columns by name. */
+export type TextColumns = Readonly<Record<string, string | null>>;
+
 /** One statement; with a name it is prepared once per connection. */
 export interface Statement {
   readonly text: string;
@@ -62,7 +65,7 @@ export class PgConnection {
   }
 
   /** Rows as objects of text columns. */
-  async records(statement: Statement): Promise<readonly Readonly<Record<string, string | null>>[]> {
+  async records(statement: Statement): Promise<readonly TextColumns[]> {
     try {
       const client = await this.connected();
       const result = await client.query<Record<string, string | null>>({

@@ -16,11 +16,12 @@ import {
   SAVE_ROW_SQL,
   SAVE_SQL,
 } from './ledger.sql.js';
-import { type PgConnection, type Statement } from './pg-connection.js';
+import { type PgConnection, type Statement, type TextColumns } from './pg-connection.js';
+import { columnReader } from './required-text.js';
 import { type LeafCountStep } from './retention/leaf-counts.js';
 import { RouteCounts } from './retention/route-counts.js';
 
-type Columns = Readonly<Record<string, string | null>>;
+const column = columnReader('A statement on the ledger');
 
 interface Held {
   readonly route: string;
@@ -99,7 +100,7 @@ export class PgLedgerStore implements LedgerStorePort {
     return this.held;
   }
 
-  private async claimed(request: LedgerClaimRequest, row: Columns): Promise<LedgerClaim> {
+  private async claimed(request: LedgerClaimRequest, row: TextColumns): Promise<LedgerClaim> {
     const epoch = toEpoch(column(row, 'epoch'));
     // read after the epoch was won: nobody else can write the gaps any more
     const gaps = await this.connection.records({ text: GAPS_SQL, values: [request.route] });
@@ -155,7 +156,7 @@ export class PgLedgerStore implements LedgerStorePort {
     return { high, lo: gaps.map((gap) => column(gap, 'lo')), hi: gaps.map((gap) => column(gap, 'hi')) };
   }
 
-  private async one(statement: Statement): Promise<Columns | undefined> {
+  private async one(statement: Statement): Promise<TextColumns | undefined> {
     const [row] = await this.connection.records(statement);
     return row;
   }
@@ -173,7 +174,7 @@ function highBefore(position: bigint, last: bigint): bigint {
   return position > 1n ? position - 1n : 0n;
 }
 
-function refuseExpired(route: string, holder: Columns): void {
+function refuseExpired(route: string, holder: TextColumns): void {
   if (holder['is_expired'] === 't') {
     throw new CaptureError(
       'route_expired',
@@ -210,15 +211,7 @@ function saveStatement(held: Held, next: LedgerState, { current, added }: LeafCo
   return { text: SAVE_COUNTED_SQL, name: 'millrace_save_counted', values: row };
 }
 
-function storedGap(row: Columns): GapRange {
+function storedGap(row: TextColumns): GapRange {
   const bound: GapBound = { xid: BigInt(column(row, 'bound')), knownAtMs: Number.NEGATIVE_INFINITY };
   return { lo: toPosition(column(row, 'lo')), hi: toPosition(column(row, 'hi')), bound };
-}
-
-function column(row: Columns, name: string): string {
-  const value = row[name];
-  if (value === null || value === undefined) {
-    throw new CaptureError('internal', `A statement on the ledger came back without column ${name}.`);
-  }
-  return value;
 }

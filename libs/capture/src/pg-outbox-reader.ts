@@ -10,6 +10,7 @@ import {
 import { type PgConnection, type Statement, type TextRow } from './pg-connection.js';
 import { CaptureError } from './capture.errors.js';
 import { polledRow } from './polled-row.js';
+import { cellReader } from './required-text.js';
 import {
   ENSURE_LEAVES_SQL,
   FLUSHED_SQL,
@@ -20,6 +21,8 @@ import {
   SEQUENCE_SQL,
   WRITERS_SQL,
 } from './poll.sql.js';
+
+const cell = cellReader('A statement on the source');
 
 /** Reads one outbox over one connection. Contract: `OutboxReaderPort`. */
 export class PgOutboxReader implements OutboxReaderPort {
@@ -40,16 +43,16 @@ export class PgOutboxReader implements OutboxReaderPort {
     return {
       rows,
       isFull: rows.length >= request.rowsMax || bytes >= request.bytesMax,
-      snapshotXmin: BigInt(text(snapshot, 1)),
-      insertLsn: parseLsn(text(snapshot, 2)),
-      flushLsn: parseLsn(text(snapshot, 3)),
-      lastPosition: toPosition(text(snapshot, 4)),
+      snapshotXmin: BigInt(cell(snapshot, 1)),
+      insertLsn: parseLsn(cell(snapshot, 2)),
+      flushLsn: parseLsn(cell(snapshot, 3)),
+      lastPosition: toPosition(cell(snapshot, 4)),
     };
   }
 
   async flushedLsn(): Promise<bigint> {
     const [row] = await this.connection.rows({ text: FLUSHED_SQL, name: 'millrace_flushed' });
-    return parseLsn(text(row, 0));
+    return parseLsn(cell(row, 0));
   }
 
   async forceFlush(): Promise<void> {
@@ -64,11 +67,11 @@ export class PgOutboxReader implements OutboxReaderPort {
   async sequence(): Promise<SequenceReading> {
     const [row] = await this.connection.rows({ text: SEQUENCE_SQL });
     return {
-      cache: BigInt(text(row, 0)),
-      increment: BigInt(text(row, 1)),
-      isCycling: text(row, 2) === 't',
-      lastPosition: toPosition(text(row, 3)),
-      leavesAhead: Number(text(row, 4)),
+      cache: BigInt(cell(row, 0)),
+      increment: BigInt(cell(row, 1)),
+      isCycling: cell(row, 2) === 't',
+      lastPosition: toPosition(cell(row, 3)),
+      leavesAhead: Number(cell(row, 4)),
     };
   }
 
@@ -79,14 +82,6 @@ export class PgOutboxReader implements OutboxReaderPort {
   async close(): Promise<void> {
     await this.connection.close();
   }
-}
-
-function text(row: TextRow | undefined, column: number): string {
-  const value = row?.[column];
-  if (value === null || value === undefined) {
-    throw new CaptureError('internal', `A statement on the source came back without column ${column}.`);
-  }
-  return value;
 }
 
 function oldestOf(rows: readonly TextRow[]): OutboxWriters {
@@ -103,7 +98,7 @@ function oldestOf(rows: readonly TextRow[]): OutboxWriters {
 
 /** Completes 32 bits to 64: an xid lies within 2^31 of the snapshot's xmax. */
 function xidOf(row: TextRow): bigint | null {
-  const near = BigInt(text(row, 1));
+  const near = BigInt(cell(row, 1));
   const xid = row[0] ?? null;
   return xid === null ? null : near + BigInt.asIntN(32, BigInt(xid) - near);
 }

@@ -1,9 +1,7 @@
 import { CaptureError } from './capture.errors.js';
-import { type PgConnection } from './pg-connection.js';
+import { type PgConnection, type Statement, type TextColumns } from './pg-connection.js';
 import { JOIN_SQL, LEAVE_SQL } from './relay-member.sql.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
-
-type Columns = Readonly<Record<string, string | null>>;
 
 /** The presence of relays in a source's database, over one connection that is made when it is needed and kept. */
 export class PgRelayMembers {
@@ -32,7 +30,7 @@ export class PgRelayMembers {
     }
   }
 
-  private async run(statement: Parameters<PgConnection['records']>[0]): Promise<readonly Columns[]> {
+  private async run(statement: Statement): Promise<readonly TextColumns[]> {
     const known = this.connection;
     const connection = known ?? this.open();
     this.connection = connection;
@@ -51,7 +49,7 @@ export class PgRelayMembers {
   }
 }
 
-function memberOf(row: Columns): RelayMember {
+function memberOf(row: TextColumns): RelayMember {
   return {
     owner: row['owner'] ?? '',
     configVersion: row['config_version'] ?? '',

@@ -12,10 +12,6 @@ export interface RelayMember {
 }
 
 /** A relay's presence, to be renewed before `ttlMs` is over. */
-export interface JoinRequest {
-  readonly owner: string;
+export interface JoinRequest extends Omit<RelayMember, 'memberForMs'> {
   readonly ttlMs: number;
-  readonly configVersion: string;
-  readonly wants: readonly string[];
-  readonly stopped: readonly string[];
 }

@@ -95,8 +95,8 @@ export class RouteSeat {
   }
 
   private get members(): readonly RelayMember[] {
+    const { view } = this;
     const { clock, tuning } = this.parts;
-    const isFresh = this.view !== null && clock.monotonicMs() - this.view.askedAtMs < tuning.presenceTtlMs;
-    return isFresh && this.view !== null ? this.view.members : [];
+    return view !== null && clock.monotonicMs() - view.askedAtMs < tuning.presenceTtlMs ? view.members : [];
   }
 }

@@ -1,8 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createTestDatabase, FAST_UNSAFE_SETTINGS, LocalPostgres, type TestDatabase } from '@millrace/testing';
+import { createTestDatabase, FAST_UNSAFE_SETTINGS, TemporaryPostgres, type TestDatabase } from '@millrace/testing';
 import pg from 'pg';
 import { migrate } from './migrate.js';
 import { requireSchema } from './require-schema.js';
@@ -135,18 +132,15 @@ describe('a login role', () => {
 });
 
 describe('on a cluster without the group roles', () => {
-  let folder: string;
-  let server: LocalPostgres;
+  let server: TemporaryPostgres;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'millrace-roles-'));
-    server = new LocalPostgres({ dataDir: join(folder, 'data'), settings: FAST_UNSAFE_SETTINGS, temporaryDir: folder });
+    server = new TemporaryPostgres(FAST_UNSAFE_SETTINGS);
     await server.start();
   });
 
   afterAll(async () => {
-    await server.stop();
-    await rm(folder, { recursive: true, force: true });
+    await server.remove();
   });
 
   const urlOf = (database: string, username: string): string =>

@@ -20,6 +20,7 @@ export {
   type LocalPostgresOptions,
   type PostgresStopMode,
 } from './local-postgres.js';
+export { TemporaryPostgres } from './temporary-postgres.js';
 export { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './test-database.js';
 export { testKafkaBrokers, testPostgresUrl } from './test-environment.config.js';
 export { type GivenServers, startTestServers, type TestServers } from './test-servers.js';

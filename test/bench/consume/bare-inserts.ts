@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { familyCpuMs, processCpuMs } from '../../harness/process-usage.js';
 import { createMigratedDatabase, type Servers, withClient } from '../../harness/servers.js';
 import pg from 'pg';
+import { INSERT_PLACED_SQL } from './bench-events.js';
+import { TABLE_SQL } from './consumer-run.js';
 
 /** What the statements alone are measured with. */
 export interface BareInsertsOptions {
@@ -11,7 +13,6 @@ export interface BareInsertsOptions {
   readonly events: number;
   readonly batchSize: number;
   readonly concurrency: number;
-  readonly tableSql: string;
 }
 
 /** Events a second, and microseconds of processor time an event. */
@@ -24,7 +25,6 @@ export interface BareInserts {
 /** Plain claims, without floors and held keys, which a consumer needs. */
 const CLAIM_SQL = `insert into millrace.inbox (consumer, id, kept_until)
   select $1, id, 'infinity' from unnest($2::uuid[]) as claimed (id) on conflict do nothing`;
-const INSERT_SQL = 'insert into placed (id, order_id, total_cents, sent_at_ms) values ($1, $2, $3, $4)';
 
 /**
  * The least that a consumer must ask of PostgreSQL: BEGIN, a claim of all events of the transaction, one insert for each,
@@ -35,7 +35,7 @@ export async function runBareInserts(options: BareInsertsOptions): Promise<BareI
   const url = await createMigratedDatabase(servers.postgres, name);
   const clients = Array.from({ length: concurrency }, () => new pg.Client({ connectionString: url }));
   try {
-    await withClient(url, (client) => client.query(options.tableSql));
+    await withClient(url, (client) => client.query(TABLE_SQL));
     await Promise.all(clients.map((client) => client.connect()));
     const cpu = (): readonly [number, number] => [processCpuMs(process.pid), familyCpuMs(servers.postgres.pid)];
     const before = cpu();
@@ -60,7 +60,7 @@ async function insertAll(client: pg.Client, events: number, { batchSize }: BareI
     await client.query('begin');
     await client.query({ name: 'claim', text: CLAIM_SQL, values: ['bench', ids] });
     for (const id of ids) {
-      await client.query({ name: 'insert', text: INSERT_SQL, values: [id, 'order-1', first, 0] });
+      await client.query({ name: 'insert', text: INSERT_PLACED_SQL, values: [id, 'order-1', first, 0] });
     }
     await client.query('commit');
   }

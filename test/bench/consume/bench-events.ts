@@ -10,6 +10,9 @@ const TICK_MS = 2;
 export const SLOW_KEY = 'order-0';
 export const SLOW_NOTE = 'slow';
 
+/** What a handler of the bench does, into the table of `ConsumerRun`. */
+export const INSERT_PLACED_SQL = 'insert into placed (id, order_id, total_cents, sent_at_ms) values ($1, $2, $3, $4)';
+
 /** Orders in turn, 1,000 keys. */
 export function benchEvent(number: number, isOneSlow = false): RelayedEvent {
   const key = `order-${number % KEYS}`;

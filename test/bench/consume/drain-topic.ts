@@ -5,7 +5,7 @@ import { markdownTable, text } from '../table.js';
 import { runBareInserts } from './bare-inserts.js';
 import { fillTopic } from './bench-events.js';
 import { type ConsumeBenchOptions } from './consume-bench.js';
-import { ConsumerRun, cpuBetween, type ConsumerRunOptions, TABLE_SQL } from './consumer-run.js';
+import { ConsumerRun, cpuBetween, type ConsumerRunOptions } from './consumer-run.js';
 
 interface DrainResult {
   readonly eventsPerSecond: number;
@@ -59,7 +59,7 @@ function batchText(batchSize: number): string {
 async function bareOnce(options: ConsumeBenchOptions, batchSize: number, run: number): Promise<DrainResult> {
   const { servers, events, concurrency } = options;
   const name = `bare_${batchSize}_${run}`;
-  const bare = await runBareInserts({ servers, name, events, batchSize, concurrency, tableSql: TABLE_SQL });
+  const bare = await runBareInserts({ servers, name, events, batchSize, concurrency });
   return { eventsPerSecond: bare.eventsPerSecond, consumerCpu: bare.clientCpu, postgresCpu: bare.postgresCpu };
 }
 

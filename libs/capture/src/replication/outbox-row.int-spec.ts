@@ -1,10 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { toPosition } from '@millrace/events';
 import { migrate } from '@millrace/schema';
-import { LocalPostgres } from '@millrace/testing';
+import { TemporaryPostgres } from '@millrace/testing';
 import pg from 'pg';
 import { systemClock } from '../capture-clock.js';
 import { type PolledRow, type PollRequest } from '../outbox-reader.js';
@@ -15,13 +12,11 @@ import { ReplicationStream } from './replication-stream.js';
 const EVERYTHING: PollRequest = { above: null, reach: null, gaps: [], rowsMax: 1_000, bytesMax: 64 * 1024 * 1024 };
 const KIBIBYTE = 1_024;
 
-let folder: string;
-let server: LocalPostgres;
+let server: TemporaryPostgres;
 let client: pg.Client;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'millrace-row-'));
-  server = new LocalPostgres({ dataDir: join(folder, 'data'), settings: { fsync: 'off' }, temporaryDir: folder });
+  server = new TemporaryPostgres({ fsync: 'off' });
   await server.start();
   await migrate({ databaseUrl: server.adminUrl });
   client = new pg.Client({ connectionString: server.adminUrl });
@@ -33,9 +28,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await client.end();
-  await server.stop('immediate');
-  await rm(folder, { recursive: true, force: true });
-  await rm(server.dataDir, { recursive: true, force: true });
+  await server.remove();
 });
 
 beforeEach(async () => {

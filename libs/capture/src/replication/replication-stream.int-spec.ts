@@ -1,10 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { migrate } from '@millrace/schema';
-import { LocalPostgres, uniqueName } from '@millrace/testing';
+import { TemporaryPostgres, uniqueName } from '@millrace/testing';
 import pg from 'pg';
 import { systemClock } from '../capture-clock.js';
 import { parseLsn } from '../lsn.js';
@@ -15,8 +12,7 @@ const PUBLICATION = 'Millrace "w1", it\'s';
 const FORM = `with (publish = 'insert', publish_via_partition_root = true)`;
 const MIB = 1024 * 1024;
 
-let folder: string;
-let server: LocalPostgres;
+let server: TemporaryPostgres;
 let admin: pg.Client;
 let database: string;
 let client: pg.Client;
@@ -25,8 +21,7 @@ let streams: ReplicationStream[];
 
 // a server of its own: the making of a slot waits for every transaction that is open on it
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'millrace-stream-'));
-  server = new LocalPostgres({ dataDir: join(folder, 'data'), settings: { fsync: 'off' }, temporaryDir: folder });
+  server = new TemporaryPostgres({ fsync: 'off' });
   await server.start();
   admin = await connect('postgres');
   await admin.query('create database outbox');
@@ -35,9 +30,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await admin.end();
-  await server.stop('immediate');
-  await rm(folder, { recursive: true, force: true });
-  await rm(server.dataDir, { recursive: true, force: true });
+  await server.remove();
 });
 
 beforeEach(async () => {

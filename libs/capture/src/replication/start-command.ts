@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { formatLsn } from '../slot/lsn-text.js';
+import { formatLsn } from '../lsn.js';
 
 /** What to stream. */
 export interface StreamRequest {

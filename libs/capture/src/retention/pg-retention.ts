@@ -1,5 +1,6 @@
 import { CaptureError } from '../capture.errors.js';
-import { type PgConnection, type Statement } from '../pg-connection.js';
+import { type PgConnection, type Statement, type TextColumns } from '../pg-connection.js';
+import { columnReader } from '../required-text.js';
 import {
   DEFAULT_BYTES_SQL,
   DRAWN_LEAVES_SQL,
@@ -13,7 +14,7 @@ import {
 import { type LeafObstacle, type RouteHold } from './retention-observer.js';
 import { type RetentionPolicy } from './retention-policy.js';
 
-type Columns = Readonly<Record<string, string | null>>;
+const column = columnReader('A statement of retention');
 
 /** A leaf whose positions have all been given out. */
 export interface DrawnLeaf {
@@ -105,7 +106,7 @@ export class PgRetention {
     };
   }
 
-  private async one(statement: Statement): Promise<Columns> {
+  private async one(statement: Statement): Promise<TextColumns> {
     const [row] = await this.connection.records(statement);
     if (row === undefined) {
       throw new CaptureError('internal', 'A statement of retention came back without a row.');
@@ -131,7 +132,7 @@ const VERDICTS: Readonly<Record<LeafVerdict['verdict'], true>> = {
   unknown_leaf: true,
 };
 
-function leafVerdict(row: Columns): LeafVerdict {
+function leafVerdict(row: TextColumns): LeafVerdict {
   const verdict = column(row, 'verdict');
   if (!isVerdict(verdict)) {
     throw new CaptureError(
@@ -151,12 +152,4 @@ function leafVerdict(row: Columns): LeafVerdict {
 
 function isVerdict(text: string): text is LeafVerdict['verdict'] {
   return Object.hasOwn(VERDICTS, text);
-}
-
-function column(row: Columns, name: string): string {
-  const value = row[name];
-  if (value === null || value === undefined) {
-    throw new CaptureError('internal', `A statement of retention came back without column ${name}.`);
-  }
-  return value;
 }

@@ -1,9 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { migrate } from '@millrace/schema';
-import { createTestDatabase, FAST_UNSAFE_SETTINGS, LocalPostgres, type TestDatabase } from '@millrace/testing';
+import { createTestDatabase, FAST_UNSAFE_SETTINGS, TemporaryPostgres, type TestDatabase } from '@millrace/testing';
 import pg from 'pg';
 import { PgConnection } from '../pg-connection.js';
 import { adoptLedger } from '../polling-source.js';
@@ -160,21 +159,17 @@ describe('producers', () => {
 });
 
 describe('a server that is a standby and is promoted', () => {
-  let folder: string;
-  let server: LocalPostgres;
+  let server: TemporaryPostgres;
 
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'millrace-retention-'));
-    server = new LocalPostgres({ dataDir: join(folder, 'data'), settings: FAST_UNSAFE_SETTINGS, temporaryDir: folder });
+    server = new TemporaryPostgres(FAST_UNSAFE_SETTINGS);
     await server.start();
     await migrate({ databaseUrl: server.adminUrl });
     await ask(FIVE_SETTLED_LEAVES);
   }, 60_000);
 
   afterEach(async () => {
-    await server.stop('immediate');
-    await rm(folder, { recursive: true, force: true });
-    await rm(server.dataDir, { recursive: true, force: true });
+    await server.remove();
   });
 
   async function ask(statement: string): Promise<unknown[]> {

@@ -1,9 +1,11 @@
-import { CaptureError } from '../capture.errors.js';
 import { parseLsn } from '../lsn.js';
 import { type PollRequest, type PollResult } from '../outbox-reader.js';
 import { type PgConnection } from '../pg-connection.js';
+import { cellReader } from '../required-text.js';
 import { type FenceMarks } from './handover-fence.js';
 import { FENCE_BOUND_SQL, FENCE_FLUSH_SQL } from './handover-fence.sql.js';
+
+const cell = cellReader('A statement of the fence');
 
 /**
  * Puts up a fence: two statements whose order is what it rests on. `slotLsn` is `confirmed_flush_lsn` of the slot as a
@@ -14,9 +16,9 @@ export async function readFenceMarks(connection: PgConnection, slotLsn: bigint):
   const [bound] = await connection.rows({ text: FENCE_BOUND_SQL, name: 'millrace_fence_bound' });
   return {
     slotLsn,
-    flushLsn: parseLsn(text(flush, 0)),
-    bound: BigInt(text(bound, 0)),
-    lastPosition: BigInt(text(bound, 1)),
+    flushLsn: parseLsn(cell(flush, 0)),
+    bound: BigInt(cell(bound, 0)),
+    lastPosition: BigInt(cell(bound, 1)),
   };
 }
 
@@ -29,12 +31,4 @@ export function pollCoverage(request: PollRequest, result: PollResult): bigint |
     return result.rows[result.rows.length - 1]?.position ?? 0n;
   }
   return request.reach === null ? 'all' : request.above + request.reach;
-}
-
-function text(row: readonly (string | null)[] | undefined, column: number): string {
-  const value = row?.[column];
-  if (value === null || value === undefined) {
-    throw new CaptureError('internal', `A statement of the fence came back without column ${column}.`);
-  }
-  return value;
 }

@@ -1,26 +1,21 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { toPosition } from '@millrace/events';
 import { migrate } from '@millrace/schema';
-import { FAST_UNSAFE_SETTINGS, LocalPostgres } from '@millrace/testing';
+import { FAST_UNSAFE_SETTINGS, TemporaryPostgres } from '@millrace/testing';
 import pg from 'pg';
 import { PgConnection } from '../pg-connection.js';
 import { PgOutboxReader } from '../pg-outbox-reader.js';
-import { parseLsn } from '../lsn.js';
+import { formatLsn, parseLsn } from '../lsn.js';
 import { pollCoverage, readFenceMarks } from './fence-reading.js';
 import { confirmableLsn, FENCE_DOWN, type FenceState, fenceStep } from './handover-fence.js';
-import { formatLsn } from './lsn-text.js';
 import { PUBLICATION_FUNCTION } from './publication.sql.js';
 
 /** Commits are waited for by the standby alone, so that one can be on the disk and not yet be visible for as long as a test needs. */
 const SETTINGS = { ...FAST_UNSAFE_SETTINGS, synchronous_commit: 'on' };
 const SLOT = 'millrace_fence';
 
-let folder: string;
-let server: LocalPostgres;
+let server: TemporaryPostgres;
 let admin: pg.Client;
 let writer: pg.Client;
 let connection: PgConnection;
@@ -30,8 +25,7 @@ let fence: FenceState;
 let pages: number;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'millrace-fence-'));
-  server = new LocalPostgres({ dataDir: join(folder, 'data'), settings: SETTINGS, temporaryDir: folder });
+  server = new TemporaryPostgres(SETTINGS);
   await server.start();
   await migrate({ databaseUrl: server.adminUrl });
   admin = await connect();
@@ -41,9 +35,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await admin.end();
-  await server.stop('immediate');
-  await rm(folder, { recursive: true, force: true });
-  await rm(server.dataDir, { recursive: true, force: true });
+  await server.remove();
 });
 
 beforeEach(async () => {

@@ -1,11 +1,10 @@
 import { type Epoch } from '@millrace/events';
 import pg from 'pg';
 import { CaptureError } from '../capture.errors.js';
-import { parseLsn } from '../lsn.js';
+import { formatLsn, parseLsn } from '../lsn.js';
 import { type PgConnection } from '../pg-connection.js';
 import { HEARTBEAT_SQL } from './heartbeat.js';
 import { ADVANCE_SLOT_SQL, DROP_SLOTS_SQL, END_READERS_SQL, ENSURE_PUBLICATION_SQL } from './slot-control.sql.js';
-import { formatLsn } from './lsn-text.js';
 import { PUBLICATION_NAME, slotPrefix } from './slot-name.js';
 import { slotReading, type SlotReading } from './slot-reading.js';
 import { SLOT_READING_SQL } from './slot-reading.sql.js';

@@ -1,4 +1,4 @@
-import { formatLsn } from './lsn-text.js';
+import { formatLsn } from '../lsn.js';
 import { slotName, type SlotOwner, slotPrefix } from './slot-name.js';
 import { type SlotFacts, type SlotReading, type SlotWaiter } from './slot-reading.js';
 

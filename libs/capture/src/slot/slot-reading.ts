@@ -1,5 +1,6 @@
 import { CaptureError } from '../capture.errors.js';
 import { parseLsn } from '../lsn.js';
+import { type TextColumns } from '../pg-connection.js';
 
 /** A transaction that keeps a slot from being made: it was open when the making began. */
 export interface SlotWaiter {
@@ -91,10 +92,8 @@ export interface SlotReading {
   readonly slots: readonly SlotFacts[];
 }
 
-type Columns = Readonly<Record<string, string | null>>;
-
 /** Reads the rows of `SLOT_READING_SQL`. Throws `CaptureError` `internal` when a column that every server has is missing. */
-export function slotReading(rows: readonly Columns[]): SlotReading {
+export function slotReading(rows: readonly TextColumns[]): SlotReading {
   const [first] = rows;
   if (first === undefined) {
     throw new CaptureError('internal', 'The statement that reads the replication slot came back without a row.');
@@ -116,12 +115,12 @@ export function slotReading(rows: readonly Columns[]): SlotReading {
   };
 }
 
-function publicationFacts(row: Columns): PublicationFacts | null {
+function publicationFacts(row: TextColumns): PublicationFacts | null {
   const form = maybe(row, 'form');
   return form === null ? null : { form, isRight: isTrue(row, 'is_right') };
 }
 
-function slotFacts(row: Columns, databaseOid: string): SlotFacts {
+function slotFacts(row: TextColumns, databaseOid: string): SlotFacts {
   return {
     name: text(row, 'slot_name'),
     plugin: maybe(row, 'plugin'),
@@ -145,7 +144,7 @@ function slotFacts(row: Columns, databaseOid: string): SlotFacts {
   };
 }
 
-function spillCounters(row: Columns): SpillCounters | null {
+function spillCounters(row: TextColumns): SpillCounters | null {
   const spilledTransactions = count(row, 'spill_txns');
   if (spilledTransactions === null) {
     return null;
@@ -159,7 +158,7 @@ function spillCounters(row: Columns): SpillCounters | null {
   };
 }
 
-function slotReader(row: Columns): SlotReader | null {
+function slotReader(row: TextColumns): SlotReader | null {
   const state = maybe(row, 'reader_state');
   if (state === null) {
     return null;
@@ -173,7 +172,7 @@ function slotReader(row: Columns): SlotReader | null {
   };
 }
 
-function waiter(row: Columns): SlotWaiter | null {
+function waiter(row: TextColumns): SlotWaiter | null {
   if (!isTrue(row, 'is_waiting')) {
     return null;
   }
@@ -185,11 +184,11 @@ function waiter(row: Columns): SlotWaiter | null {
   };
 }
 
-function maybe(row: Columns, name: string): string | null {
+function maybe(row: TextColumns, name: string): string | null {
   return row[name] ?? null;
 }
 
-function text(row: Columns, name: string): string {
+function text(row: TextColumns, name: string): string {
   const value = maybe(row, name);
   if (value === null) {
     throw new CaptureError('internal', `The statement that reads the replication slot came back without ${name}.`);
@@ -197,21 +196,21 @@ function text(row: Columns, name: string): string {
   return value;
 }
 
-function isTrue(row: Columns, name: string): boolean {
+function isTrue(row: TextColumns, name: string): boolean {
   return maybe(row, name) === 'true';
 }
 
-function number(row: Columns, name: string): number | null {
+function number(row: TextColumns, name: string): number | null {
   const value = maybe(row, name);
   return value === null ? null : Number(value);
 }
 
-function count(row: Columns, name: string): bigint | null {
+function count(row: TextColumns, name: string): bigint | null {
   const value = maybe(row, name);
   return value === null ? null : BigInt(value);
 }
 
-function lsn(row: Columns, name: string): bigint | null {
+function lsn(row: TextColumns, name: string): bigint | null {
   const value = maybe(row, name);
   return value === null ? null : parseLsn(value);
 }

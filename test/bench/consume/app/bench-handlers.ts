@@ -3,7 +3,7 @@ import { defineEvent } from '@millrace/events';
 import { HandleEvent, type ReceivedEvent, type Transaction } from '@millrace/inbox';
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
-import { SLOW_NOTE } from '../bench-events.js';
+import { INSERT_PLACED_SQL, SLOW_NOTE } from '../bench-events.js';
 
 /** An order as a service would publish it, of about 300 bytes. */
 const OrderPlaced = defineEvent({
@@ -20,8 +20,6 @@ const OrderPlaced = defineEvent({
   }),
 });
 
-const INSERT_SQL = 'insert into placed (id, order_id, total_cents, sent_at_ms) values ($1, $2, $3, $4)';
-
 const SLOW_MS = 1_000;
 
 /** One insert per event; an event that says so takes a second. */
@@ -29,7 +27,7 @@ const SLOW_MS = 1_000;
 export class BenchHandlers {
   @HandleEvent(OrderPlaced)
   async place({ id, payload, sentAtMs }: ReceivedEvent<typeof OrderPlaced>, tx: Transaction): Promise<void> {
-    await tx.query(INSERT_SQL, [id, payload.orderId, payload.totalCents, sentAtMs]);
+    await tx.query(INSERT_PLACED_SQL, [id, payload.orderId, payload.totalCents, sentAtMs]);
     if (payload.note === SLOW_NOTE) {
       await sleep(SLOW_MS);
     }
