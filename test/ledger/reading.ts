@@ -3,7 +3,7 @@ import {
   CaptureError,
   type CapturedPage,
   type CapturePort,
-  createPollingSource,
+  createOutboxSource,
   type SourcePort,
 } from '@millrace/capture';
 import { type OutboxEvent } from '@millrace/events';
@@ -81,7 +81,7 @@ class Owners {
 
   constructor(private readonly options: ReadingOptions) {
     const { databaseUrl, pageRowsMax } = options;
-    this.source = createPollingSource({ name: 'test', databaseUrl, pageRowsMax });
+    this.source = createOutboxSource({ name: 'test', databaseUrl, pageRowsMax });
   }
 
   async readPage(): Promise<CapturedPage> {

@@ -235,7 +235,7 @@ export class SimDatabase {
     row.claimedBy = request.owner;
     row.expiresMs = this.time.nowMs + request.ttlMs;
     this.commitSynchronously();
-    return { kind: 'claimed', epoch: toEpoch(row.epoch), isPaused: row.isPaused, state: storedState(row) };
+    return { kind: 'claimed', epoch: toEpoch(row.epoch), isPaused: row.isPaused, mode: null, state: storedState(row) };
   }
 
   /** Applies only the difference to what the caller believes is stored, as the real statement does. */
@@ -259,7 +259,7 @@ export class SimDatabase {
     row.expiresMs = this.time.nowMs + held.ttlMs;
     this.commitSynchronously();
     this.ledgerWatch((position) => isSettledBy(row, position), held.epoch);
-    return { isPaused: row.isPaused, xid };
+    return { isPaused: row.isPaused, mode: null, xid };
   }
 
   release(route: string, epoch: bigint): void {

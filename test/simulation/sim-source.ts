@@ -1,6 +1,7 @@
 import {
   type AuditEntry,
   CaptureError,
+  type CaptureRequest,
   type ClaimRequest,
   type ClaimResult,
   FirstPage,
@@ -190,6 +191,10 @@ export class SimSource implements SourcePort {
     return new SimConnection(this.parts).ask(() => {
       this.parts.database.setPaused(route, isPaused);
     });
+  }
+
+  setCapture({ route }: CaptureRequest): Promise<void> {
+    return Promise.reject(new Error(`Nobody changes how ${route} is captured here.`));
   }
 
   audit(entry: AuditEntry): Promise<void> {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   type AuditEntry,
   CaptureError,
+  type CaptureRequest,
   type JoinRequest,
   type PauseRequest,
   type RelayMember,
@@ -31,6 +32,7 @@ const SINK: SinkPort = {
 class FakeSource implements SourcePort {
   readonly name = 'order';
   readonly pauses: PauseRequest[] = [];
+  readonly modes: CaptureRequest[] = [];
   readonly audits: AuditEntry[] = [];
   claimError: CaptureError | undefined;
   pauseError: CaptureError | undefined;
@@ -40,7 +42,7 @@ class FakeSource implements SourcePort {
     if (this.claimError !== undefined) {
       return Promise.reject(this.claimError);
     }
-    const page = { number: 1, events: [], rowCount: 0, bytes: 0, isFull: false, isChanged: false };
+    const page = { number: 1, events: [], rowCount: 0, bytes: 0, isFull: false, isChanged: false, hasWaited: false };
     const settled = (): Promise<{ isPaused: boolean }> => Promise.resolve({ isPaused: this.isPaused });
     return Promise.resolve({
       kind: 'claimed',
@@ -52,6 +54,10 @@ class FakeSource implements SourcePort {
         renew: settled,
         close: () => Promise.resolve(),
         status: () => ({
+          mode: 'polling',
+          reading: 'table',
+          slot: null,
+          streamsLost: 0,
           low: toPosition(9007199254740993n),
           high: toPosition(9007199254740995n),
           lastPosition: toPosition(9007199254740995n),
@@ -63,6 +69,11 @@ class FakeSource implements SourcePort {
         }),
       },
     });
+  }
+
+  setCapture(request: CaptureRequest): Promise<void> {
+    this.modes.push(request);
+    return Promise.resolve();
   }
 
   setPaused(request: PauseRequest): Promise<void> {

@@ -1,5 +1,7 @@
 import { type Epoch, type OutboxEvent, type Position } from '@millrace/events';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
+import { type SlotHealth } from './slot/slot-health.js';
+import { type SlotKeeperState } from './slot/slot-keeper-state.js';
 
 /**
  * What one poll returned, after the ledger in memory has taken it in. The positions of rows that the route does not
@@ -18,6 +20,8 @@ export interface CapturedPage {
   readonly isFull: boolean;
   /** True when the ledger changed: rows were read or gaps died. A page without change need not be settled. */
   readonly isChanged: boolean;
+  /** `nextPage` waited for something to come, in vain if the page is empty: the next call need not wait before it. */
+  readonly hasWaited: boolean;
 }
 
 /** What a ledger write told: the route's state on the database's side. */
@@ -25,8 +29,53 @@ export interface SettleResult {
   readonly isPaused: boolean;
 }
 
+/**
+ * How a route learns of new rows. `polling`: from the table alone. `wal`: from the replication slot as soon as there is
+ * one that can be read, from the table until then and whenever the slot is in doubt. `auto`: as `wal`, and from the table
+ * while the route is far behind, which is faster.
+ */
+export type CaptureMode = 'polling' | 'wal' | 'auto';
+
+/** All of them. */
+export const CAPTURE_MODES: readonly CaptureMode[] = ['polling', 'wal', 'auto'];
+
+/** The replication slot of a route, as last looked at (every ten seconds). */
+export interface SlotStatus {
+  /** A closed list: `idle`, `looking`, `creating`, `ready`, `failed`, `let-go`, or the kind of what stands in the way. */
+  readonly state: SlotStateName;
+  /** For an operator: what the state means, what the relay does, what a person has to do, if anything. */
+  readonly message: string;
+  /** `null` while there is none. */
+  readonly name: string | null;
+  /** WAL that the server keeps for it, in bytes; what follows is `null` without a slot, or where the server has no such. */
+  readonly retainedBytes: bigint | null;
+  /** Bytes until the server may give the slot up; `null` without `max_slot_wal_keep_size`. */
+  readonly safeWalBytes: bigint | null;
+  /** `reserved`, `extended`, `unreserved` or `lost`. */
+  readonly walStatus: string | null;
+  readonly inactiveSince: string | null;
+  readonly confirmedLsn: bigint | null;
+  /** From what is confirmed to the end of the server's WAL, in bytes. */
+  readonly lagBytes: bigint | null;
+  readonly spilledTransactions: bigint | null;
+  readonly spilledBytes: bigint | null;
+  /** The slot holds more than half of what it may: above the limit it is let go. */
+  readonly isHigh: boolean;
+}
+
+/** What `SlotStatus.state` can be. */
+export type SlotStateName = Exclude<SlotKeeperState['kind'], 'held-up'> | SlotHealth['kind'];
+
 /** The numbers that metrics and the admin API show. */
 export interface CaptureStatus {
+  /** What was asked for. */
+  readonly mode: CaptureMode;
+  /** What is read at this moment. */
+  readonly reading: 'table' | 'stream';
+  /** `null` while no slot is wanted. */
+  readonly slot: SlotStatus | null;
+  /** How often reading went from the stream back to the table within this claim, by itself. */
+  readonly streamsLost: number;
   readonly low: Position;
   readonly high: Position;
   readonly gapRanges: number;
@@ -91,6 +140,12 @@ export interface SourcePort {
   claim(request: ClaimRequest): Promise<ClaimResult>;
   /** Sets or clears the pause mark of a route and writes the audit row in the same statement. */
   setPaused(request: PauseRequest): Promise<void>;
+  /**
+   * Sets how a route learns of new rows (`null`: as configured) and writes the audit row in the same statement. Whoever
+   * runs the route, wherever it is, changes over at its next write of the ledger, a second or two later when idle: without
+   * a gap, a second copy, or another order.
+   */
+  setCapture(request: CaptureRequest): Promise<void>;
   /** Writes an audit row. Throws `CaptureError`: then the action must not be taken. */
   audit(entry: AuditEntry): Promise<void>;
   /**
@@ -119,6 +174,14 @@ export interface ClaimRequest {
 export interface PauseRequest {
   readonly route: string;
   readonly isPaused: boolean;
+  readonly actor: string;
+  readonly reason: string | null;
+}
+
+/** Who changes how which route learns of new rows, and why. */
+export interface CaptureRequest {
+  readonly route: string;
+  readonly mode: CaptureMode | null;
   readonly actor: string;
   readonly reason: string | null;
 }

@@ -7,7 +7,7 @@ import pg from 'pg';
 import { type CapturePort } from './capture-port.js';
 import { parseLsn } from './lsn.js';
 import { PgConnection } from './pg-connection.js';
-import { createPollingSource } from './polling-source.js';
+import { createOutboxSource } from './outbox-source.js';
 
 /** A durable server on which an asynchronous commit stays in memory until somebody flushes. */
 const LAZY = { synchronous_commit: 'off', wal_writer_delay: '10s', wal_writer_flush_after: '1GB', autovacuum: 'off' };
@@ -46,7 +46,7 @@ describe('beside producers that commit asynchronously', () => {
   });
 
   async function claim(): Promise<CapturePort> {
-    const source = createPollingSource({ name: 'source', databaseUrl: server.adminUrl });
+    const source = createOutboxSource({ name: 'source', databaseUrl: server.adminUrl });
     const from = { kind: 'earliest' } as const;
     const result = await source.claim({ route: 'r', owner: 'a', ttlMs: 30_000, from, aggregateTypes: null });
     if (result.kind === 'held') {
@@ -127,7 +127,7 @@ describe('a connection', () => {
     const claiming = async (password: string): Promise<unknown> => {
       const databaseUrl = Object.assign(new URL(server.adminUrl), { username: 'locked', password }).toString();
       const from = { kind: 'earliest' } as const;
-      return createPollingSource({ name: 's', databaseUrl })
+      return createOutboxSource({ name: 's', databaseUrl })
         .claim({ route: 'r', owner: 'b', ttlMs: 1_000, from, aggregateTypes: null })
         .catch((error: unknown) => error);
     };

@@ -1,12 +1,17 @@
+export { CAPTURE_MODES } from './capture-port.js';
 export type {
   AuditEntry,
   CapturedPage,
+  CaptureMode,
   CapturePort,
+  CaptureRequest,
   CaptureStatus,
   ClaimRequest,
   ClaimResult,
   PauseRequest,
   SettleResult,
+  SlotStateName,
+  SlotStatus,
   SourcePort,
   StartFrom,
 } from './capture-port.js';
@@ -27,8 +32,8 @@ export type {
 } from './outbox-reader.js';
 export { DEFAULT_POLLING_OPTIONS, PollingCapture } from './polling-capture.js';
 export type { PollingCaptureParts, PollingOptions } from './polling-capture.js';
-export { adoptLedger, createPollingSource } from './polling-source.js';
-export type { AdoptRequest, PollingSourceOptions } from './polling-source.js';
+export { adoptLedger, createOutboxSource } from './outbox-source.js';
+export type { AdoptRequest, OutboxSourceOptions } from './outbox-source.js';
 export type { JoinRequest, RelayMember } from './relay-member.js';
 export { acceptLeafCount, letRouteGoOn } from './retention/retention-admin.js';
 export type {

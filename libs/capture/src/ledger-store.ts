@@ -1,5 +1,5 @@
 import { type Epoch, type Position } from '@millrace/events';
-import { type StartFrom } from './capture-port.js';
+import { type CaptureMode, type StartFrom } from './capture-port.js';
 import { type LedgerState } from './ledger.js';
 
 /** Who asks for a route's ledger row. */
@@ -13,12 +13,20 @@ export interface LedgerClaimRequest {
 
 /** The ledger as the new owner finds it, or who has it. */
 export type LedgerClaim =
-  | { readonly kind: 'claimed'; readonly epoch: Epoch; readonly isPaused: boolean; readonly state: LedgerState }
+  | {
+      readonly kind: 'claimed';
+      readonly epoch: Epoch;
+      readonly isPaused: boolean;
+      readonly mode: CaptureMode | null;
+      readonly state: LedgerState;
+    }
   | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number };
 
 /** What a ledger write returned. */
 export interface LedgerSaved {
   readonly isPaused: boolean;
+  /** As an operator has set it; `null`: as configured. */
+  readonly mode: CaptureMode | null;
   /** The write's own xid: taken after every read that the written state rests on. */
   readonly xid: bigint;
 }

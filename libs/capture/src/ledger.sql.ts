@@ -21,7 +21,7 @@ where route = $1 and expired_at is null and (owner = $2 or case
   when expires is not null then expires + $4::bigint * interval '1 millisecond' < clock_timestamp()
   else $4::bigint = 0 or updated_at not between clock_timestamp() - $4::bigint * interval '1 millisecond' and clock_timestamp()
 end)
-returning ledger.ctid::text as ctid, epoch::text, low::text, high::text, is_paused,
+returning ledger.ctid::text as ctid, epoch::text, low::text, high::text, is_paused, capture,
   counted_from::text, leaf_lo::text, leaf_rows::text,
   ledger.system_identifier = now_at.system_identifier and ledger.timeline = now_at.timeline as is_same_server`;
 
@@ -91,7 +91,7 @@ const saveSql = (counted: string): string => `with l as (
   update millrace.ledger set low = $4, high = $5, expires = clock_timestamp() + $6::bigint * interval '1 millisecond',
     leaf_lo = $7, leaf_rows = $8, updated_at = clock_timestamp()
   where ctid = $1::tid and route = $2 and epoch = $3
-  returning ctid, route, is_paused, pg_current_xact_id() as xid
+  returning ctid, route, is_paused, capture, pg_current_xact_id() as xid
 ), removed as (
   delete from millrace.ledger_gap g using l where g.route = l.route and g.lo = any($9::bigint[])
 ), written as (
@@ -100,7 +100,7 @@ const saveSql = (counted: string): string => `with l as (
   from l cross join unnest($10::bigint[], $11::bigint[], $12::text[]::xid8[]) w(lo, hi, bound)
   on conflict (route, lo) do update set hi = excluded.hi, bound = excluded.bound
 )${counted}
-select ctid::text as ctid, is_paused, xid::text as xid from l`;
+select ctid::text as ctid, is_paused, capture, xid::text as xid from l`;
 
 /** $1 to $12. */
 export const SAVE_SQL = saveSql('');
@@ -117,7 +117,7 @@ export const SAVE_ROW_SQL = `update millrace.ledger set low = $4, high = $5,
   expires = clock_timestamp() + $6::bigint * interval '1 millisecond', leaf_lo = $7, leaf_rows = $8,
   updated_at = clock_timestamp()
 where ctid = $1::tid and route = $2 and epoch = $3
-returning ctid::text as ctid, is_paused, pg_current_xact_id()::text as xid`;
+returning ctid::text as ctid, is_paused, capture, pg_current_xact_id()::text as xid`;
 
 export const RELEASE_SQL = `update millrace.ledger set owner = null, expires = null, updated_at = clock_timestamp()
 where route = $1 and epoch = $2`;
@@ -128,6 +128,15 @@ export const PAUSE_SQL = `with l as (
 ), a as (
   insert into millrace.audit (actor, action, target, reason)
   select $3, case when $2 then 'route.pause' else 'route.resume' end, l.route, $4 from l
+)
+select count(*)::int as routes from l`;
+
+/** Capture mode and audit row in one statement. $1 route, $2 mode or null for what is configured, $3 actor, $4 reason. */
+export const SET_CAPTURE_SQL = `with l as (
+  update millrace.ledger set capture = $2, updated_at = clock_timestamp() where route = $1 returning route
+), a as (
+  insert into millrace.audit (actor, action, target, reason)
+  select $3, 'route.capture ' || coalesce($2, 'as configured'), l.route, $4 from l
 )
 select count(*)::int as routes from l`;
 

@@ -1,6 +1,6 @@
 import { type Epoch, type Position, toEpoch, toPosition } from '@millrace/events';
 import { CaptureError } from './capture.errors.js';
-import { type StartFrom } from './capture-port.js';
+import { CAPTURE_MODES, type CaptureMode, type StartFrom } from './capture-port.js';
 import { type GapBound, type GapRange, gapDelta, type LedgerState, lowOf } from './ledger.js';
 import { type LedgerClaim, type LedgerClaimRequest, type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
 import {
@@ -66,7 +66,7 @@ export class PgLedgerStore implements LedgerStorePort {
         held.ctid = column(row, 'ctid');
         held.stored = next;
         held.counts.written(counted);
-        return { isPaused: row['is_paused'] === 't', xid: BigInt(column(row, 'xid')) };
+        return { isPaused: row['is_paused'] === 't', mode: storedMode(row), xid: BigInt(column(row, 'xid')) };
       }
       const now = await this.one({ text: HOLDER_SQL, values: [held.route, 0] });
       if (now === undefined || BigInt(column(now, 'epoch')) !== held.epoch) {
@@ -121,7 +121,7 @@ export class PgLedgerStore implements LedgerStorePort {
           '`millrace ledger adopt` for this route.',
       );
     }
-    return { kind: 'claimed', epoch, isPaused: row['is_paused'] === 't', state };
+    return { kind: 'claimed', epoch, isPaused: row['is_paused'] === 't', mode: storedMode(row), state };
   }
 
   private async create(route: string, from: StartFrom): Promise<void> {
@@ -214,4 +214,8 @@ function saveStatement(held: Held, next: LedgerState, { current, added }: LeafCo
 function storedGap(row: TextColumns): GapRange {
   const bound: GapBound = { xid: BigInt(column(row, 'bound')), knownAtMs: Number.NEGATIVE_INFINITY };
   return { lo: toPosition(column(row, 'lo')), hi: toPosition(column(row, 'hi')), bound };
+}
+
+function storedMode(row: TextColumns): CaptureMode | null {
+  return CAPTURE_MODES.find((mode) => mode === row['capture']) ?? null;
 }

@@ -61,9 +61,10 @@ function captureOver(
         kind: 'claimed',
         epoch: toEpoch(1),
         isPaused: false,
+        mode: null,
         state: { high: toPosition(0), gaps: [] },
       }),
-    save: () => Promise.resolve({ isPaused: false, xid: 1n }),
+    save: () => Promise.resolve({ isPaused: false, mode: null, xid: 1n }),
     release: () => note('release', undefined),
   };
   const capture = new PollingCapture({
@@ -213,7 +214,7 @@ describe('the evidence that a gap is dead', () => {
       firstPage: new FirstPage(),
     });
     const answerSave = (xid: bigint): void => {
-      answer({ isPaused: false, xid });
+      answer({ isPaused: false, mode: null, xid });
     };
     return { capture, calls, answerSave };
   }

@@ -34,6 +34,7 @@ class Page implements CapturedPage {
   readonly bytes: number;
   readonly events: readonly OutboxEvent[];
   readonly isFull: boolean;
+  readonly hasWaited = false;
 
   constructor(
     readonly number: number,
@@ -126,6 +127,10 @@ export class PollingCapture implements CapturePort {
 
   status(): CaptureStatus {
     return {
+      mode: 'polling',
+      reading: 'table',
+      slot: null,
+      streamsLost: 0,
       low: lowOf(this.settled),
       high: this.settled.high,
       gapRanges: this.state.gaps.length,

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { type SourcePort } from './capture-port.js';
-import { createPollingSource } from './polling-source.js';
+import { createOutboxSource } from './outbox-source.js';
 import { JOIN_SQL } from './relay-member.sql.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
 
@@ -27,7 +27,7 @@ function sourceOf(owner: string, name = 'shop'): SourcePort {
   if (known !== undefined) {
     return known.source;
   }
-  const source = createPollingSource({ name, databaseUrl: database.url });
+  const source = createOutboxSource({ name, databaseUrl: database.url });
   joined.push({ source, owner });
   return source;
 }

@@ -67,8 +67,8 @@ function claim(): PollingCapture {
     close: () => Promise.resolve(),
   };
   const store: LedgerStorePort = {
-    claim: () => Promise.resolve({ kind: 'claimed', epoch: toEpoch(1), isPaused: true, state: claimed }),
-    save: () => note('save', () => ({ isPaused: true, xid: 1n })),
+    claim: () => Promise.resolve({ kind: 'claimed', epoch: toEpoch(1), isPaused: true, mode: null, state: claimed }),
+    save: () => note('save', () => ({ isPaused: true, mode: null, xid: 1n })),
     release: () => Promise.resolve(),
   };
   const clock = { nowMs: () => nowMs, sleep: () => Promise.resolve() };

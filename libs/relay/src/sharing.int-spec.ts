@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type CapturePort, createPollingSource, type SourcePort } from '@millrace/capture';
+import { type CapturePort, createOutboxSource, type SourcePort } from '@millrace/capture';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { configVersionOf } from './config-version.js';
@@ -43,7 +43,7 @@ afterEach(async () => {
 });
 
 function source(): SourcePort {
-  return createPollingSource({ name: 'db', databaseUrl: database.url });
+  return createOutboxSource({ name: 'db', databaseUrl: database.url });
 }
 
 function join(owner: string, tuning = TUNING, sharing = SHARING): RelayEngine {

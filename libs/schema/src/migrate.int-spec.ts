@@ -31,6 +31,7 @@ describe('migrate', () => {
         { version: 2, name: 'inbox' },
         { version: 3, name: 'relay members' },
         { version: 4, name: 'retention' },
+        { version: 5, name: 'publication and capture mode' },
       ],
       leavesAhead: 10,
       notices: [],

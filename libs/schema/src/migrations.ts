@@ -3,6 +3,7 @@ import { outboxMigration } from './migrations/0001-outbox.sql.js';
 import { inboxMigration } from './migrations/0002-inbox.sql.js';
 import { relayMemberMigration } from './migrations/0003-relay-member.sql.js';
 import { retentionMigration } from './migrations/0004-retention.sql.js';
+import { publicationMigration } from './migrations/0005-publication.sql.js';
 
 /** All steps, oldest first. The last one's version is what this release of Millrace needs. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -10,6 +11,7 @@ export const MIGRATIONS: readonly Migration[] = [
   inboxMigration,
   relayMemberMigration,
   retentionMigration,
+  publicationMigration,
 ];
 
 /** The schema version that this release needs; a database may be neither older nor newer. */

@@ -59,7 +59,7 @@ begin
     grant execute on function millrace.ensure_leaves(integer, bigint), millrace.leaves_ahead(), millrace.last_position(),
       millrace.leaf_verdict(bigint, bigint), millrace.empty_leaf(bigint, bigint), millrace.drop_empty_leaves(integer),
       millrace.route_holds(text, bigint), millrace.expire_route(text, bigint, bigint, bigint, bigint),
-      millrace.let_route_go_on(text, text, text, bigint), millrace.accept_leaf_count(bigint, text, text)
+      millrace.let_route_go_on(text, text, text, bigint), millrace.accept_leaf_count(bigint, text, text), millrace.ensure_publication()
       to millrace_relay;
   end if;
 

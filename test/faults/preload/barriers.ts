@@ -2,7 +2,7 @@ import {
   type CapturedPage,
   type ClaimRequest,
   type ClaimResult,
-  createPollingSource,
+  createOutboxSource,
   PollingCapture,
   type SettleResult,
   type SourcePort,
@@ -26,7 +26,7 @@ listenToHarness((line) => {
 
 // a source connects to nothing before it is asked for a claim
 const source: unknown = Object.getPrototypeOf(
-  createPollingSource({ name: 'none', databaseUrl: 'postgres://none/none' }),
+  createOutboxSource({ name: 'none', databaseUrl: 'postgres://none/none' }),
 );
 if (!isSourcePort(source)) {
   throw new Error('The polling source has no method `claim` to wrap: adapt the preloaded modules of the fault runs.');

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { createPollingSource } from '@millrace/capture';
+import { createOutboxSource } from '@millrace/capture';
 import { createKafkaSink } from '@millrace/transport';
 import { type RelayConfig } from '../config/relay-config.js';
 import { type EngineParts } from './engine.module.js';
@@ -9,7 +9,7 @@ import { type EngineParts } from './engine.module.js';
 export function enginePartsOf(config: RelayConfig): EngineParts {
   return {
     owner: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`,
-    sources: new Map(config.sources.map((source) => [source.name, createPollingSource(source)])),
+    sources: new Map(config.sources.map((source) => [source.name, createOutboxSource(source)])),
     sinks: new Map(config.sinks.map(({ name, kafka }) => [name, createKafkaSink(kafka)])),
     routes: config.routes,
   };

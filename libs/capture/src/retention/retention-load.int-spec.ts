@@ -3,7 +3,7 @@ import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { type CapturePort } from '../capture-port.js';
 import { PgConnection } from '../pg-connection.js';
-import { createPollingSource } from '../polling-source.js';
+import { createOutboxSource } from '../outbox-source.js';
 import { RetentionKeeper } from './retention-keeper.js';
 import { type RetentionReport } from './retention-observer.js';
 
@@ -67,7 +67,7 @@ async function produce(client: pg.Client, random: () => number): Promise<number[
 }
 
 async function claim(route: string, owner: string): Promise<CapturePort> {
-  const source = createPollingSource({ name: 'shop', databaseUrl: database.url, pageRowsMax: 40 });
+  const source = createOutboxSource({ name: 'shop', databaseUrl: database.url, pageRowsMax: 40 });
   const from = { kind: 'earliest' } as const;
   const result = await source.claim({ route, owner, ttlMs: 60_000, from, aggregateTypes: null });
   if (result.kind === 'held') {

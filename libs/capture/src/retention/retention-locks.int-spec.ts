@@ -5,7 +5,7 @@ import { migrate } from '@millrace/schema';
 import { createTestDatabase, FAST_UNSAFE_SETTINGS, TemporaryPostgres, type TestDatabase } from '@millrace/testing';
 import pg from 'pg';
 import { PgConnection } from '../pg-connection.js';
-import { adoptLedger } from '../polling-source.js';
+import { adoptLedger } from '../outbox-source.js';
 import { type ArchiveHook, RetentionKeeper } from './retention-keeper.js';
 
 const LEAF = 1_000_000;

@@ -3,7 +3,7 @@ import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { type CapturePort, type StartFrom } from '../capture-port.js';
 import { PgConnection } from '../pg-connection.js';
-import { adoptLedger, createPollingSource } from '../polling-source.js';
+import { adoptLedger, createOutboxSource } from '../outbox-source.js';
 import { acceptLeafCount, letRouteGoOn } from './retention-admin.js';
 import { type ArchiveHook, RetentionKeeper } from './retention-keeper.js';
 import { type RetentionAlarm, type RetentionReport, type RouteExpired } from './retention-observer.js';
@@ -61,7 +61,7 @@ function keeper(policy: Partial<RetentionPolicy> = {}, archive?: ArchiveHook): R
 }
 
 async function claim(route: string, from: StartFrom = { kind: 'earliest' }, owner = 'a'): Promise<CapturePort> {
-  const source = createPollingSource({ name: 'shop', databaseUrl: relayUrl });
+  const source = createOutboxSource({ name: 'shop', databaseUrl: relayUrl });
   const result = await source.claim({ route, owner, ttlMs: 60_000, from, aggregateTypes: null });
   if (result.kind === 'held') {
     throw new Error(`The route is held by ${result.owner}.`);
@@ -247,7 +247,7 @@ describe('a leaf stays', () => {
     await twoLeaves();
     await settle(await claim('quick'), LEAF + 2);
     const slow = await claim('slow');
-    const source = createPollingSource({ name: 'shop', databaseUrl: relayUrl });
+    const source = createOutboxSource({ name: 'shop', databaseUrl: relayUrl });
     await source.setPaused({ route: 'slow', isPaused: true, actor: 'op', reason: null });
 
     expect(obstacles(await keeper().run())).toEqual(['1 held slow']);

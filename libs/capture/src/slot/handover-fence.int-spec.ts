@@ -9,7 +9,6 @@ import { PgOutboxReader } from '../pg-outbox-reader.js';
 import { formatLsn, parseLsn } from '../lsn.js';
 import { pollCoverage, readFenceMarks } from './fence-reading.js';
 import { confirmableLsn, FENCE_DOWN, type FenceState, fenceStep } from './handover-fence.js';
-import { PUBLICATION_FUNCTION } from './publication.sql.js';
 
 /** Commits are waited for by the standby alone, so that one can be on the disk and not yet be visible for as long as a test needs. */
 const SETTINGS = { ...FAST_UNSAFE_SETTINGS, synchronous_commit: 'on' };
@@ -29,7 +28,6 @@ beforeAll(async () => {
   await server.start();
   await migrate({ databaseUrl: server.adminUrl });
   admin = await connect();
-  await admin.query(PUBLICATION_FUNCTION);
   await admin.query('set synchronous_commit = local');
 }, 60_000);
 

@@ -9,7 +9,6 @@ import pg from 'pg';
 import { PgConnection } from '../pg-connection.js';
 import { parseLsn } from '../lsn.js';
 import { HEARTBEAT_SQL } from './heartbeat.js';
-import { PUBLICATION_FUNCTION } from './publication.sql.js';
 import { SlotControl } from './slot-control.js';
 import { SlotCreation } from './slot-creation.js';
 import { SlotKeeper } from './slot-keeper.js';
@@ -33,7 +32,6 @@ beforeAll(async () => {
   await server.start();
   await migrate({ databaseUrl: server.adminUrl });
   admin = await connect();
-  await admin.query(PUBLICATION_FUNCTION);
   await admin.query(`create role relay login replication in role millrace_relay`);
   await admin.query(`create role stranger login in role millrace_relay`);
 }, 60_000);

@@ -3,6 +3,7 @@ import {
   type CaptureError,
   type CapturedPage,
   type CapturePort,
+  type CaptureRequest,
   type CaptureStatus,
   type ClaimRequest,
   type ClaimResult,
@@ -34,7 +35,16 @@ export function anEvent(position: number, more: Partial<OutboxEvent> = {}): Outb
 /** A page of events; by default not full, and changed when it has any. */
 export function aPage(number: number, events: readonly OutboxEvent[], more: Partial<CapturedPage> = {}): CapturedPage {
   const bytes = events.reduce((sum, { payload }) => sum + payload.length, 0);
-  return { number, events, rowCount: events.length, bytes, isFull: false, isChanged: events.length > 0, ...more };
+  return {
+    number,
+    events,
+    rowCount: events.length,
+    bytes,
+    isFull: false,
+    hasWaited: false,
+    isChanged: events.length > 0,
+    ...more,
+  };
 }
 
 /** A capture that hands out what a test has put into it. */
@@ -85,6 +95,10 @@ export class FakeCapture implements CapturePort {
 
   status(): CaptureStatus {
     return {
+      mode: 'polling',
+      reading: 'table',
+      slot: null,
+      streamsLost: 0,
       low: toPosition(this.low),
       high: toPosition(this.low),
       gapRanges: 0,
@@ -114,6 +128,7 @@ export class FakeSource implements SourcePort {
   readonly captures: FakeCapture[] = [];
   readonly claims: ClaimRequest[] = [];
   readonly pauses: PauseRequest[] = [];
+  readonly modes: CaptureRequest[] = [];
   readonly audits: AuditEntry[] = [];
   readonly joins: JoinRequest[] = [];
   leaves = 0;
@@ -150,6 +165,11 @@ export class FakeSource implements SourcePort {
     this.prepare(capture);
     this.captures.push(capture);
     return { kind: 'claimed', epoch: toEpoch(this.captures.length), isPaused: capture.isPaused, capture };
+  }
+
+  setCapture(request: CaptureRequest): Promise<void> {
+    this.modes.push(request);
+    return Promise.resolve();
   }
 
   setPaused(request: PauseRequest): Promise<void> {

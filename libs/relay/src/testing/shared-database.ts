@@ -1,5 +1,6 @@
 import {
   CaptureError,
+  type CaptureRequest,
   type ClaimRequest,
   type ClaimResult,
   type JoinRequest,
@@ -142,6 +143,10 @@ export class SharedSource implements SourcePort {
 
   setPaused({ route }: PauseRequest): Promise<void> {
     return Promise.reject(new CaptureError('route_unknown', `Route ${route} is never paused here.`));
+  }
+
+  setCapture({ route }: CaptureRequest): Promise<void> {
+    return Promise.reject(new CaptureError('route_unknown', `Route ${route} has one way to be captured here.`));
   }
 
   audit({ action, target }: { readonly action: string; readonly target: string }): Promise<void> {

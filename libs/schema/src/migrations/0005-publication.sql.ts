@@ -1,10 +1,13 @@
+import { type Migration } from '../migration.js';
+
 /**
- * What the schema's migration has to make, as the owner of schema `millrace`, so that the relay's role needs no right on
- * the table (a publication may be made by the table's owner with CREATE on the database alone). The function makes the
- * publication anew only when it is not as it must be: a slot that is older than the publication's present form is
- * dropped. A database whose owner of the schema may not make publications is migrated all the same. CREATE PUBLICATION takes SHARE UPDATE EXCLUSIVE on the outbox, which no producer conflicts with.
+ * The publication that the relay streams from. It belongs to the owner of the schema, and a function of his makes it, so
+ * that the relay's role needs no right on the table (a publication may be made by the table's owner with CREATE on the
+ * database alone). The function makes it anew only when it is not as it must be: a slot that is older than the
+ * publication's present form is dropped. A database whose owner of the schema may not make publications is migrated all
+ * the same.
  */
-export const PUBLICATION_FUNCTION = `
+const PUBLICATION = `
 create function millrace.ensure_publication() returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -27,13 +30,6 @@ begin
 end
 $body$;
 revoke all on function millrace.ensure_publication() from public;
-do $grant$
-begin
-  if to_regrole('millrace_relay') is not null then
-    grant execute on function millrace.ensure_publication() to millrace_relay;
-  end if;
-end
-$grant$;
 do $make$
 begin
   perform millrace.ensure_publication();
@@ -43,3 +39,22 @@ exception when insufficient_privilege then
 end
 $make$;
 `;
+
+const CAPTURE_MODE = `
+alter table millrace.ledger add column capture text
+  constraint ledger_capture_is_known check (capture in ('polling', 'wal', 'auto'));
+comment on column millrace.ledger.capture is 'how the route learns of new rows, as an operator has set it; null: as configured';
+`;
+
+/**
+ * Capture from the WAL. Locks: CREATE PUBLICATION takes SHARE UPDATE EXCLUSIVE on the outbox, which no producer conflicts
+ * with; the new column of the ledger an exclusive lock on it for a moment, for which relays wait.
+ */
+export const publicationMigration: Migration = {
+  version: 5,
+  name: 'publication and capture mode',
+  up: PUBLICATION + CAPTURE_MODE,
+  down: `alter table millrace.ledger drop column capture;
+drop publication if exists millrace;
+drop function millrace.ensure_publication();`,
+};

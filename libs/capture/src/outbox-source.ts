@@ -2,6 +2,8 @@ import { requireSchema, SchemaError } from '@millrace/schema';
 import { systemClock } from './capture-clock.js';
 import {
   type AuditEntry,
+  type CaptureMode,
+  type CaptureRequest,
   type ClaimRequest,
   type ClaimResult,
   type PauseRequest,
@@ -9,7 +11,7 @@ import {
 } from './capture-port.js';
 import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
 import { FirstPage } from './first-page.js';
-import { ADOPT_SQL, AUDIT_SQL, PAUSE_SQL } from './ledger.sql.js';
+import { ADOPT_SQL, AUDIT_SQL, PAUSE_SQL, SET_CAPTURE_SQL } from './ledger.sql.js';
 import { PgConnection, type Statement } from './pg-connection.js';
 import { PgLedgerStore } from './pg-ledger-store.js';
 import { PgOutboxReader } from './pg-outbox-reader.js';
@@ -17,26 +19,28 @@ import { PgRelayMembers } from './pg-relay-members.js';
 import { DEFAULT_POLLING_OPTIONS, PollingCapture, type PollingOptions } from './polling-capture.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
 
-/** What a source needs to be read by polling. */
-export interface PollingSourceOptions extends Partial<PollingOptions> {
+/** What a source needs to be read. */
+export interface OutboxSourceOptions extends Partial<PollingOptions> {
   readonly name: string;
   readonly databaseUrl: string;
+  /** How its routes learn of new rows, unless an operator has said otherwise; default `polling`. */
+  readonly capture?: CaptureMode;
 }
 
 /**
- * A database whose outbox is read by polling. Each claimed route has two connections of its own, one for reading and
+ * A database with an outbox. Each claimed route has two connections of its own, one for reading and
  * one for the ledger, so that pages are read while earlier ones are written off, and no route disturbs another.
  */
-export function createPollingSource(options: PollingSourceOptions): SourcePort {
-  return new PollingSource(options);
+export function createOutboxSource(options: OutboxSourceOptions): SourcePort {
+  return new OutboxSource(options);
 }
 
-class PollingSource implements SourcePort {
+class OutboxSource implements SourcePort {
   readonly name: string;
   private readonly firstPages = new Map<string, FirstPage>();
   private readonly members: PgRelayMembers;
 
-  constructor(private readonly options: PollingSourceOptions) {
+  constructor(private readonly options: OutboxSourceOptions) {
     this.name = options.name;
     this.members = new PgRelayMembers(options.name, () => this.connection('members'), checkSchema);
   }
@@ -71,6 +75,10 @@ class PollingSource implements SourcePort {
       text: PAUSE_SQL,
       values: [request.route, request.isPaused, request.actor, request.reason],
     });
+  }
+
+  async setCapture({ route, mode, actor, reason }: CaptureRequest): Promise<void> {
+    await changeRoute(this.connection('admin'), route, { text: SET_CAPTURE_SQL, values: [route, mode, actor, reason] });
   }
 
   async audit({ actor, action, target, reason }: AuditEntry): Promise<void> {
@@ -142,7 +150,7 @@ async function changeRoute(connection: PgConnection, route: string, statement: S
   }
 }
 
-function limitsOf(options: PollingSourceOptions): Partial<PollingOptions> {
+function limitsOf(options: OutboxSourceOptions): Partial<PollingOptions> {
   const { pageRowsMax, pageBytesMax, gapRangesMax } = options;
   return {
     ...(pageRowsMax === undefined ? {} : { pageRowsMax }),

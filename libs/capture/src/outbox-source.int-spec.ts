@@ -7,7 +7,7 @@ import { type CaptureErrorCode } from './capture.errors.js';
 import { CLAIM_SQL } from './ledger.sql.js';
 import { PgConnection } from './pg-connection.js';
 import { PgOutboxReader } from './pg-outbox-reader.js';
-import { adoptLedger, createPollingSource } from './polling-source.js';
+import { adoptLedger, createOutboxSource } from './outbox-source.js';
 
 const EARLIEST: StartFrom = { kind: 'earliest' };
 const EXPIRE = `update millrace.ledger set expires = clock_timestamp() - interval '1 second'`;
@@ -38,7 +38,7 @@ async function ask(
   owner: string,
   { from = EARLIEST, url = database.url, route = 'r' }: Ask = {},
 ): Promise<ClaimResult> {
-  const source = createPollingSource({ name: 'source', databaseUrl: url });
+  const source = createOutboxSource({ name: 'source', databaseUrl: url });
   const result = await source.claim({ route, owner, ttlMs: 30_000, from, aggregateTypes: null });
   if (result.kind === 'claimed') {
     captures.push(result.capture);
@@ -270,7 +270,7 @@ describe('the ledger row', () => {
 });
 
 describe('pausing a route', () => {
-  const source = () => createPollingSource({ name: 'source', databaseUrl: database.url });
+  const source = () => createOutboxSource({ name: 'source', databaseUrl: database.url });
 
   it('marks it, writes the audit row, and is told by the next ledger write and the next claim', async () => {
     const { capture } = await claim('a');
@@ -453,7 +453,7 @@ describe('a claim is refused', () => {
 describe('a claim after one whose page took longer than its limit', () => {
   it('asks for fewer rows, and the one before said what was wrong', async () => {
     await insert(client, 100);
-    const source = createPollingSource({ name: 'source', databaseUrl: database.url });
+    const source = createOutboxSource({ name: 'source', databaseUrl: database.url });
     const next = async (): Promise<CapturedPage> => {
       const result = await source.claim({
         route: 'r',
@@ -517,7 +517,7 @@ describe('a login role', () => {
     expect(positionsOf(page)).toEqual([1]);
     await capture.settle(page);
     expect(await stored()).toMatchObject({ low: 3, high: 3, gaps: [] });
-    await createPollingSource({ name: 's', databaseUrl: url }).setPaused({
+    await createOutboxSource({ name: 's', databaseUrl: url }).setPaused({
       route: 'r',
       isPaused: true,
       actor: 'ann',
