@@ -15,6 +15,7 @@ export type {
   SourcePort,
   StartFrom,
 } from './capture-port.js';
+export type { CaptureChange, CaptureObserver } from './capture-observer.js';
 export type { CaptureClock } from './capture-clock.js';
 export { CaptureError } from './capture.errors.js';
 export type { CaptureDisposition, CaptureErrorCode } from './capture.errors.js';

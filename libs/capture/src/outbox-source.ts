@@ -9,6 +9,7 @@ import {
   type PauseRequest,
   type SourcePort,
 } from './capture-port.js';
+import { type CaptureObserver } from './capture-observer.js';
 import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
 import { FirstPage } from './first-page.js';
 import { ADOPT_SQL, AUDIT_SQL, PAUSE_SQL, SET_CAPTURE_SQL } from './ledger.sql.js';
@@ -25,6 +26,7 @@ export interface OutboxSourceOptions extends Partial<PollingOptions> {
   readonly databaseUrl: string;
   /** How its routes learn of new rows, unless an operator has said otherwise; default `polling`. */
   readonly capture?: CaptureMode;
+  readonly observer?: CaptureObserver;
 }
 
 /**
