@@ -131,8 +131,9 @@ export class PageReader {
     try {
       const deadline = { clock, ms: route.tuning.callDeadlineMs, signal: this.abort.signal, error: sourceSilent };
       const page = await withDeadline(capture.nextPage(), deadline);
-      const { rowCount: rows, bytes, isFull, events } = page;
-      meter.pageRead({ rows, events: events.length, bytes, isFull, durationMs: clock.monotonicMs() - startedMs });
+      const { rowCount: rows, bytes, isFull, hasWaited, events } = page;
+      const durationMs = clock.monotonicMs() - startedMs;
+      meter.pageRead({ rows, events: events.length, bytes, isFull, hasWaited, durationMs });
       return page;
     } finally {
       this.readingSinceMs = null;

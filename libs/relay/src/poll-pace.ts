@@ -1,8 +1,9 @@
 import { type CapturedPage } from '@millrace/capture';
 
 /**
- * How long to wait before the next poll: not at all while pages are full, `minMs` after rows came, then doubling up
- * to `maxMs` while nothing comes.
+ * How long to wait before the next poll: not at all while pages are full, `minMs` after rows came (more of them make one
+ * batch), then doubling up to `maxMs` while nothing comes. Nor after a page that has itself waited in vain: a second wait
+ * would only be late.
  */
 export class PollPace {
   private waitMs: number;
@@ -15,8 +16,9 @@ export class PollPace {
   }
 
   /** Milliseconds to wait after `page`. */
-  after(page: Pick<CapturedPage, 'isFull' | 'rowCount'>): number {
-    if (page.isFull) {
+  after(page: Pick<CapturedPage, 'isFull' | 'rowCount' | 'hasWaited'>): number {
+    const hasWaitedInVain = page.hasWaited && page.rowCount === 0;
+    if (page.isFull || hasWaitedInVain) {
       this.waitMs = this.minMs;
       return 0;
     }

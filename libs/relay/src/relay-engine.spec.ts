@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { CaptureError } from '@millrace/capture';
 import { SinkError } from '@millrace/transport';
 import { RelayEngine } from './relay-engine.js';
 import { RelayError } from './relay.errors.js';
@@ -6,6 +7,8 @@ import { FakeClock } from './testing/fake-clock.js';
 import { FakeRelay } from './testing/fake-relay.js';
 import { FakeSink } from './testing/fake-sink.js';
 import { anEvent, FakeSource } from './testing/fake-source.js';
+
+const BY_ANNA = { route: 'orders', actor: 'anna', reason: 'a try' };
 
 describe('the engine', () => {
   it('names every problem of its configuration at once', () => {
@@ -149,6 +152,108 @@ describe('the engine', () => {
     };
     await relay.start();
     expect(told).toEqual(['read 2', 'sent 2 to outbox.event.order/0', 'settled 1 page with 2']);
+    await relay.stop();
+  });
+});
+
+describe('a command to the engine', () => {
+  it('sets how a route learns of new rows, and shows it when it is done', async () => {
+    const relay = new FakeRelay();
+    await relay.start();
+    expect(relay.status.claim).toMatchObject({ mode: 'polling', reading: 'table', slot: null, streamsLost: 0 });
+    await relay.engine.setCapture({ ...BY_ANNA, mode: 'wal' });
+    expect(relay.status.claim?.mode).toBe('wal');
+    await relay.engine.setCapture({ ...BY_ANNA, mode: null });
+    expect(relay.status.claim?.mode).toBe('polling');
+    expect(relay.source.modes).toEqual([
+      { ...BY_ANNA, mode: 'wal' },
+      { ...BY_ANNA, mode: null },
+    ]);
+    await relay.stop();
+  });
+
+  it('sets it also where another relay runs the route, or has stopped it', async () => {
+    const relay = new FakeRelay();
+    relay.source.heldBy = 'another';
+    await relay.start();
+    await relay.engine.setCapture({ ...BY_ANNA, mode: 'auto' });
+    expect(relay.source.modes).toEqual([{ ...BY_ANNA, mode: 'auto' }]);
+    await relay.stop();
+  });
+
+  it('changes nothing when the source does not take it', async () => {
+    const relay = new FakeRelay();
+    await relay.start();
+    relay.source.pauseError = new CaptureError('database_unavailable', 'Gone.');
+    await expect(relay.engine.setCapture({ ...BY_ANNA, mode: 'wal' })).rejects.toThrow('Gone.');
+    expect(relay.source.capture.renewals).toBe(0);
+    await relay.stop();
+  });
+
+  it('has taken effect when it resolves', async () => {
+    const relay = new FakeRelay();
+    await relay.start();
+    await relay.engine.pause(BY_ANNA);
+    expect(relay.status.state.kind).toBe('paused');
+    await relay.engine.resume(BY_ANNA);
+    expect(relay.status.state.kind).toBe('running');
+    await relay.stop();
+  });
+
+  it('waits for a ledger write of its own while another one is under way', async () => {
+    const relay = new FakeRelay();
+    await relay.start();
+    const { capture } = relay.source;
+    const writes: (() => void)[] = [];
+    const heldWrite = (): Promise<void> => new Promise((resolve) => writes.push(resolve));
+    capture.renew = async () => {
+      const { isPaused } = capture;
+      await heldWrite();
+      return { isPaused };
+    };
+    await relay.clock.advance(2_500);
+    expect(writes).toHaveLength(1);
+    let isDone = false;
+    const paused = relay.engine.pause(BY_ANNA).then(() => {
+      isDone = true;
+    });
+    await relay.clock.advance(1);
+    writes[0]?.();
+    await relay.clock.advance(1);
+    expect([isDone, writes.length]).toEqual([false, 2]);
+    writes[1]?.();
+    await paused;
+    expect(relay.status.state.kind).toBe('paused');
+    await relay.stop();
+  });
+
+  it('is done after a second although the ledger does not answer, and when the claim is lost', async () => {
+    const relay = new FakeRelay();
+    await relay.start();
+    relay.source.capture.ledgerHold = new Promise(() => undefined);
+    let done = 0;
+    const count = (): void => {
+      done += 1;
+    };
+    const first = relay.engine.pause(BY_ANNA).then(count);
+    await relay.clock.advance(900);
+    expect(done).toBe(0);
+    await relay.clock.advance(101);
+    expect(done).toBe(1);
+    const second = relay.engine.resume(BY_ANNA).then(count);
+    await relay.stop();
+    await Promise.all([first, second]);
+    expect(relay.clock.timersSet).toBe(0);
+  });
+
+  it('shows a stopped route on its way again', async () => {
+    const relay = new FakeRelay();
+    relay.source.claimError = new CaptureError('schema_too_new', 'Newer.');
+    await relay.start();
+    expect(relay.status.state.kind).toBe('stopped');
+    relay.source.claimError = null;
+    await relay.engine.resume(BY_ANNA);
+    expect(['starting', 'running']).toContain(relay.status.state.kind);
     await relay.stop();
   });
 });

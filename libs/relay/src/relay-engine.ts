@@ -1,4 +1,4 @@
-import { CaptureError, type SourcePort } from '@millrace/capture';
+import { CaptureError, type CaptureMode, type SourcePort } from '@millrace/capture';
 import { type SinkPort } from '@millrace/transport';
 import { configVersionOf } from './config-version.js';
 import { DEFAULT_SHARING_TUNING, sharingProblems, type SharingTuning } from './placement.js';
@@ -33,6 +33,11 @@ export interface RouteCommand {
   readonly route: string;
   readonly actor: string;
   readonly reason: string | null;
+}
+
+/** Who asks for another way to learn of new rows; `null`: the one of the configuration. */
+export interface CaptureCommand extends RouteCommand {
+  readonly mode: CaptureMode | null;
 }
 
 interface RunningRoute {
@@ -134,18 +139,19 @@ export class RelayEngine {
 
   /**
    * Sets the route's pause mark in its source. The relay that runs it, wherever it is, lets what is in flight finish
-   * and sends nothing more. Throws `RelayError` `route_unknown`, `CaptureError`.
+   * and sends nothing more; where that is this one, the status shows it when this resolves, unless the ledger takes more
+   * than a second. Throws `RelayError` `route_unknown`, `CaptureError`.
    */
   async pause({ route, actor, reason }: RouteCommand): Promise<void> {
     const { source, runner } = this.find(route);
     await source.setPaused({ route, isPaused: true, actor, reason });
-    runner.lookAtPauseMark();
+    await runner.lookAtLedger();
   }
 
   /**
    * Clears the route's pause mark, and starts the route anew where this relay has stopped it or leaves it to another one
-   * that has. Throws `RelayError`
-   * `route_unknown`, and `CaptureError` when the source does not take the command: then nothing has changed.
+   * that has. Resolves as `pause` does. Throws `RelayError` `route_unknown`, and `CaptureError` when the source does not
+   * take the command: then nothing has changed.
    */
   async resume({ route, actor, reason }: RouteCommand): Promise<void> {
     const { source, seat, runner } = this.find(route);
@@ -158,7 +164,18 @@ export class RelayEngine {
         throw error;
       }
     }
-    runner.resume();
+    await runner.resume();
+  }
+
+  /**
+   * Sets how the route learns of new rows, in its source, where it outlives restarts. The relay that runs it, wherever it
+   * is, changes over at its next write of the ledger, without a gap, a second copy or another order. Resolves as `pause`
+   * does: the status shows the mode, not yet that the stream is read. Throws `RelayError` `route_unknown`, `CaptureError`.
+   */
+  async setCapture({ route, mode, actor, reason }: CaptureCommand): Promise<void> {
+    const { source, runner } = this.find(route);
+    await source.setCapture({ route, mode, actor, reason });
+    await runner.lookAtLedger();
   }
 
   /**

@@ -17,6 +17,8 @@ export interface PageRead {
   readonly bytes: number;
   /** Cut by a limit: there is more to read at once. */
   readonly isFull: boolean;
+  /** A wait for something to come is part of `durationMs`. */
+  readonly hasWaited: boolean;
   readonly durationMs: number;
 }
 

@@ -79,6 +79,7 @@ export class RoutePump {
   private isStarved = false;
   private isPaused: boolean;
   private renewSoon = false;
+  private looks: (() => void)[] = [];
   private writingSinceMs: number | null = null;
   private drain: { readonly through: number; readonly end: PumpEnd } | null = null;
   private writes = 0;
@@ -160,10 +161,20 @@ export class RoutePump {
     }
   }
 
-  /** Asks the ledger now whether the route is paused. */
-  lookAtPauseMark(): void {
-    this.renewSoon = true;
-    this.advance();
+  /**
+   * Reads from the ledger now what an operator has set. Resolves once that is in effect, and when the work has ended; it
+   * never rejects.
+   */
+  lookAtLedger(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.isOver) {
+        resolve();
+        return;
+      }
+      this.looks.push(resolve);
+      this.renewSoon = true;
+      this.advance();
+    });
   }
 
   snapshot(): PumpSnapshot {
@@ -200,6 +211,7 @@ export class RoutePump {
     const stamp = LeaseValidity.stamp(clock);
     this.writingSinceMs = stamp.monotonicMs;
     this.renewSoon = false;
+    const looks = this.looks.splice(0);
     try {
       const deadline = {
         clock,
@@ -214,6 +226,8 @@ export class RoutePump {
       }
     } catch (error) {
       this.finish({ kind: 'lost', error });
+    } finally {
+      endAll(looks);
     }
   }
 
@@ -310,6 +324,13 @@ export class RoutePump {
     this.calls.abort();
     this.reader.close();
     this.sender.close();
+    endAll(this.looks);
     this.resolveEnded(end);
+  }
+}
+
+function endAll(looks: readonly (() => void)[]): void {
+  for (const end of looks) {
+    end();
   }
 }

@@ -20,6 +20,9 @@ export interface RunnerParts extends PumpParts {
   readonly others: Pick<SourceMembers, 'known' | 'tellNow'>;
 }
 
+/** A command waits no longer for its effect: the answer then shows the state as it still is. */
+const LOOK_MS = 1_000;
+
 /** Between looks at a route that another relay should run: so many times the usual wait. */
 const PATIENCE = 5;
 
@@ -95,13 +98,13 @@ export class RouteRunner {
 
   /**
    * Starts a `stopped` route anew, also one that another relay has stopped, and makes a running one look at its pause
-   * mark now.
+   * mark now. Resolves as `lookAtLedger` does.
    */
-  resume(): void {
+  async resume(): Promise<void> {
     this.isInsisting = this.parts.seat.stoppedBy !== null;
     this.resumed();
     this.nap.abort();
-    this.pump?.lookAtPauseMark();
+    await this.lookAtLedger();
   }
 
   /**
@@ -129,9 +132,18 @@ export class RouteRunner {
     }
   }
 
-  /** Makes a running route look at its pause mark now. */
-  lookAtPauseMark(): void {
-    this.pump?.lookAtPauseMark();
+  /**
+   * Makes a running route read from the ledger now what an operator has set. Resolves when that is in effect or the route
+   * runs no more, after a second at the latest; at once where this relay does not run it.
+   */
+  async lookAtLedger(): Promise<void> {
+    if (this.pump !== null) {
+      const looked = new AbortController();
+      void this.pump.lookAtLedger().then(() => {
+        looked.abort();
+      });
+      await sleep(this.parts.clock, LOOK_MS, looked.signal);
+    }
   }
 
   /** There may be new events: the next poll does not wait. */
@@ -322,7 +334,10 @@ export class RouteRunner {
     this.tell({ kind: 'refused', problem });
     this.parts.others.tellNow();
     await new Promise<void>((resolve) => {
-      this.resumed = resolve;
+      this.resumed = () => {
+        this.tell({ kind: 'started' });
+        resolve();
+      };
       signal.addEventListener(
         'abort',
         () => {

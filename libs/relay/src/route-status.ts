@@ -1,3 +1,4 @@
+import { type CaptureMode, type SlotStatus } from '@millrace/capture';
 import { type Epoch, type Position } from '@millrace/events';
 import { type RelayClock } from './relay-clock.js';
 import { type Route } from './route-config.js';
@@ -35,6 +36,14 @@ export interface RouteStatus extends RouteCounts {
 /** What only the relay that holds a route knows. */
 export interface ClaimStatus {
   readonly epoch: Epoch;
+  /** How the route is to learn of new rows: as configured, or as an operator has said. */
+  readonly mode: CaptureMode;
+  /** Where it reads them at this moment. */
+  readonly reading: 'table' | 'stream';
+  /** The replication slot, as last looked at; `null` while none is wanted. */
+  readonly slot: SlotStatus | null;
+  /** How often reading went from the stream back to the table within this claim, by itself. */
+  readonly streamsLost: number;
   readonly low: Position;
   readonly high: Position;
   /** The highest position that the source's sequence has given out, as last read. */
@@ -85,10 +94,11 @@ export function routeStatusOf(parts: StatusParts): RouteStatus {
 
 function claimStatusOf(pump: PumpSnapshot, meter: RouteMeter): ClaimStatus {
   const { epoch, capture, pagesInFlight, bytesInFlight } = pump;
+  const { mode, reading, slot, streamsLost } = capture;
   const { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder } = capture;
   const lagEvents = lagEventsOf(pump, meter);
   const ledger = { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder };
-  return { ...ledger, epoch, lagEvents, pagesInFlight, bytesInFlight };
+  return { ...ledger, mode, reading, slot, streamsLost, epoch, lagEvents, pagesInFlight, bytesInFlight };
 }
 
 function lagEventsOf({ capture, unsettledEvents }: PumpSnapshot, meter: RouteMeter): number {

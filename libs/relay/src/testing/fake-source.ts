@@ -2,6 +2,7 @@ import {
   type AuditEntry,
   type CaptureError,
   type CapturedPage,
+  type CaptureMode,
   type CapturePort,
   type CaptureRequest,
   type CaptureStatus,
@@ -53,6 +54,8 @@ export class FakeCapture implements CapturePort {
   polls = 0;
   renewals = 0;
   isPaused = false;
+  /** Of the ledger; in effect from the next write on. */
+  askedMode: CaptureMode = 'polling';
   isClosed = false;
   low = 0;
   nextPageError: CaptureError | null = null;
@@ -63,6 +66,7 @@ export class FakeCapture implements CapturePort {
   pollHold: Promise<void> | null = null;
   private readonly pages: CapturedPage[] = [];
   private numbered = 0;
+  private mode: CaptureMode = 'polling';
 
   give(events: readonly OutboxEvent[], more: Partial<CapturedPage> = {}): void {
     this.pages.push(aPage(0, events, more));
@@ -80,7 +84,7 @@ export class FakeCapture implements CapturePort {
 
   async settle(page: CapturedPage): Promise<SettleResult> {
     await this.ledgerHold;
-    this.failLedger();
+    this.writeLedger();
     this.settled.push(page.number);
     this.low = Number(page.events[page.events.length - 1]?.position ?? this.low);
     return { isPaused: this.isPaused };
@@ -88,14 +92,14 @@ export class FakeCapture implements CapturePort {
 
   async renew(): Promise<SettleResult> {
     await this.ledgerHold;
-    this.failLedger();
+    this.writeLedger();
     this.renewals += 1;
     return { isPaused: this.isPaused };
   }
 
   status(): CaptureStatus {
     return {
-      mode: 'polling',
+      mode: this.mode,
       reading: 'table',
       slot: null,
       streamsLost: 0,
@@ -115,10 +119,11 @@ export class FakeCapture implements CapturePort {
     return Promise.resolve();
   }
 
-  private failLedger(): void {
+  private writeLedger(): void {
     if (this.ledgerError !== null) {
       throw this.ledgerError;
     }
+    this.mode = this.askedMode;
   }
 }
 
@@ -168,7 +173,13 @@ export class FakeSource implements SourcePort {
   }
 
   setCapture(request: CaptureRequest): Promise<void> {
+    if (this.pauseError !== null) {
+      return Promise.reject(this.pauseError);
+    }
     this.modes.push(request);
+    for (const capture of this.captures) {
+      capture.askedMode = request.mode ?? 'polling';
+    }
     return Promise.resolve();
   }
 
