@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { KAFKA_CLIENTS, type KafkaClient } from '../harness/relay-process.js';
 import { say } from '../harness/say.js';
+import { CAPTURE_USAGE, runCapture } from './capture/capture-command.js';
 import { CONSUME_ROWS, runConsumeFaults } from './consume/consume-faults.js';
 import { runLedger } from './ledger-run.js';
 import { type RelayFaultsOptions, runRelayFaults } from './relay-faults.js';
@@ -13,6 +14,7 @@ const USAGE = `Usage:
                                [--lease-ms 3000]
   npm run test:faults -- relay-control [the same]   the same with a fault put in on purpose: it must be found
   npm run test:faults -- consume [--client platformatic|kafkajs|both] [--rows ${CONSUME_ROWS.join()}] [--seed N]
+${CAPTURE_USAGE}
   npm run test:faults -- smoke [--client platformatic|kafkajs|both] [--seconds 60] [--seed N] [--rate 100]
   npm run test:faults -- smoke-control [the same]   with each of: ${WRONG_RULES.join(', ')}`;
 
@@ -22,6 +24,9 @@ async function main(): Promise<number> {
   const [first, ...rest] = process.argv.slice(2);
   if (first === 'ledger') {
     return runLedger(rest);
+  }
+  if (first === 'capture') {
+    return runCapture(rest);
   }
   const { values, positionals } = parseArgs({
     allowPositionals: true,

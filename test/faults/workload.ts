@@ -68,7 +68,9 @@ export class Workload {
     await withClient(options.databaseUrl, (client) => client.query(TABLES_SQL));
     const workload = new Workload(options);
     for (let index = 0; index < WRITERS; index += 1) {
-      workload.writers.push(workload.write(new Random(options.seed + index)));
+      const writer = workload.write(new Random(options.seed + index));
+      writer.catch(() => undefined); // until `stop` tells
+      workload.writers.push(writer);
     }
     return workload;
   }

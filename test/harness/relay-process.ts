@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type CaptureMode } from '@millrace/capture';
 import { LinkedProcess } from './linked-process.js';
 
 /** The Kafka clients that a relay can be built on. */
@@ -22,6 +23,10 @@ export interface RelayProcessOptions {
   readonly client: KafkaClient;
   readonly port: number;
   readonly routes: readonly RelayRoute[];
+  /** How it learns of new rows; as it does by itself when left out. */
+  readonly capture?: CaptureMode | undefined;
+  /** The relay's program; that of the build when left out. */
+  readonly main?: string | undefined;
   /** Arguments for Node, such as `--import`. */
   readonly nodeArguments?: readonly string[] | undefined;
   readonly environment?: Readonly<Record<string, string>> | undefined;
@@ -29,15 +34,17 @@ export interface RelayProcessOptions {
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
+const ADMIN_TOKEN = 'a-token-of-the-fault-and-bench-runs';
+const ADMIN_TIMEOUT_MS = 5_000;
 const MAIN = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'apps', 'relay', 'main.js');
 
 /** One run of the relay as users run it: `dist/apps/relay/main.js`. It ends with the process that started it. */
 export class RelayProcess extends LinkedProcess {
   constructor(readonly options: RelayProcessOptions) {
-    const { file, client, port, nodeArguments, onLine } = options;
+    const { main = MAIN, file, client, port, nodeArguments, onLine } = options;
     writeFileSync(`${file}.yaml`, configurationOf(options));
     super({
-      main: MAIN,
+      main,
       file,
       nodeArguments,
       onLine,
@@ -45,7 +52,7 @@ export class RelayProcess extends LinkedProcess {
         PORT: String(port),
         MILLRACE_CONFIG: `${file}.yaml`,
         MILLRACE_KAFKA_CLIENT: client,
-        MILLRACE_ADMIN_TOKEN: 'a-token-of-the-fault-and-bench-runs',
+        MILLRACE_ADMIN_TOKEN: ADMIN_TOKEN,
         ...options.environment,
       },
     });
@@ -59,6 +66,24 @@ export class RelayProcess extends LinkedProcess {
     } catch {
       return false; // it does not listen yet, or not any more
     }
+  }
+
+  /**
+   * Asks the admin API, for example `GET` `routes` or `POST` `routes/main/pause`, and returns the parsed body. Rejects
+   * while it does not answer, and when it refuses.
+   */
+  async admin(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<unknown> {
+    const answer = await fetch(`http://127.0.0.1:${this.options.port}/admin/v1/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(ADMIN_TIMEOUT_MS),
+    });
+    const text = await answer.text();
+    if (!answer.ok) {
+      throw new Error(`${method} ${path} was answered with ${answer.status}: ${text}`);
+    }
+    return text === '' ? undefined : JSON.parse(text);
   }
 
   /** The value of a metric with its labels summed up; `undefined` when it has no such metric or does not answer. */
@@ -79,10 +104,10 @@ export class RelayProcess extends LinkedProcess {
 }
 
 /** YAML is a superset of JSON. */
-function configurationOf({ databaseUrl, brokers, routes }: RelayProcessOptions): string {
+function configurationOf({ databaseUrl, capture, brokers, routes }: RelayProcessOptions): string {
   return JSON.stringify({
     version: 1,
-    sources: { main: { databaseUrl } },
+    sources: { main: { databaseUrl, capture } },
     sinks: { main: { kind: 'kafka', brokers, topics: { create: false } } },
     routes: Object.fromEntries(routes.map(({ name, topic }) => [name, { source: 'main', sink: 'main', topic }])),
   });

@@ -1,0 +1,337 @@
+import { type CaptureMode } from '@millrace/capture';
+import { type ConsumedRecord, consoleConsume, createTopic, freePort, LocalPostgres } from '@millrace/testing';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type KafkaClient,
+  RelayProcess,
+  type RelayProcessOptions,
+  type RelayRoute,
+} from '../../harness/relay-process.js';
+import { createMigratedDatabase, withClient } from '../../harness/servers.js';
+import { Random } from '../../ledger/random.js';
+import { checkDeliveries, type CommittedEvent, type Problem } from '../delivery-check.js';
+import { committedEvents, Workload } from '../workload.js';
+import { type CaptureRow } from './capture-row.js';
+import { type Finding, type FindingKind } from './findings.js';
+import { IS_SETTLED_SQL, LAST_COMMITTED_SQL } from './settled.sql.js';
+
+/** What a run of a row is given. */
+export interface RowSetup {
+  readonly folder: string;
+  readonly brokers: readonly string[];
+  /** The relay's program: a copy, so that a build beside the run does not disturb it. */
+  readonly relayMain: string;
+  readonly client: KafkaClient;
+  readonly row: CaptureRow;
+  readonly mode: CaptureMode;
+  readonly seed: number;
+}
+
+/** What the run of a row has shown. */
+export interface RowVerdict {
+  readonly findings: readonly Finding[];
+  readonly notes: readonly string[];
+  readonly committed: number;
+  readonly repeats: number;
+  /** The longest that it took to publish again after a fault; `undefined` when the row did not ask. */
+  readonly recoveredMs: number | undefined;
+}
+
+/** How a row usually begins. */
+export interface Beginning {
+  readonly eventsPerSecond?: number;
+  readonly relays?: readonly string[];
+}
+
+const PARTITIONS = 4;
+const EVENTS_PER_SECOND = 300;
+/** On a busy machine a relay starts slowly. */
+const START_MS = 60_000;
+const RECOVER_MS = 30_000;
+const TOLD_MS = 10_000;
+const POLL_MS = 50;
+const POSTGRES_SETTINGS = { shared_buffers: '128MB', max_slot_wal_keep_size: -1 };
+/** With the rights that the documentation names, and no more. */
+const RELAY_ROLE = 'relay_under_test';
+
+/** The world of one run of a row: a PostgreSQL, topics and relays of its own, a load, and what was found. */
+export class RowWorld {
+  readonly random: Random;
+  readonly postgres: LocalPostgres;
+  readonly relays = new Map<string, RelayProcess>();
+  /** For extra servers, whose data goes with the run's. */
+  readonly folder: string;
+  private readonly findings: Finding[] = [];
+  private readonly notes: string[] = [];
+  private readonly closers: (() => Promise<unknown>)[] = [];
+  private load: Workload | undefined;
+  private recoveredMs: number | undefined;
+  private excuse: (problem: Problem) => boolean = () => false;
+  private url = '';
+
+  private constructor(readonly setup: RowSetup) {
+    const { folder, row, mode, client, seed } = setup;
+    this.random = new Random(seed);
+    this.folder = join(folder, `row-${row.id}-${mode}-${client}`);
+    this.postgres = new LocalPostgres({
+      dataDir: join(this.folder, 'postgres'),
+      settings: { ...POSTGRES_SETTINGS, ...row.postgresSettings },
+      temporaryDir: folder,
+    });
+    this.closers.push(async () => this.postgres.stop('immediate'));
+  }
+
+  static async create(setup: RowSetup): Promise<RowWorld> {
+    const world = new RowWorld(setup);
+    try {
+      await world.postgres.start();
+      world.url = await createMigratedDatabase(world.postgres, 'faults');
+      await world.query(`create role ${RELAY_ROLE} login replication; grant millrace_relay to ${RELAY_ROLE}`);
+      for (const { topic } of world.routes) {
+        await createTopic({ brokers: setup.brokers, topic, partitions: PARTITIONS });
+      }
+      return world;
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
+  }
+
+  get mode(): CaptureMode {
+    return this.setup.mode;
+  }
+
+  /** The producers', as superuser. */
+  get databaseUrl(): string {
+    return this.url;
+  }
+
+  /** With the relay's rights; of another server's port where one is given. */
+  relayUrl(port = this.postgres.port): string {
+    return Object.assign(new URL(this.url), { username: RELAY_ROLE, port }).toString();
+  }
+
+  get routes(): readonly RelayRoute[] {
+    const { row, mode, client } = this.setup;
+    const names = row.routes ?? ['faults'];
+    return names.map((name) => ({ name, topic: `row.${row.id}.${mode}.${client}.${name}` }));
+  }
+
+  /** Says something in the table of results. */
+  note(text: string): void {
+    this.notes.push(text);
+  }
+
+  /** A promise was broken. */
+  found(kind: FindingKind, text: string): void {
+    this.findings.push({ kind, text });
+  }
+
+  /** A problem of the topics that this row has on purpose, and that it accounts for itself. */
+  excuses(excuse: (problem: Problem) => boolean): void {
+    this.excuse = excuse;
+  }
+
+  /** Is done when the row ends, the last first. */
+  atEnd(work: () => Promise<unknown>): void {
+    this.closers.push(work);
+  }
+
+  /** Runs one statement as superuser. */
+  async query<Row extends object>(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+    return withClient(this.url, async (client) => (await client.query<Row>(sql, [...values])).rows);
+  }
+
+  /** Starts a relay; resolves at once. A name that was used before goes on with the log of that one. */
+  async startRelay(name: string, given: Partial<RelayProcessOptions> = {}): Promise<RelayProcess> {
+    const { brokers, client, relayMain, mode } = this.setup;
+    const relay = new RelayProcess({
+      main: relayMain,
+      file: join(this.folder, name),
+      databaseUrl: this.relayUrl(),
+      brokers,
+      client,
+      capture: mode,
+      port: this.relays.get(name)?.options.port ?? (await freePort()),
+      routes: this.routes,
+      nodeArguments: ['--enable-source-maps'],
+      ...given,
+    });
+    this.relays.set(name, relay);
+    return relay;
+  }
+
+  /** Starts transactions at a rate; they go on over faults until `endLoad`, or the end of the row. */
+  async startLoad(eventsPerSecond = EVENTS_PER_SECOND): Promise<void> {
+    const { seed } = this.setup;
+    this.load = await Workload.start({ databaseUrl: this.url, seed, eventsPerSecond });
+  }
+
+  /** Lets the running transactions end. */
+  async endLoad(): Promise<void> {
+    const load = this.load;
+    this.load = undefined;
+    await load?.stop();
+  }
+
+  /** Relays and load, until they publish and, where the mode says so, read the stream. */
+  async begin({ eventsPerSecond, relays = ['relay'] }: Beginning = {}): Promise<void> {
+    for (const name of relays) {
+      await this.startRelay(name);
+    }
+    await this.startLoad(eventsPerSecond);
+    await this.settles(START_MS);
+    await this.streams(START_MS);
+  }
+
+  /** Milliseconds until all that is committed now is published by all routes; `undefined` when not in time. */
+  async settles(withinMs = RECOVER_MS): Promise<number | undefined> {
+    const startedMs = performance.now();
+    let position: string | undefined;
+    while (performance.now() - startedMs < withinMs) {
+      try {
+        position ??= (await this.query<{ position: string }>(LAST_COMMITTED_SQL))[0]?.position ?? '0';
+        const [row] = await this.query<{ is_settled: boolean }>(IS_SETTLED_SQL, [position, this.routes.length]);
+        if (row?.is_settled === true) {
+          return performance.now() - startedMs;
+        }
+      } catch {
+        // the server is down or starting: the time runs
+      }
+      await sleep(POLL_MS);
+    }
+    return undefined;
+  }
+
+  /** The fault is over from here on: what is committed by now must be published within 30 s, without hands. */
+  async recovers(what = 'the fault'): Promise<void> {
+    const tookMs = await this.settles();
+    if (tookMs === undefined) {
+      this.found('late', `not published within ${RECOVER_MS / 1_000} s after ${what}`);
+    }
+    this.recoveredMs = Math.max(this.recoveredMs ?? 0, tookMs ?? RECOVER_MS);
+  }
+
+  /** In the modes that want it: waits until every route is read from the stream by the relay that has it. */
+  async streams(withinMs = START_MS): Promise<void> {
+    if (this.mode === 'polling') {
+      return;
+    }
+    const startedMs = performance.now();
+    if (!(await this.holds(withinMs, async () => this.areRead('stream')))) {
+      this.found('late', `a route was not read from the stream within ${withinMs / 1_000} s`);
+    }
+    const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
+    this.note(`stream after ${seconds} s`);
+  }
+
+  /** Whether every route is read so by the relay that has it. */
+  async areRead(from: 'stream' | 'table'): Promise<boolean> {
+    const claims = (await this.routeViews()).flatMap(({ name, claim }) =>
+      claim === null ? [] : [{ name, reading: Reflect.get(Object(claim), 'reading') as unknown }],
+    );
+    return this.routes.every(({ name }) => claims.some((claim) => claim.name === name && claim.reading === from));
+  }
+
+  /** What the admin APIs of all running relays show of the routes; empty for those that do not answer. */
+  async routeViews(): Promise<readonly RouteView[]> {
+    const running = [...this.relays.values()].filter((relay) => relay.isRunning);
+    const answers = await Promise.all(running.map(async (relay) => relay.admin('GET', 'routes').catch(() => ({}))));
+    return answers.flatMap((answer) => (Reflect.get(Object(answer), 'routes') ?? []) as readonly RouteView[]);
+  }
+
+  /** Waits until something holds; false when it does not in time. An error counts as no. */
+  async holds(withinMs: number, check: () => Promise<boolean>): Promise<boolean> {
+    const deadlineMs = performance.now() + withinMs;
+    while (performance.now() < deadlineMs) {
+      if (await check().catch(() => false)) {
+        return true;
+      }
+      await sleep(POLL_MS);
+    }
+    return false;
+  }
+
+  /** Where the relays' logs end now. */
+  logMark(): LogMark {
+    return new Map([...this.relays].map(([name]) => [name, sizeOf(this.logOf(name))]));
+  }
+
+  /** The lines that the relays have logged since the mark. */
+  logSince(mark: LogMark): string {
+    return [...this.relays]
+      .map(([name]) =>
+        readFileSync(this.logOf(name))
+          .subarray(mark.get(name) ?? 0)
+          .toString(),
+      )
+      .join('\n');
+  }
+
+  /** The fault is to be told in a relay's log within ten seconds. */
+  async tells(pattern: RegExp, since: LogMark, withinMs = TOLD_MS): Promise<void> {
+    const isTold = await this.holds(withinMs, async () => Promise.resolve(pattern.test(this.logSince(since))));
+    if (!isTold) {
+      this.found('told', `no relay logged ${String(pattern)} within ${withinMs / 1_000} s`);
+    }
+  }
+
+  logOf(name: string): string {
+    return join(this.folder, `${name}.log`);
+  }
+
+  /** Ends the load, waits for the rest, ends the relays, and holds the topics against what was committed. */
+  async verdict(): Promise<RowVerdict> {
+    await this.endLoad();
+    if ((await this.settles()) === undefined) {
+      this.found('late', `not everything is published ${RECOVER_MS / 1_000} s after the end`);
+    }
+    await Promise.all([...this.relays.values()].map(async (relay) => relay.end('SIGTERM')));
+    const committed = await committedEvents(this.url);
+    let repeats = 0;
+    for (const route of this.routes) {
+      const records = await consoleConsume({ brokers: this.setup.brokers, topic: route.topic });
+      repeats += this.judge(committed, records, route.name);
+    }
+    const { findings, notes, recoveredMs } = this;
+    return { findings, notes, recoveredMs, repeats, committed: committed.length };
+  }
+
+  /** What was found so far, of a row that could not be ended. */
+  brokenOff(): RowVerdict {
+    const { findings, notes, recoveredMs } = this;
+    return { findings, notes, recoveredMs, repeats: 0, committed: 0 };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.relays.values()].map(async (relay) => relay.end('SIGKILL')));
+    for (const work of this.closers.reverse()) {
+      await work().catch(() => undefined);
+    }
+    await this.endLoad().catch(() => undefined);
+  }
+
+  private judge(committed: readonly CommittedEvent[], records: readonly ConsumedRecord[], route: string): number {
+    const { problems, repeats } = checkDeliveries(committed, records, { source: 'main', route });
+    this.findings.push(...problems.filter((problem) => !this.excuse(problem)));
+    return repeats.length;
+  }
+}
+
+/** A place in the log of each relay. */
+export type LogMark = ReadonlyMap<string, number>;
+
+/** What of the admin API's view of a route the rows look at. */
+export interface RouteView {
+  readonly name: string;
+  readonly relay: string;
+  readonly state: { readonly kind: string; readonly problem?: { readonly code: string; readonly message: string } };
+  readonly claim: { readonly epoch: string; readonly low: string; readonly high: string } | null;
+  readonly lagSeconds: number | null;
+}
+
+function sizeOf(file: string): number {
+  return statSync(file).size;
+}
