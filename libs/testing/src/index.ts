@@ -1,5 +1,6 @@
 export { type ConsoleConsumeOptions, consoleConsume } from './console-consumer.js';
 export type { ConsumedRecord } from './console-output.js';
+export { FaultProxy, type FaultProxyOptions, type WhichLinks } from './fault-proxy.js';
 export { freePort, isPortFree } from './free-port.js';
 export { javaProgram } from './java.js';
 export {
@@ -13,6 +14,7 @@ export {
 export { kafkaClassPath } from './kafka-libraries.js';
 export type { KafkaVoter } from './kafka-properties.js';
 export { leash, type Leash, type LeashOptions } from './leash.js';
+export type { LinkDirection, LinkFault } from './link-fault.js';
 export { LocalKafka, type LocalKafkaOptions } from './local-kafka.js';
 export {
   FAST_UNSAFE_SETTINGS,
@@ -20,6 +22,7 @@ export {
   type LocalPostgresOptions,
   type PostgresStopMode,
 } from './local-postgres.js';
+export type { LinkClient } from './proxied-connection.js';
 export { TemporaryPostgres } from './temporary-postgres.js';
 export { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './test-database.js';
 export { testKafkaBrokers, testPostgresUrl } from './test-environment.config.js';
