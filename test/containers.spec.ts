@@ -186,6 +186,14 @@ describe('docker-compose.yml', () => {
     expect(relay.sinks[0]?.kafka.connection.brokers).toEqual(['kafka:19092']);
   });
 
+  it('lets the relay read the WAL when it is asked to', () => {
+    const given = fileSchema.parse(interpolated(parsed, { MILLRACE_CAPTURE: 'wal' })).services['relay'];
+    const file = fileURLToPath(new URL('millrace.yaml', ROOT));
+    const { relay } = readRelaySettings({ ...given?.environment, MILLRACE_CONFIG: file });
+    expect(relay.sources.map(({ capture }) => capture)).toEqual(['wal', 'wal', 'wal']);
+    expect(serviceOf('postgres').command).toContain('wal_level=logical');
+  });
+
   it('makes a database for each service', () => {
     const script = serviceOf('databases').command?.at(-1);
     expect(script).toContain(`for name in ${SERVICES.map(({ name }) => name).join(' ')}; do`);

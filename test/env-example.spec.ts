@@ -74,6 +74,7 @@ describe('.env.example', () => {
     const shown = readRelaySettings(others);
     expect(shown.http.PORT).toBe(3000);
     expect(shown.relay.sinks[0]?.kafka.client).toBe('platformatic');
+    expect(shown.relay.sources[0]?.capture).toBe('polling');
     expect(readFileSync(new URL(`../${String(file)}`, import.meta.url), 'utf8')).toContain('version: 1');
   });
 });

@@ -44,7 +44,7 @@ describe('the settings of one source from the environment', () => {
     expect(settings.http).toMatchObject({ PORT: 3000, HOST: '127.0.0.1', LOG_LEVEL: 'info' });
     expect(settings.adminToken).toBeUndefined();
     expect(settings.relay).toEqual({
-      sources: [{ name: 'default', databaseUrl: URL_OF_ORDER }],
+      sources: [{ name: 'default', databaseUrl: URL_OF_ORDER, capture: 'polling' }],
       sinks: [
         {
           name: 'default',
@@ -60,11 +60,11 @@ describe('the settings of one source from the environment', () => {
     });
   });
 
-  it('take the Kafka client, TLS and SASL, and the admin token', () => {
+  it('take the capture, the Kafka client, TLS and SASL, and the admin token', () => {
     const settings = readRelaySettings({
       ...ONE_SOURCE,
       MILLRACE_CONFIG: '',
-      MILLRACE_CAPTURE: 'polling',
+      MILLRACE_CAPTURE: 'wal',
       MILLRACE_KAFKA_CLIENT: 'kafkajs',
       MILLRACE_ADMIN_TOKEN: 'a-token-of-some-length',
       KAFKA_SSL: 'true',
@@ -73,6 +73,7 @@ describe('the settings of one source from the environment', () => {
       KAFKA_SASL_PASSWORD: 's3cret',
     });
     expect(settings.adminToken).toBe('a-token-of-some-length');
+    expect(settings.relay.sources[0]?.capture).toBe('wal');
     expect(settings.relay.sinks[0]?.kafka).toMatchObject({
       client: 'kafkajs',
       connection: { tls: {}, sasl: { mechanism: 'SCRAM-SHA-512', username: 'relay', password: 's3cret' } },
@@ -82,7 +83,7 @@ describe('the settings of one source from the environment', () => {
   it('are refused with every problem at once and no secret', () => {
     const problems = problemsOf({
       DATABASE_URL: 'mysql://relay:s3cret@127.0.0.1/orders',
-      MILLRACE_CAPTURE: 'wal',
+      MILLRACE_CAPTURE: 'trigger',
       MILLRACE_KAFKA_CLIENT: 'rdkafka',
       MILLRACE_ADMIN_TOKEN: 's3cret',
       KAFKA_BROKERS: 'kafka://relay:s3cret@127.0.0.1:9092',
@@ -91,7 +92,7 @@ describe('the settings of one source from the environment', () => {
     });
     expect(problems).toEqual([
       'PORT is not valid: give a whole number from 0 to 65535',
-      'MILLRACE_CAPTURE is not valid: wal is not available in this release: give polling',
+      'MILLRACE_CAPTURE is not valid: give polling, wal or auto',
       'MILLRACE_KAFKA_CLIENT is not valid: give platformatic or kafkajs',
       'MILLRACE_ADMIN_TOKEN is not valid: give at least 16 letters, digits or -._~+/, such as the output of: openssl rand -hex 32',
       'DATABASE_URL is not valid: give a PostgreSQL URL with a database, such as postgres://user:password@127.0.0.1:5432/orders',
@@ -137,7 +138,7 @@ ${more}`;
     const settings = readRelaySettings({ ...environment, MILLRACE_CONFIG: path, MILLRACE_KAFKA_CLIENT: 'kafkajs' });
     expect(settings.http.PORT).toBe(3100);
     expect(settings.relay).toEqual({
-      sources: [{ name: 'order', databaseUrl: URL_OF_ORDER }],
+      sources: [{ name: 'order', databaseUrl: URL_OF_ORDER, capture: 'polling' }],
       sinks: [
         {
           name: 'main',
@@ -167,6 +168,23 @@ ${more}`;
         },
       ],
     });
+  });
+
+  it('take the capture of each source, or that of the environment where a source names none', async () => {
+    const path = await file(
+      'capture.yaml',
+      `version: 1
+sources:
+  order: { databaseUrl: \${ORDER_DATABASE_URL} }
+  inventory: { databaseUrl: ${URL_OF_INVENTORY}, capture: auto }
+  payment: { databaseUrl: ${URL_OF_PAYMENT}, capture: polling }
+sinks: { main: { kind: kafka, brokers: "127.0.0.1:9092", topics: { create: false } } }
+routes: { order: { source: order, sink: main } }`,
+    );
+    const capturesOf = (more: Readonly<Record<string, string>>): readonly string[] =>
+      readRelaySettings({ ...environment, MILLRACE_CONFIG: path, ...more }).relay.sources.map(({ capture }) => capture);
+    expect(capturesOf({})).toEqual(['polling', 'auto', 'polling']);
+    expect(capturesOf({ MILLRACE_CAPTURE: 'wal' })).toEqual(['wal', 'auto', 'polling']);
   });
 
   it('yield to PORT of the environment', async () => {
@@ -228,9 +246,9 @@ routes: { order: { source: order, sink: main } }`,
     });
     expect(http.PORT).toBe(3000);
     expect(relay.sources).toEqual([
-      { name: 'order', databaseUrl: URL_OF_ORDER },
-      { name: 'inventory', databaseUrl: URL_OF_INVENTORY },
-      { name: 'payment', databaseUrl: URL_OF_PAYMENT },
+      { name: 'order', databaseUrl: URL_OF_ORDER, capture: 'polling' },
+      { name: 'inventory', databaseUrl: URL_OF_INVENTORY, capture: 'polling' },
+      { name: 'payment', databaseUrl: URL_OF_PAYMENT, capture: 'polling' },
     ]);
     expect(relay.sinks[0]?.kafka).toMatchObject({
       client: 'platformatic',

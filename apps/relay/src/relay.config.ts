@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { CAPTURE_MODES } from '@millrace/capture';
 import {
   type Environment,
   HTTP_RULES,
@@ -8,7 +9,7 @@ import {
   readEnvironment,
   StartError,
 } from '@millrace/http';
-import { KAFKA_CLIENTS, type KafkaClientName, parseKafkaEnv } from '@millrace/transport';
+import { KAFKA_CLIENTS, parseKafkaEnv } from '@millrace/transport';
 import { z } from 'zod';
 import { checkConfig } from './config/config-check.js';
 import { readConfigDocument } from './config/config-document.js';
@@ -16,7 +17,7 @@ import { isMapping, problemLine } from './config/config-problem.js';
 import { type ConfigFile } from './config/config-schema.js';
 import { oneOf } from './config/config-values.js';
 import { type RelayConfig } from './config/relay-config.js';
-import { relayConfigOfEnvironment, relayConfigOfFile } from './config/to-relay-config.js';
+import { type ConfigDefaults, relayConfigOfEnvironment, relayConfigOfFile } from './config/to-relay-config.js';
 
 const DEFAULT_PORT = 3000;
 const FILE_BYTES_MAX = 1024 * 1024;
@@ -33,7 +34,7 @@ export interface RelaySettings {
 /** The variables of the relay beside those of every HTTP app and Kafka's. */
 export const RELAY_VARIABLES = {
   MILLRACE_CONFIG: z.string().optional(),
-  MILLRACE_CAPTURE: oneOf(['polling'], ['wal', 'auto']).default('polling'),
+  MILLRACE_CAPTURE: oneOf(CAPTURE_MODES).default('polling'),
   MILLRACE_KAFKA_CLIENT: oneOf(KAFKA_CLIENTS).default('platformatic'),
   MILLRACE_ADMIN_TOKEN: z
     .string()
@@ -61,7 +62,7 @@ function readWithFile(environment: Environment, path: string): RelaySettings {
   if (file.kind === 'failed' || variables.kind === 'failed') {
     throw new StartError([...problemsOf(variables), ...problemsOf(file)]);
   }
-  return settingsOf(variables.value, (client) => relayConfigOfFile(file.value, client));
+  return settingsOf(variables.value, (defaults) => relayConfigOfFile(file.value, defaults));
 }
 
 function readWithout(environment: Environment): RelaySettings {
@@ -72,21 +73,22 @@ function readWithout(environment: Environment): RelaySettings {
     throw new StartError([...problemsOf(variables), ...(kafka.kind === 'invalid' ? kafka.problems : [])]);
   }
   const { DATABASE_URL: databaseUrl } = variables.value;
-  return settingsOf(variables.value, (client) =>
-    relayConfigOfEnvironment({ databaseUrl, connection: kafka.connection, client }),
+  return settingsOf(variables.value, (defaults) =>
+    relayConfigOfEnvironment({ ...defaults, databaseUrl, connection: kafka.connection }),
   );
 }
 
 function settingsOf(
   variables: HttpEnvironment & {
-    readonly MILLRACE_KAFKA_CLIENT: KafkaClientName;
+    readonly MILLRACE_CAPTURE: ConfigDefaults['capture'];
+    readonly MILLRACE_KAFKA_CLIENT: ConfigDefaults['client'];
     readonly MILLRACE_ADMIN_TOKEN?: string | undefined;
   },
-  relay: (client: KafkaClientName) => RelayConfig,
+  relay: (defaults: ConfigDefaults) => RelayConfig,
 ): RelaySettings {
   return {
     http: variables,
-    relay: relay(variables.MILLRACE_KAFKA_CLIENT),
+    relay: relay({ capture: variables.MILLRACE_CAPTURE, client: variables.MILLRACE_KAFKA_CLIENT }),
     adminToken: variables.MILLRACE_ADMIN_TOKEN,
   };
 }

@@ -12,7 +12,7 @@ const ENVIRONMENT = {
 const FULL = `
 version: 1
 sources:
-  order: { databaseUrl: \${ORDER_DATABASE_URL}, capture: polling }
+  order: { databaseUrl: \${ORDER_DATABASE_URL}, capture: auto }
 sinks:
   main: { kind: kafka, brokers: \${KAFKA_BROKERS}, topics: { create: true, partitions: \${PARTITIONS}, replication: 1 } }
 routes:
@@ -38,7 +38,7 @@ describe('the configuration file', () => {
       kind: 'valid',
       file: {
         version: 1,
-        sources: { order: { databaseUrl: url, capture: 'polling' } },
+        sources: { order: { databaseUrl: url, capture: 'auto' } },
         sinks: {
           main: {
             kind: 'kafka',
@@ -65,7 +65,7 @@ describe('the configuration file', () => {
       linesFor(`
 version: 2
 sources:
-  order: { databaseUrl: 5, capture: wal, retention: { keep: 7d }, colour: red }
+  order: { databaseUrl: 5, capture: trigger, retention: { keep: 7d }, colour: red }
   Bad Name: { databaseUrl: postgres://127.0.0.1/orders }
 sinks:
   main: { kind: sqs, brokers: [], topics: { create: maybe, partitions: 0, replication: 1.5 }, client: rdkafka }
@@ -79,7 +79,7 @@ extra: 1
     ).toEqual([
       'version: a whole number; give 1',
       'sources.order.databaseUrl: a whole number; give a PostgreSQL URL with a database, such as postgres://user:password@127.0.0.1:5432/orders',
-      'sources.order.capture: a text of 3 characters; wal is not available in this release: give polling',
+      'sources.order.capture: a text of 7 characters; give polling, wal or auto',
       'sources.order.retention: a mapping; retention is not available in this release, rows stay in the outbox: remove this',
       'sources.order.colour: unknown key; known here: databaseUrl, capture',
       'sources.Bad Name: a name that cannot be used; give a name of 1 to 63 lower-case letters, digits, "-" and "_", beginning with a letter',

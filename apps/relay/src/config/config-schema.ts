@@ -1,4 +1,4 @@
-import { type StartFrom } from '@millrace/capture';
+import { CAPTURE_MODES, type StartFrom } from '@millrace/capture';
 import { toPosition } from '@millrace/events';
 import { postgresUrl } from '@millrace/http';
 import { z } from 'zod';
@@ -17,7 +17,7 @@ const POSITION = /^\d{1,18}$/;
 
 const source = mapping({
   databaseUrl: postgresUrl(),
-  capture: oneOf(['polling'], ['wal', 'auto']).optional(),
+  capture: oneOf(CAPTURE_MODES).optional(),
   retention: later('retention is not available in this release, rows stay in the outbox: remove this'),
 });
 

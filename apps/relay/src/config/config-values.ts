@@ -36,7 +36,7 @@ export function oneOf<const Word extends string>(
   words: readonly Word[],
   laterWords: readonly string[] = [],
 ): z.ZodEnum<{ [K in Word]: K }> {
-  const choice = `give ${words.join(' or ')}`;
+  const choice = `give ${words.join(', ').replace(/, ([^,]*)$/, ' or $1')}`;
   return z.enum(words, {
     error: ({ input }) =>
       typeof input === 'string' && laterWords.includes(input)

@@ -1,3 +1,4 @@
+import { type CaptureMode } from '@millrace/capture';
 import { type RouteConfig } from '@millrace/relay';
 import { type KafkaSinkOptions } from '@millrace/transport';
 
@@ -8,10 +9,12 @@ export interface RelayConfig {
   readonly routes: readonly RouteConfig[];
 }
 
-/** One database with an outbox, captured by polling. */
+/** One database with an outbox. */
 export interface SourceConfig {
   readonly name: string;
   readonly databaseUrl: string;
+  /** How its routes learn of new rows, unless an operator has said otherwise. */
+  readonly capture: CaptureMode;
 }
 
 /** One Kafka cluster. */

@@ -1,3 +1,4 @@
+import { type CaptureMode } from '@millrace/capture';
 import { type RouteConfig } from '@millrace/relay';
 import { type KafkaClientName, type KafkaConnection, type KafkaSinkOptions } from '@millrace/transport';
 import { type ConfigFile } from './config-schema.js';
@@ -10,25 +11,33 @@ import { type RelayConfig } from './relay-config.js';
 const ROUTE_DRAIN_MS = 3_000;
 const SINK_DRAIN_MS = 500;
 
-/** The configuration that a checked file stands for; `client` is for the sinks that name none. */
-export function relayConfigOfFile(file: ConfigFile, client: KafkaClientName): RelayConfig {
+/** What the environment says for the sources and sinks that do not say it themselves. */
+export interface ConfigDefaults {
+  readonly capture: CaptureMode;
+  readonly client: KafkaClientName;
+}
+
+/** The configuration that a checked file stands for. */
+export function relayConfigOfFile(file: ConfigFile, { capture, client }: ConfigDefaults): RelayConfig {
   return {
-    sources: Object.entries(file.sources).map(([name, { databaseUrl }]) => ({ name, databaseUrl })),
+    sources: Object.entries(file.sources).map(([name, source]) => ({
+      name,
+      databaseUrl: source.databaseUrl,
+      capture: source.capture ?? capture,
+    })),
     sinks: Object.entries(file.sinks).map(([name, sink]) => ({ name, kafka: kafkaOf(sink, client) })),
     routes: Object.entries(file.routes).map(([name, route]) => routeOf(name, route)),
   };
 }
 
 /** One source, one sink and one route, each named `default`: what the environment alone can say. */
-export function relayConfigOfEnvironment(given: {
-  readonly databaseUrl: string;
-  readonly connection: KafkaConnection;
-  readonly client: KafkaClientName;
-}): RelayConfig {
-  const { databaseUrl, connection, client } = given;
+export function relayConfigOfEnvironment(
+  given: ConfigDefaults & { readonly databaseUrl: string; readonly connection: KafkaConnection },
+): RelayConfig {
+  const { databaseUrl, capture, connection, client } = given;
   const topics = { create: true, partitions: 6, replication: 1 } as const;
   return {
-    sources: [{ name: 'default', databaseUrl }],
+    sources: [{ name: 'default', databaseUrl, capture }],
     sinks: [{ name: 'default', kafka: { client, connection, topics, drainMs: SINK_DRAIN_MS } }],
     routes: [{ name: 'default', source: 'default', sink: 'default', tuning: { drainMs: ROUTE_DRAIN_MS } }],
   };

@@ -1,14 +1,27 @@
 import { Logger } from '@nestjs/common';
+import { type CaptureChange, type CaptureObserver } from '@millrace/capture';
 import { type MembersChange, type RouteState, type StateChange } from '@millrace/relay';
 
 type Line = Readonly<Record<string, string>>;
 
-/** One line for each change of a route's state, and of who shares a source's routes; nothing per message. */
-export class RouteLog {
+/**
+ * One line for each change of a route's state, of where it reads and what its slot is like, and of who shares a source's
+ * routes; nothing per message.
+ */
+export class RouteLog implements CaptureObserver {
   private readonly logger = new Logger(RouteLog.name);
 
   membersChanged({ source, members }: MembersChange): void {
     this.logger.log({ source, relays: members.join(' ') }, 'relays changed');
+  }
+
+  captureChanged({ source, route, reading, slot, message, isWarning }: CaptureChange): void {
+    const line = { source, route, reading, ...(slot !== null && { slot }), detail: message };
+    if (isWarning) {
+      this.logger.warn(line, 'capture changed');
+    } else {
+      this.logger.log(line, 'capture changed');
+    }
   }
 
   stateChanged({ route, from, to }: StateChange): void {
