@@ -31,15 +31,19 @@ export type {
   PollResult,
   SequenceReading,
 } from './outbox-reader.js';
-export { DEFAULT_POLLING_OPTIONS, PollingCapture } from './polling-capture.js';
-export type { PollingCaptureParts, PollingOptions } from './polling-capture.js';
+export { PollingCapture } from './polling-capture.js';
+export type { PollingCaptureParts } from './polling-capture.js';
 export { adoptLedger, createOutboxSource } from './outbox-source.js';
 export type { AdoptRequest, OutboxSourceOptions } from './outbox-source.js';
 export type { JoinRequest, RelayMember } from './relay-member.js';
-export { acceptLeafCount, letRouteGoOn } from './retention/retention-admin.js';
+export { archiveLeavesTo } from './retention/leaf-archive.js';
+export type { ArchivedLeaf, LeafArchiveOptions } from './retention/leaf-archive.js';
+export { acceptLeafCount, inspectLeafCount, letRouteGoOn } from './retention/retention-admin.js';
 export type {
   AcceptLeafCountRequest,
   AcceptLeafCountResult,
+  LeafCountDifference,
+  LeafCountInspection,
   LetRouteGoOnRequest,
   LetRouteGoOnResult,
 } from './retention/retention-admin.js';
@@ -56,5 +60,16 @@ export type {
   RouteExpired,
   RouteHold,
 } from './retention/retention-observer.js';
+export { readRetentionStatus } from './retention/retention-status.js';
+export type {
+  LeafState,
+  LeafStatus,
+  RetentionStatus,
+  RetentionStatusRequest,
+  RouteRetention,
+} from './retention/retention-status.js';
+export { byteCount, bytesText, durationMs, durationText } from './retention/retention-units.js';
 export { retentionProblems } from './retention/retention-policy.js';
 export type { RetentionPolicy } from './retention/retention-policy.js';
+export { DEFAULT_POLLING_OPTIONS } from './table-reader.js';
+export type { PollingOptions } from './table-reader.js';

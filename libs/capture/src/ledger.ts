@@ -89,6 +89,63 @@ export function takeReading(state: LedgerState, reading: LedgerReading): LedgerS
   return { state: { high, gaps }, taken, diedCount: died, isChanged: positions.length > 0 || died > 0n };
 }
 
+/** What a look at the gaps alone saw, in one snapshot: `positions` are those of the rows that are visible in them. */
+export type GapReading = Omit<LedgerReading, 'bound'>;
+
+/** Positions `lo` to `hi`, both included. */
+export type PositionRange = Pick<GapRange, 'lo' | 'hi'>;
+
+/**
+ * The positions in `gaps` that are never to come, by the rules of `takeReading`, when `gaps` were looked at. They are not
+ * settled yet; `buryPositions` does it.
+ */
+export function deadPositions(gaps: readonly GapRange[], reading: GapReading): PositionRange[] {
+  const { state } = takeReading(
+    { high: gaps[gaps.length - 1]?.hi ?? toPosition(0n), gaps },
+    { ...reading, bound: { xid: null, knownAtMs: Number.POSITIVE_INFINITY } },
+  );
+  const left = [...state.gaps, ...reading.positions.map((at) => ({ lo: at, hi: at }))];
+  return subtract(gaps, left.sort(byPosition));
+}
+
+/** Settles `dead` where it is still a gap; rows that came meanwhile stay what they are. */
+export function buryPositions(state: LedgerState, dead: readonly PositionRange[]): LedgerStep {
+  const gaps = subtract(state.gaps, dead);
+  const diedCount = sizeOf(state.gaps) - sizeOf(gaps);
+  return { state: { high: state.high, gaps }, taken: [], diedCount, isChanged: diedCount > 0n };
+}
+
+/** What is left of `ranges` without `others`; both ascending, each disjoint. A range that is whole stays the same object. */
+function subtract<Range extends PositionRange>(ranges: readonly Range[], others: readonly PositionRange[]): Range[] {
+  const left: Range[] = [];
+  let next = 0;
+  for (const range of ranges) {
+    let lo: bigint = range.lo;
+    let other = others[next];
+    while (other !== undefined && other.hi < lo) {
+      other = others[++next];
+    }
+    for (let at = next; other !== undefined && other.lo <= range.hi; other = others[++at]) {
+      if (other.lo > lo) {
+        left.push({ ...range, lo: toPosition(lo), hi: toPosition(other.lo - 1n) });
+      }
+      lo = other.hi + 1n;
+    }
+    if (lo <= range.hi) {
+      left.push(lo === range.lo ? range : { ...range, lo: toPosition(lo) });
+    }
+  }
+  return left;
+}
+
+function byPosition(a: PositionRange, b: PositionRange): number {
+  return a.lo < b.lo ? -1 : 1;
+}
+
+function sizeOf(ranges: readonly PositionRange[]): bigint {
+  return ranges.reduce((sum, { lo, hi }) => sum + hi - lo + 1n, 0n);
+}
+
 function isDead(gap: GapRange, reading: LedgerReading): boolean {
   return gap.bound.xid !== null && gap.bound.xid <= reading.endedBelow;
 }

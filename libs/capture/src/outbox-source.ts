@@ -17,7 +17,8 @@ import { PgConnection, type Statement } from './pg-connection.js';
 import { PgLedgerStore } from './pg-ledger-store.js';
 import { PgOutboxReader } from './pg-outbox-reader.js';
 import { PgRelayMembers } from './pg-relay-members.js';
-import { DEFAULT_POLLING_OPTIONS, PollingCapture, type PollingOptions } from './polling-capture.js';
+import { PollingCapture } from './polling-capture.js';
+import { DEFAULT_POLLING_OPTIONS, type PollingOptions } from './table-reader.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
 
 /** What a source needs to be read. */

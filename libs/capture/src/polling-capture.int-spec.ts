@@ -6,7 +6,8 @@ import { FirstPage } from './first-page.js';
 import { PgConnection } from './pg-connection.js';
 import { PgLedgerStore } from './pg-ledger-store.js';
 import { PgOutboxReader } from './pg-outbox-reader.js';
-import { DEFAULT_POLLING_OPTIONS, PollingCapture, type PollingOptions } from './polling-capture.js';
+import { PollingCapture } from './polling-capture.js';
+import { DEFAULT_POLLING_OPTIONS, type PollingOptions } from './table-reader.js';
 
 const INSERT = `insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload)
   select gen_random_uuid(), $1, 'k', 'changed', jsonb_build_object('text', repeat('x', $3)) from generate_series(1, $2) n`;

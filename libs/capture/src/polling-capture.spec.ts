@@ -11,7 +11,8 @@ import {
   type PollResult,
   type SequenceReading,
 } from './outbox-reader.js';
-import { DEFAULT_POLLING_OPTIONS, PollingCapture, type PollingOptions } from './polling-capture.js';
+import { PollingCapture } from './polling-capture.js';
+import { DEFAULT_POLLING_OPTIONS, type PollingOptions } from './table-reader.js';
 
 const READING: SequenceReading = {
   cache: 1n,

@@ -4,7 +4,8 @@ import { CaptureError } from './capture.errors.js';
 import { FirstPage } from './first-page.js';
 import { type LedgerStorePort } from './ledger-store.js';
 import { type OutboxReaderPort, type PollResult, type SequenceReading } from './outbox-reader.js';
-import { DEFAULT_POLLING_OPTIONS, PollingCapture } from './polling-capture.js';
+import { PollingCapture } from './polling-capture.js';
+import { DEFAULT_POLLING_OPTIONS } from './table-reader.js';
 
 const HIGH = toPosition(5);
 const CARE = ['ensureLeaves', 'sequence'];

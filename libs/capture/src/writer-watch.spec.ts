@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { toPosition } from '@millrace/events';
-import { type GapRange } from './ledger.js';
+import { type GapBound } from './ledger.js';
 import { type OutboxReaderPort, type OutboxWriters } from './outbox-reader.js';
 import { WriterWatch } from './writer-watch.js';
 
@@ -23,44 +22,40 @@ function watchOver(writers: OutboxWriters): { watch: WriterWatch; clock: { now: 
   return { watch: new WriterWatch(reader, { nowMs: () => clock.now, sleep: unused }), clock, asked: () => asked };
 }
 
-const gap = (xid: bigint | null, knownAtMs: number): GapRange => ({
-  lo: toPosition(1),
-  hi: toPosition(1),
-  bound: { xid, knownAtMs },
-});
+const bound = (xid: bigint | null, knownAtMs: number): GapBound => ({ xid, knownAtMs });
 
 describe('the lock rule', () => {
   it('clears old gaps up to the highest known bound when nobody writes', async () => {
     const { watch } = watchOver({ oldestXid: null, oldest: null });
-    await watch.watch([gap(40n, 0), gap(50n, 8_000), gap(60n, 9_500), gap(null, Infinity)], false);
+    await watch.watch([bound(40n, 0), bound(50n, 8_000), bound(60n, 9_500), bound(null, Infinity)], false);
     expect(watch.endedBelow).toBe(50n);
   });
 
   it('clears nothing at or above the oldest writer', async () => {
     const { watch } = watchOver({ oldestXid: 45n, oldest: 'pid 7' });
-    await watch.watch([gap(50n, 0)], false);
+    await watch.watch([bound(50n, 0)], false);
     expect(watch.endedBelow).toBe(45n);
     expect(watch.oldest).toBe('pid 7');
   });
 
   it('concludes nothing while a holder shows no xid', async () => {
     const { watch } = watchOver({ oldestXid: 'unknown', oldest: 'pid 7' });
-    await watch.watch([gap(50n, 0)], false);
+    await watch.watch([bound(50n, 0)], false);
     expect(watch.endedBelow).toBe(0n);
   });
 
   it('does not ask for gaps that are young or already cleared, nor too often', async () => {
     const { watch, clock, asked } = watchOver({ oldestXid: 45n, oldest: 'pid 7' });
-    await watch.watch([gap(50n, 9_500)], false);
+    await watch.watch([bound(50n, 9_500)], false);
     expect(asked()).toBe(0);
-    await watch.watch([gap(50n, 0)], false);
+    await watch.watch([bound(50n, 0)], false);
     clock.now += 100;
-    await watch.watch([gap(50n, 0)], false);
+    await watch.watch([bound(50n, 0)], false);
     expect(asked()).toBe(1);
     clock.now += 1_000;
-    await watch.watch([gap(45n, 0)], false);
+    await watch.watch([bound(45n, 0)], false);
     expect(asked()).toBe(1);
-    await watch.watch([gap(50n, 0)], false);
+    await watch.watch([bound(50n, 0)], false);
     expect(asked()).toBe(2);
   });
 });

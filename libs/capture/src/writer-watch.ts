@@ -1,5 +1,5 @@
 import { type CaptureClock } from './capture-clock.js';
-import { type GapRange } from './ledger.js';
+import { type GapBound } from './ledger.js';
 import { type OutboxReaderPort } from './outbox-reader.js';
 
 const OLD_GAP_MS = 1_000;
@@ -33,14 +33,17 @@ export class WriterWatch {
     return this.oldestWriter;
   }
 
-  /** Looks at the locks when some gap has outlived the usual way to die, or at once when `isUrgent`. */
-  async watch(gaps: readonly GapRange[], isUrgent: boolean): Promise<void> {
+  /**
+   * Looks at the locks when what some bound stands for has outlived the usual way to end, or at once when `isUrgent`: the
+   * bounds of gaps, and that of a fence.
+   */
+  async watch(bounds: Iterable<GapBound>, isUrgent: boolean): Promise<void> {
     const nowMs = this.clock.nowMs();
     if (nowMs - this.watchedAtMs < WATCH_INTERVAL_MS) {
       return;
     }
     // a bound that is known now was drawn before the statement below begins; later ones it says nothing of
-    const covered = this.highestBound(gaps, isUrgent ? nowMs : nowMs - OLD_GAP_MS);
+    const covered = highestBound(bounds, isUrgent ? nowMs : nowMs - OLD_GAP_MS);
     if (covered <= this.ended) {
       return;
     }
@@ -53,14 +56,14 @@ export class WriterWatch {
     const ended = oldestXid !== null && oldestXid < covered ? oldestXid : covered;
     this.ended = ended > this.ended ? ended : this.ended;
   }
+}
 
-  private highestBound(gaps: readonly GapRange[], knownBeforeMs: number): bigint {
-    let highest = 0n;
-    for (const { bound } of gaps) {
-      if (bound.xid !== null && bound.xid > highest && bound.knownAtMs <= knownBeforeMs) {
-        highest = bound.xid;
-      }
+function highestBound(bounds: Iterable<GapBound>, knownBeforeMs: number): bigint {
+  let highest = 0n;
+  for (const { xid, knownAtMs } of bounds) {
+    if (xid !== null && xid > highest && knownAtMs <= knownBeforeMs) {
+      highest = xid;
     }
-    return highest;
   }
+  return highest;
 }

@@ -38,6 +38,8 @@ export interface SlotPlace {
   readonly confirmedLsn: bigint;
   /** After what time without a word from us the server ends the connection; 0: never. */
   readonly serverTimeoutMs: number;
+  /** Of our own walsender. */
+  readonly pid: number;
 }
 
 /**
@@ -74,12 +76,15 @@ export class ReplicationConnection {
   /** Throws `slot_missing`. */
   async slotPlace(): Promise<SlotPlace> {
     return this.inTime(async () => {
-      const { rows } = await this.client.query<{ timeout_ms: string; confirmed_lsn: string }>(placeSql(this.slot));
+      const { rows } = await this.client.query<{ timeout_ms: string; confirmed_lsn: string; pid: string }>(
+        placeSql(this.slot),
+      );
       const [row] = rows;
       if (row === undefined) {
         throw slotMissing(this.slot);
       }
-      return { confirmedLsn: parseLsn(row.confirmed_lsn), serverTimeoutMs: Number(row.timeout_ms) };
+      const { confirmed_lsn: confirmed, timeout_ms: timeout, pid } = row;
+      return { confirmedLsn: parseLsn(confirmed), serverTimeoutMs: Number(timeout), pid: Number(pid) };
     });
   }
 
@@ -187,6 +192,6 @@ export class ReplicationConnection {
 /** A replication connection has the simple protocol only, and so no parameters. */
 function placeSql(slot: string): string {
   return `select (select setting from pg_settings where name = 'wal_sender_timeout') as timeout_ms,
-    coalesce(confirmed_flush_lsn, '0/0')::text as confirmed_lsn
+    coalesce(confirmed_flush_lsn, '0/0')::text as confirmed_lsn, pg_backend_pid() as pid
     from pg_replication_slots where slot_name = ${pg.escapeLiteral(slot)}`;
 }

@@ -42,6 +42,8 @@ const REPORT_GAP_MS = 100;
  * taken is dropped. To be closed in any case.
  */
 export class ReplicationStream {
+  /** Of our walsender. */
+  readonly pid: number;
   private readonly queue: TransactionQueue;
   private readonly progress: StreamProgress;
   private readonly assembler: OutboxAssembler;
@@ -57,10 +59,12 @@ export class ReplicationStream {
     private readonly options: ReplicationStreamOptions,
     private readonly connection: ReplicationConnection,
     private readonly pace: FeedbackPace,
-    startLsn: bigint,
+    place: { readonly startLsn: bigint; readonly pid: number },
   ) {
     const { aggregateTypes, bytesMax, publication } = options;
     this.queue = new TransactionQueue(bytesMax / 4);
+    const { startLsn, pid } = place;
+    this.pid = pid;
     this.progress = new StreamProgress(startLsn);
     this.assembler = new OutboxAssembler({ queue: this.queue, progress: this.progress, publication, aggregateTypes });
     this.reportedLsn = startLsn;
@@ -78,11 +82,11 @@ export class ReplicationStream {
       throw new CaptureError('internal', `bytesMax of a replication stream must be at least ${BYTES_MIN}.`);
     }
     const connection = await ReplicationConnection.connect(options);
-    const { confirmedLsn, serverTimeoutMs } = await connection.slotPlace();
+    const { confirmedLsn, serverTimeoutMs, pid } = await connection.slotPlace();
     // a server before PostgreSQL 17 would follow a report from below what the slot has confirmed, and go back
     const startLsn = options.startLsn > confirmedLsn ? options.startLsn : confirmedLsn;
     const pace = new FeedbackPace(serverTimeoutMs, options.silenceMs, options.clock.nowMs());
-    const stream = new ReplicationStream(options, connection, pace, startLsn);
+    const stream = new ReplicationStream(options, connection, pace, { startLsn, pid });
     try {
       await connection.start({ publication: options.publication, startLsn }, stream.listener());
       return stream;
@@ -125,6 +129,18 @@ export class ReplicationStream {
       this.connection.resume();
     }
     return next;
+  }
+
+  /** Resolves when something can be taken, when the stream is over, or after `timeoutMs`. One reader at a time. */
+  async arrival(timeoutMs: number): Promise<void> {
+    await this.queue.arrival(timeoutMs);
+  }
+
+  /** Has the server say at once how far it has come, which on an idle server it does only now and then. */
+  askForProgress(): void {
+    if (!this.isEnded) {
+      this.report(true);
+    }
   }
 
   /**

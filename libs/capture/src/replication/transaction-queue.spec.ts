@@ -75,9 +75,20 @@ describe('TransactionQueue', () => {
     put(queue, 100n, [1]);
     put(queue, 200n, [2]);
 
-    expect(queue.bytes).toBe(10);
     expect(summary(await waiting)).toEqual({ positions: [1], endLsn: 100n });
+    expect(queue.bytes).toBe(10);
     expect(summary(await queue.next())).toEqual({ positions: [2], endLsn: 200n });
+  });
+
+  it('tells of an arrival, and of none in time', async () => {
+    const queue = new TransactionQueue(1_000);
+    await queue.arrival(1);
+    expect(queue.take()).toBeNull();
+    const arrival = queue.arrival(60_000);
+    put(queue, 100n, [1]);
+    await arrival;
+    await queue.arrival();
+    expect(summary(queue.take())).toEqual({ positions: [1], endLsn: 100n });
   });
 
   it('refuses a second reader', async () => {

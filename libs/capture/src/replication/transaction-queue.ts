@@ -24,18 +24,13 @@ interface OpenTransaction {
   hasRows: boolean;
 }
 
-interface Waiter {
-  readonly resolve: (transaction: StreamedTransaction) => void;
-  readonly reject: (error: CaptureError) => void;
-}
-
 /** Transactions between the connection, which puts rows in, and the reader, which takes transactions and parts out. */
 export class TransactionQueue {
   private readonly ready: { readonly part: StreamedTransaction; readonly bytes: number }[] = [];
   private taken = 0;
   private open: OpenTransaction | null = null;
   private bytesHeld = 0;
-  private waiter: Waiter | null = null;
+  private waiter: (() => void) | null = null;
   private failure: CaptureError | null = null;
 
   /** `partBytes`: a transaction is cut before it has grown by a row more than that. */
@@ -96,11 +91,27 @@ export class TransactionQueue {
 
   /** Waits for the next one. One reader at a time. */
   async next(): Promise<StreamedTransaction> {
+    for (;;) {
+      const next = this.take();
+      if (next !== null) {
+        return next;
+      }
+      await this.arrival();
+    }
+  }
+
+  /** Resolves when `take` has something to give or to throw, or after `timeoutMs`. One reader at a time. */
+  async arrival(timeoutMs?: number): Promise<void> {
     if (this.waiter !== null) {
       throw new CaptureError('internal', 'The replication stream has two readers.');
     }
-    const next = this.take();
-    return next ?? new Promise((resolve, reject) => (this.waiter = { resolve, reject }));
+    if (this.failure !== null || this.ready[this.taken] !== undefined) {
+      return;
+    }
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.waiter?.(), timeoutMs);
+    await new Promise<void>((resolve) => (this.waiter = resolve));
+    this.waiter = null;
+    clearTimeout(timer);
   }
 
   /** Ends the reading: what was not taken is dropped, since the server sends it again from the confirmed LSN on. */
@@ -113,8 +124,7 @@ export class TransactionQueue {
     this.ready.length = 0;
     this.taken = 0;
     this.bytesHeld = 0;
-    this.waiter?.reject(error);
-    this.waiter = null;
+    this.waiter?.();
   }
 
   private opened(what: string): OpenTransaction {
@@ -125,12 +135,7 @@ export class TransactionQueue {
   }
 
   private put(part: StreamedTransaction, bytes: number): void {
-    if (this.waiter === null) {
-      this.ready.push({ part, bytes });
-      return;
-    }
-    this.bytesHeld -= bytes;
-    this.waiter.resolve(part);
-    this.waiter = null;
+    this.ready.push({ part, bytes });
+    this.waiter?.();
   }
 }

@@ -1,0 +1,174 @@
+import { type OutboxEvent } from '@millrace/events';
+import { type CaptureClock } from './capture-clock.js';
+import { type CapturedPage } from './capture-port.js';
+import { CaptureError } from './capture.errors.js';
+import {
+  buryPositions,
+  type GapBound,
+  type LedgerReading,
+  type LedgerState,
+  type LedgerStep,
+  type PositionRange,
+  takeReading,
+} from './ledger.js';
+import { type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
+import { type PolledRow } from './outbox-reader.js';
+
+/** What was read, from wherever. */
+export interface PageReading extends Pick<LedgerReading, 'isFull' | 'endedBelow'> {
+  /** In the order in which their events are to be published. */
+  readonly rows: readonly PolledRow[];
+  /** The page waited for something to come. */
+  readonly hasWaited?: boolean;
+  /** There is more to read at once; default: when `isFull`. */
+  readonly hasMore?: boolean;
+}
+
+/** A page together with the ledger as it is once the page has been settled. */
+export class LedgerPage implements CapturedPage {
+  readonly rowCount: number;
+  readonly bytes: number;
+  readonly isFull: boolean;
+  readonly hasWaited: boolean;
+  readonly isChanged: boolean;
+  readonly events: readonly OutboxEvent[];
+
+  constructor(
+    readonly number: number,
+    rows: readonly PolledRow[],
+    readonly step: LedgerStep,
+    { bound, isFull, hasWaited }: { bound: GapBound; isFull: boolean; hasWaited: boolean },
+  ) {
+    this.rowCount = rows.length;
+    this.bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+    this.events = eventsOf(rows);
+    this.bound = bound;
+    this.isFull = isFull;
+    this.hasWaited = hasWaited;
+    this.isChanged = step.isChanged;
+  }
+
+  /** That of the gaps which this page found. */
+  readonly bound: GapBound;
+}
+
+/**
+ * The ledger of a claim in memory: what was read makes pages, and pages that are settled are written, in their order.
+ * It does not matter where a page was read: a position that is settled, or in a page on its way, is not handed out again.
+ */
+export class LedgerPages {
+  private current: LedgerState;
+  private written: LedgerState;
+  private unsettled: readonly LedgerPage[] = [];
+  private count = 0;
+  private died = 0n;
+  private changed = 0;
+
+  constructor(
+    private readonly store: LedgerStorePort,
+    private readonly clock: CaptureClock,
+    claimed: LedgerState,
+  ) {
+    this.current = claimed;
+    this.written = claimed;
+  }
+
+  /** With all pages that were handed out. */
+  get state(): LedgerState {
+    return this.current;
+  }
+
+  /** As it is in the database. */
+  get settled(): LedgerState {
+    return this.written;
+  }
+
+  get pages(): number {
+    return this.count;
+  }
+
+  get gapsDied(): number {
+    return Number(this.died);
+  }
+
+  /** The last page that has to be settled, or had to; 0: none. */
+  get lastChanged(): number {
+    return this.changed;
+  }
+
+  /** Makes the next page. Rows that the ledger has settled, or that are on their way, are left out. */
+  take({ rows, isFull, endedBelow, hasWaited = false, hasMore = isFull }: PageReading): LedgerPage {
+    const bound: GapBound = { xid: null, knownAtMs: Number.POSITIVE_INFINITY };
+    const positions = ascending(rows.map((row) => row.position));
+    const step = takeReading(this.current, { positions, isFull, endedBelow, bound });
+    const isAllNew = step.taken.length === rows.length;
+    const taken = isAllNew ? null : new Set(step.taken);
+    const newRows = taken === null ? rows : rows.filter((row) => taken.delete(row.position));
+    const isChanged = newRows.length > 0 || step.diedCount > 0n;
+    return this.add(newRows, { ...step, isChanged }, { bound, isFull: hasMore, hasWaited });
+  }
+
+  /** Makes a page without rows, with which positions die. */
+  bury(dead: readonly PositionRange[]): LedgerPage {
+    const bound: GapBound = { xid: null, knownAtMs: Number.POSITIVE_INFINITY };
+    return this.add([], buryPositions(this.current, dead), { bound, isFull: false, hasWaited: true });
+  }
+
+  /** Contract: `CapturePort.settle`, with all that the write returned. */
+  async settle(page: CapturedPage): Promise<LedgerSaved> {
+    if (!(page instanceof LedgerPage)) {
+      throw new CaptureError('internal', 'settle() was given a page that this capture did not hand out.');
+    }
+    const pages = this.unsettled.filter(({ number }) => number <= page.number);
+    const saved = await this.store.save(
+      page.step.state,
+      pages.map(({ step }) => step.taken),
+    );
+    this.written = page.step.state;
+    const nowMs = this.clock.nowMs();
+    for (const { bound } of pages) {
+      bound.xid = saved.xid;
+      bound.knownAtMs = nowMs;
+    }
+    this.unsettled = this.unsettled.filter(({ number }) => number > page.number);
+    return saved;
+  }
+
+  /** Writes the ledger as it was written last. */
+  async renew(): Promise<LedgerSaved> {
+    return this.store.save(this.written, []);
+  }
+
+  private add(
+    rows: readonly PolledRow[],
+    step: LedgerStep,
+    more: ConstructorParameters<typeof LedgerPage>[3],
+  ): LedgerPage {
+    this.current = step.state;
+    this.died += step.diedCount;
+    this.count += 1;
+    const page = new LedgerPage(this.count, rows, step, more);
+    if (step.isChanged) {
+      this.changed = page.number;
+      this.unsettled = [...this.unsettled, page];
+    }
+    return page;
+  }
+}
+
+/** A poll gives them so; the stream in the order of commits. */
+function ascending(positions: PolledRow['position'][]): PolledRow['position'][] {
+  return positions.every((at, index) => index === 0 || at > (positions[index - 1] ?? at))
+    ? positions
+    : positions.sort((a, b) => (a < b ? -1 : 1));
+}
+
+function eventsOf(rows: readonly PolledRow[]): OutboxEvent[] {
+  const events: OutboxEvent[] = [];
+  for (const { event } of rows) {
+    if (event !== null) {
+      events.push(event);
+    }
+  }
+  return events;
+}
