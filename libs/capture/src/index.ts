@@ -23,6 +23,7 @@ export { FirstPage } from './first-page.js';
 export type { GapBound, GapRange, LedgerState } from './ledger.js';
 export { gapDelta, lowOf } from './ledger.js';
 export type { LedgerClaim, LedgerClaimRequest, LedgerSaved, LedgerStorePort } from './ledger-store.js';
+export { formatLsn } from './lsn.js';
 export type {
   OutboxReaderPort,
   OutboxWriters,
