@@ -1,5 +1,6 @@
 export { migrate, printMigration } from './migrate.js';
-export type { MigrateOptions, MigrateResult, MigrationClient, MigrationTarget } from './migrate.js';
+export type { MigrateOptions, MigrateResult } from './migrate.js';
+export type { MigrationClient, MigrationTarget } from './migration-connection.js';
 export type { Migration } from './migration.js';
 export { MIGRATIONS, SCHEMA_VERSION } from './migrations.js';
 export { requireSchema } from './require-schema.js';

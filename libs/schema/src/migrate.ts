@@ -1,20 +1,17 @@
-import pg from 'pg';
-import { MIGRATION_LOCK, READ_HISTORY } from './history.sql.js';
+import { READ_HISTORY } from './history.sql.js';
+import {
+  inTransaction,
+  type MigrationClient,
+  type MigrationTarget,
+  requireServer,
+  withClient,
+} from './migration-connection.js';
 import { type Migration } from './migration.js';
 import { SCHEMA_VERSION } from './migrations.js';
 import { type AppliedStep, pendingSteps, scriptSql, stepSql } from './plan.js';
 import { readSchemaVersion } from './require-schema.js';
 import { CREATE_ROLES, GRANTS, MISSING_ROLES } from './roles.sql.js';
-import { SchemaError } from './schema.errors.js';
-import { toConnectError, toSchemaError } from './sql-error.js';
-
-/** What `migrate` needs of a connection; a `pg` client fits. It must be in no transaction. */
-export interface MigrationClient {
-  query(sql: string): Promise<{ readonly rows: readonly unknown[] }>;
-}
-
-/** Where to migrate: an URL (a connection is opened and closed) or an open connection of the caller's. */
-export type MigrationTarget = { readonly databaseUrl: string } | { readonly client: MigrationClient };
+import { numberField, textField } from './row-field.js';
 
 /** How a migration is run. */
 export interface MigrateOptions {
@@ -38,7 +35,6 @@ const DEFAULT_LEAVES_AHEAD = 10;
 const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
 const LEAF_ATTEMPTS = 10;
 const LEAF_RETRY_MS = 100;
-const OLDEST_SERVER = 150_000;
 
 /**
  * Brings schema `millrace` of one database to this release's version; repeatable, and safe when several run at once.
@@ -77,60 +73,6 @@ export async function printMigration(target: MigrationTarget | null, options: Mi
   return await withClient(target, async (client) => scriptSql(await readPending(client), leavesAhead));
 }
 
-async function withClient<T>(target: MigrationTarget, run: (client: MigrationClient) => Promise<T>): Promise<T> {
-  if ('client' in target) {
-    return await run(target.client).catch((error: unknown) => {
-      throw toSchemaError(error);
-    });
-  }
-  const client = connectionTo(target.databaseUrl);
-  try {
-    await client.connect().catch((error: unknown) => {
-      throw toConnectError(error);
-    });
-    return await run(client);
-  } catch (error) {
-    throw toSchemaError(error);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
-}
-
-function connectionTo(databaseUrl: string): pg.Client {
-  if (!/^postgres(ql)?:\/\//.test(databaseUrl)) {
-    throw new SchemaError(
-      'database_url_invalid',
-      'The database URL must have the form postgres://user:password@host:port/database.',
-    );
-  }
-  try {
-    const client = new pg.Client({
-      connectionString: databaseUrl,
-      application_name: 'millrace migrate',
-      connectionTimeoutMillis: 10_000,
-    });
-    // a connection that breaks between two queries is told by the next query
-    client.on('error', () => undefined);
-    return client;
-  } catch {
-    // the cause is left out: a URL parser's message quotes the URL, password included
-    throw new SchemaError(
-      'database_url_invalid',
-      'The database URL cannot be parsed. Percent-encode special characters in user and password ' +
-        '(for example @ as %40); the form is postgres://user:password@host:port/database.',
-    );
-  }
-}
-
-async function requireServer(client: MigrationClient): Promise<void> {
-  const { rows } = await client.query(
-    `select 1 where current_setting('server_version_num')::integer >= ${OLDEST_SERVER}`,
-  );
-  if (rows.length === 0) {
-    throw new SchemaError('server_unsupported', 'Millrace needs PostgreSQL 15 or newer. Upgrade the server first.');
-  }
-}
-
 /** One transaction per step; what another run applied meanwhile is seen under the lock and not done again. */
 async function applySteps(client: MigrationClient, lockTimeoutMs: number): Promise<readonly Migration[]> {
   const applied: Migration[] = [];
@@ -157,21 +99,6 @@ async function readPending(client: MigrationClient): Promise<readonly Migration[
   }
   const { rows } = await client.query(READ_HISTORY);
   return pendingSteps(rows.map(toAppliedStep));
-}
-
-async function inTransaction<T>(client: MigrationClient, lockTimeoutMs: number, run: () => Promise<T>): Promise<T> {
-  await client.query('begin');
-  try {
-    await client.query(`set local lock_timeout = ${lockTimeoutMs}`);
-    await client.query(MIGRATION_LOCK);
-    const result = await run();
-    await client.query('commit');
-    return result;
-  } catch (error) {
-    // the first error is the one to tell; a connection that is gone has rolled back by itself
-    await client.query('rollback').catch(() => undefined);
-    throw error;
-  }
 }
 
 async function makeLeaves(client: MigrationClient, wanted: number, width: number | undefined): Promise<number> {
@@ -203,24 +130,4 @@ function toAppliedStep(row: unknown): AppliedStep {
     name: textField(row, 'name'),
     checksum: textField(row, 'checksum'),
   };
-}
-
-function field(row: unknown, name: string): unknown {
-  return typeof row === 'object' && row !== null ? Object.getOwnPropertyDescriptor(row, name)?.value : undefined;
-}
-
-function numberField(row: unknown, name: string): number {
-  const value = field(row, name);
-  if (typeof value !== 'number') {
-    throw new SchemaError('internal', `A row of schema millrace has no numeric ${name}.`);
-  }
-  return value;
-}
-
-function textField(row: unknown, name: string): string {
-  const value = field(row, name);
-  if (typeof value !== 'string') {
-    throw new SchemaError('internal', `A row of schema millrace has no text ${name}.`);
-  }
-  return value;
 }
