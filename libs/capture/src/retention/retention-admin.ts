@@ -1,6 +1,12 @@
 import { CaptureError } from '../capture.errors.js';
 import { PgConnection, type Statement } from '../pg-connection.js';
-import { ACCEPT_LEAF_COUNT_SQL, LET_ROUTE_GO_ON_SQL } from './retention.sql.js';
+import { columnReader } from '../required-text.js';
+import { DEFAULT_LEAF } from './leaf-counts.js';
+import { PgRetention } from './pg-retention.js';
+import { ACCEPT_LEAF_COUNT_SQL, leafCountsSql, LET_ROUTE_GO_ON_SQL } from './retention.sql.js';
+import { type LeafObstacle } from './retention-observer.js';
+
+const column = columnReader('A statement on the counts of a leaf');
 
 /** Which expired route goes on, by whose decision. */
 export interface LetRouteGoOnRequest {
@@ -63,11 +69,58 @@ export async function acceptLeafCount(request: AcceptLeafCountRequest): Promise<
   return verdict === 'fits' ? { kind: 'fits' } : { kind: 'refused', obstacle: verdict ?? '', route: route ?? null };
 }
 
+/** What one route has counted in a leaf, and what is there from where it began to count. */
+export interface LeafCountDifference {
+  readonly route: string;
+  readonly counted: number;
+  readonly found: number;
+}
+
+/** `rows` are all rows of the leaf. `refused` as in `AcceptLeafCountResult`. */
+export type LeafCountInspection =
+  | { readonly kind: 'fits' | 'differs'; readonly rows: number; readonly routes: readonly LeafCountDifference[] }
+  | { readonly kind: 'refused'; readonly obstacle: LeafObstacle; readonly route: string | null };
+
+const REFUSES: ReadonlySet<string> = new Set<LeafObstacle>(['unknown_leaf', 'ahead', 'identity_changed', 'held']);
+
+/**
+ * What `acceptLeafCount` would do now; changes nothing. `routes` are those whose counts differ. Counts the rows: about a
+ * second per million. Throws `CaptureError`.
+ */
+export async function inspectLeafCount(request: {
+  readonly databaseUrl: string;
+  readonly lo: bigint;
+}): Promise<LeafCountInspection> {
+  const { databaseUrl, lo } = request;
+  return await withConnection(databaseUrl, async (connection) => {
+    const { verdict, route } = await new PgRetention(connection).verdictOf(lo, 0);
+    if (verdict !== 'ready' && verdict !== 'emptied' && REFUSES.has(verdict)) {
+      return { kind: 'refused', obstacle: verdict, route };
+    }
+    const text = leafCountsSql(lo === DEFAULT_LEAF);
+    const counts = await connection.records({ text, values: [String(lo)] });
+    const routes = counts
+      .filter((row) => row['route'] !== null && row['counted'] !== row['found'])
+      .map((row) => ({
+        route: column(row, 'route'),
+        counted: Number(column(row, 'counted')),
+        found: Number(column(row, 'found')),
+      }));
+    return { kind: routes.length > 0 ? 'differs' : 'fits', rows: Number(counts[0]?.['total'] ?? 0), routes };
+  });
+}
+
 async function ask(databaseUrl: string, statement: Statement): Promise<Readonly<Record<string, string | null>>> {
-  const connection = new PgConnection({ databaseUrl, applicationName: 'millrace retention admin' });
-  try {
+  return await withConnection(databaseUrl, async (connection) => {
     const [row] = await connection.records(statement);
     return row ?? {};
+  });
+}
+
+async function withConnection<T>(databaseUrl: string, use: (connection: PgConnection) => Promise<T>): Promise<T> {
+  const connection = new PgConnection({ databaseUrl, applicationName: 'millrace retention admin' });
+  try {
+    return await use(connection);
   } finally {
     await connection.close();
   }

@@ -23,9 +23,10 @@ export interface LeafToArchive extends RetainedLeaf {
 /**
  * Copies a leaf before it is emptied. When it throws, or its promise rejects, the leaf stays and is offered again at the
  * next run; it may also come again after a success (the leaf was locked, another relay runs retention): it must be
- * repeatable. Reads by short statements, so that it does not hold the leaf.
+ * repeatable. Reads by short statements, so that it does not hold the leaf; another relay may empty it meanwhile. Ends
+ * soon after `signal` is aborted.
  */
-export type ArchiveHook = (leaf: LeafToArchive) => Promise<void>;
+export type ArchiveHook = (leaf: LeafToArchive, signal: AbortSignal) => Promise<void>;
 
 /** What retention of one source needs. */
 export interface RetentionParts {
@@ -47,6 +48,8 @@ export interface RetentionOptions {
   readonly policy: RetentionPolicy;
   readonly observer: RetentionObserver;
   readonly archive?: ArchiveHook;
+  /** How long a route must be seen over a limit before it expires; ten minutes. */
+  readonly expiryGraceMs?: number;
 }
 
 /** How often the relay calls `run`. */
@@ -63,10 +66,10 @@ const WAITING_TOLD_MAX = 20;
 export function createRetentionKeeper(options: RetentionOptions): RetentionKeeper {
   const { databaseUrl, ...rest } = options;
   return new RetentionKeeper({
+    expiryGraceMs: EXPIRY_GRACE_MS,
     ...rest,
     connect: () => new PgConnection({ databaseUrl, applicationName: 'millrace retention' }),
     clock: systemClock,
-    expiryGraceMs: EXPIRY_GRACE_MS,
   });
 }
 
@@ -75,6 +78,20 @@ interface Findings {
   readonly emptied: LeafEmptied[];
   readonly waiting: LeafWaiting[];
   readonly alarms: RetentionAlarm[];
+}
+
+/** What the steps of a run share. */
+interface Round {
+  readonly database: PgRetention;
+  readonly found: Findings;
+  readonly signal: AbortSignal;
+}
+
+/** A run that is under way. */
+interface Run {
+  readonly report: Promise<RetentionReport>;
+  readonly connection: PgConnection;
+  readonly cut: AbortController;
 }
 
 /** After these later leaves are in the same state, or worse. */
@@ -96,7 +113,7 @@ const ENDS_A_RUN: ReadonlySet<LeafVerdict['verdict']> = new Set([
 export class RetentionKeeper {
   private readonly expiry: ExpiryWatch;
   private readonly alarms: RetentionAlarms;
-  private underWay: Promise<RetentionReport> | null = null;
+  private underWay: Run | null = null;
   private droppedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly parts: RetentionParts) {
@@ -109,29 +126,41 @@ export class RetentionKeeper {
    * when the database cannot be asked: what was done stays done, the next run goes on.
    */
   async run(): Promise<RetentionReport> {
-    this.underWay ??= this.runOnce().finally(() => {
-      this.underWay = null;
-    });
-    return this.underWay;
+    this.underWay ??= this.begin();
+    return this.underWay.report;
   }
 
-  private async runOnce(): Promise<RetentionReport> {
+  /** Cuts off the run that is under way, which then rejects: what it did stays done. Idempotent, safe before `run`. */
+  async stop(): Promise<void> {
+    const run = this.underWay;
+    run?.cut.abort();
+    await run?.connection.close();
+    await run?.report.catch(() => undefined);
+  }
+
+  private begin(): Run {
     const connection = this.parts.connect();
-    try {
-      return await this.work(new PgRetention(connection));
-    } finally {
-      await connection.close();
-    }
+    const cut = new AbortController();
+    const runToEnd = async (): Promise<RetentionReport> => {
+      try {
+        return await this.work(new PgRetention(connection), cut.signal);
+      } finally {
+        await connection.close();
+        this.underWay = null;
+      }
+    };
+    return { report: runToEnd(), connection, cut };
   }
 
-  private async work(database: PgRetention): Promise<RetentionReport> {
+  private async work(database: PgRetention, signal: AbortSignal): Promise<RetentionReport> {
     const { source, policy, observer } = this.parts;
     const found: Findings = { emptied: [], waiting: [], alarms: [] };
+    const round = { database, found, signal };
     const routes = await this.expireRoutes(database, await database.routes(policy.keepMs), found);
     // leaves go in a later run than the one that emptied them
     const leavesDropped = await this.dropLeaves(database);
-    await this.emptyLeaves(database, found);
-    await this.emptyLeaf(database, DEFAULT_LEAF, found);
+    await this.emptyLeaves(round);
+    await this.emptyLeaf(round, DEFAULT_LEAF);
     const defaultBytes = await database.defaultBytes();
     if (defaultBytes > 0) {
       found.alarms.push({ source, kind: 'default_partition_not_empty', bytes: defaultBytes });
@@ -172,7 +201,8 @@ export class RetentionKeeper {
     return verdict === 'expired' || verdict === 'already_expired';
   }
 
-  private async emptyLeaves(database: PgRetention, found: Findings): Promise<void> {
+  private async emptyLeaves(round: Round): Promise<void> {
+    const { database, found } = round;
     const leaves = await database.drawnLeaves(LEAVES_LOOKED_AT_MAX);
     for (const { lo } of leaves.filter(({ isEmptied }) => isEmptied)) {
       // a row that turns up there was never read: that is told at once, however young it is
@@ -182,17 +212,18 @@ export class RetentionKeeper {
       }
     }
     for (const { lo } of leaves.filter(({ isEmptied }) => !isEmptied)) {
-      const verdict = await this.emptyLeaf(database, lo, found);
+      const verdict = await this.emptyLeaf(round, lo);
       if (ENDS_A_RUN.has(verdict) || found.emptied.length >= LEAVES_EMPTIED_MAX) {
         return;
       }
     }
   }
 
-  private async emptyLeaf(database: PgRetention, lo: bigint, found: Findings): Promise<LeafVerdict['verdict']> {
+  private async emptyLeaf(round: Round, lo: bigint): Promise<LeafVerdict['verdict']> {
+    const { database, found } = round;
     const { policy } = this.parts;
     const looked = await database.verdictOf(lo, policy.keepMs);
-    if (looked.verdict === 'ready' && !(await this.archive(lo, looked, found))) {
+    if (looked.verdict === 'ready' && !(await this.archive(round, lo, looked))) {
       return looked.verdict;
     }
     const isFree = looked.verdict === 'ready' || looked.verdict === 'empty';
@@ -216,14 +247,17 @@ export class RetentionKeeper {
     }
   }
 
-  /** False when the hook has failed. */
-  private async archive(lo: bigint, { table, last, found: rows }: LeafVerdict, found: Findings): Promise<boolean> {
-    const { source, archive } = this.parts;
+  /** False when the hook has failed. That tells nothing when another relay has emptied the leaf meanwhile. */
+  private async archive({ database, found, signal }: Round, lo: bigint, leaf: LeafVerdict): Promise<boolean> {
+    const { source, archive, policy } = this.parts;
+    const { table, last, found: rows } = leaf;
     try {
-      await archive?.({ source, table, lo, last, rows });
+      await archive?.({ source, table, lo, last, rows }, signal);
       return true;
     } catch (error) {
-      found.alarms.push({ source, kind: 'archive_failed', table, lo, error });
+      if ((await database.verdictOf(lo, policy.keepMs)).verdict === 'ready') {
+        found.alarms.push({ source, kind: 'archive_failed', table, lo, error });
+      }
       return false;
     }
   }

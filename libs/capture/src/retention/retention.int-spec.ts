@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { type CapturePort, type StartFrom } from '../capture-port.js';
+import { CaptureError } from '../capture.errors.js';
 import { PgConnection } from '../pg-connection.js';
 import { adoptLedger, createOutboxSource } from '../outbox-source.js';
 import { acceptLeafCount, letRouteGoOn } from './retention-admin.js';
@@ -411,6 +413,42 @@ describe('the archive hook', () => {
     expect(emptiedBy(await retention.run())).toHaveLength(1);
     expect(seen).toEqual(Array(2).fill(`millrace.outbox_p1 1 to ${LEAF}: 3 of 3`));
     expect(told).toEqual(['raised archive_failed', 'cleared archive_failed']);
+  });
+
+  it('that fails because another relay has emptied the leaf meanwhile is no alarm', async () => {
+    await twoLeaves();
+    await settle(await claim('r'), LEAF + 2);
+    const retention = keeper({}, async () => {
+      await keeper().run();
+      throw new Error('no rows');
+    });
+
+    expect((await retention.run()).alarms).toEqual([]);
+    expect(await rowsOf('millrace.outbox_p1')).toBe(0);
+    expect(told).toEqual([]);
+  });
+
+  it('is cut off when the keeper stops, the leaf stays, and a later run goes on', async () => {
+    await twoLeaves();
+    await settle(await claim('r'), LEAF + 2);
+    const begun = new AbortController();
+    let isSlow = true;
+    const retention = keeper({}, async (_leaf, signal) => {
+      begun.abort();
+      if (isSlow) {
+        await once(signal, 'abort');
+        throw new Error('cut off');
+      }
+    });
+    await retention.stop();
+    const run = retention.run();
+    await once(begun.signal, 'abort');
+    await retention.stop();
+
+    await expect(run).rejects.toBeInstanceOf(CaptureError);
+    expect(await rowsOf('millrace.outbox_p1')).toBe(3);
+    isSlow = false;
+    expect(emptiedBy(await retention.run())).toHaveLength(1);
   });
 });
 

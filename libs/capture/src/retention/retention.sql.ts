@@ -44,3 +44,23 @@ from millrace.let_route_go_on($1, $2, $3, $4::bigint) g`;
 /** $1 lo, $2 actor, $3 reason. */
 export const ACCEPT_LEAF_COUNT_SQL = `select a.verdict, a.leaf::text as table_name, a.route, a.routes::text as routes
 from millrace.accept_leaf_count($1::bigint, $2, $3) a`;
+
+/**
+ * What each route that counts has counted of a leaf, and what it has from the route's beginning on; without such a route
+ * one row with the total alone. Most routes began before the leaf: they share one count. $1 lo.
+ */
+export function leafCountsSql(isDefault: boolean): string {
+  const rows = isDefault
+    ? 'only millrace.outbox_default o where true'
+    : 'millrace.outbox o where o.position >= $1::bigint and o.position < (select l.hi from millrace.outbox_leaf l where l.lo = $1::bigint)';
+  return `with leaf as materialized (select count(*) as total, min(o.position) as first from ${rows})
+select leaf.total::text as total, r.route, r.counted::text as counted,
+  case when leaf.first is null or r.counted_from <= leaf.first then leaf.total
+    else (select count(*) from ${rows} and o.position >= r.counted_from) end::text as found
+from leaf left join (
+  select l.route, l.counted_from, coalesce(c.rows_read, 0) + case when l.leaf_lo = $1::bigint then l.leaf_rows else 0 end as counted
+  from millrace.ledger l left join millrace.ledger_leaf c on c.route = l.route and c.leaf_lo = $1::bigint
+  where l.counted_from is not null and l.expired_at is null
+) r on true
+order by r.route`;
+}
