@@ -12,18 +12,23 @@ export type KafkaClient = (typeof KAFKA_CLIENTS)[number];
 export interface RelayRoute {
   readonly name: string;
   readonly topic: string;
+  /** `main` when left out. */
+  readonly source?: string;
 }
 
 /** How a relay process is run. */
 export interface RelayProcessOptions {
   /** Its configuration is written to `<file>.yaml` and its output appended to `<file>.log`. */
   readonly file: string;
+  /** Of the source `main`. */
   readonly databaseUrl: string;
+  /** Databases of more sources, by name. */
+  readonly otherSources?: Readonly<Record<string, string>> | undefined;
   readonly brokers: readonly string[];
   readonly client: KafkaClient;
   readonly port: number;
   readonly routes: readonly RelayRoute[];
-  /** How it learns of new rows; as it does by itself when left out. */
+  /** How it learns of new rows, of all sources; as it does by itself when left out. */
   readonly capture?: CaptureMode | undefined;
   /** The relay's program; that of the build when left out. */
   readonly main?: string | undefined;
@@ -104,11 +109,14 @@ export class RelayProcess extends LinkedProcess {
 }
 
 /** YAML is a superset of JSON. */
-function configurationOf({ databaseUrl, capture, brokers, routes }: RelayProcessOptions): string {
+function configurationOf({ databaseUrl, otherSources, capture, brokers, routes }: RelayProcessOptions): string {
+  const sources = Object.entries({ main: databaseUrl, ...otherSources });
   return JSON.stringify({
     version: 1,
-    sources: { main: { databaseUrl, capture } },
+    sources: Object.fromEntries(sources.map(([name, url]) => [name, { databaseUrl: url, capture }])),
     sinks: { main: { kind: 'kafka', brokers, topics: { create: false } } },
-    routes: Object.fromEntries(routes.map(({ name, topic }) => [name, { source: 'main', sink: 'main', topic }])),
+    routes: Object.fromEntries(
+      routes.map(({ name, topic, source = 'main' }) => [name, { source, sink: 'main', topic }]),
+    ),
   });
 }
