@@ -6,9 +6,11 @@ import {
   type AuditEntry,
   CaptureError,
   type CaptureRequest,
+  type CaptureStatus,
   type JoinRequest,
   type PauseRequest,
   type RelayMember,
+  type SlotStatus,
   type SourcePort,
 } from '@millrace/capture';
 import { toEpoch, toPosition } from '@millrace/events';
@@ -28,9 +30,30 @@ const SINK: SinkPort = {
   stop: () => Promise.resolve(),
 };
 
+const SLOT: SlotStatus = {
+  state: 'ready',
+  message: 'The slot can be read.',
+  name: 'millrace_order',
+  retainedBytes: 9_007_199_254_740_993n,
+  safeWalBytes: -1n,
+  walStatus: 'extended',
+  inactiveSince: '2026-11-21T20:00:00.5+00:00',
+  confirmedLsn: 0x16_b374d848n,
+  lagBytes: 4_096n,
+  spilledTransactions: 7n,
+  spilledBytes: 900n,
+  isHigh: true,
+};
+
 /** A source whose one route is held, or refused; the engine is embedded for real. */
 class FakeSource implements SourcePort {
   readonly name = 'order';
+  capture: Pick<CaptureStatus, 'mode' | 'reading' | 'slot' | 'streamsLost'> = {
+    mode: 'polling',
+    reading: 'table',
+    slot: null,
+    streamsLost: 0,
+  };
   readonly pauses: PauseRequest[] = [];
   readonly modes: CaptureRequest[] = [];
   readonly audits: AuditEntry[] = [];
@@ -54,10 +77,7 @@ class FakeSource implements SourcePort {
         renew: settled,
         close: () => Promise.resolve(),
         status: () => ({
-          mode: 'polling',
-          reading: 'table',
-          slot: null,
-          streamsLost: 0,
+          ...this.capture,
           low: toPosition(9007199254740993n),
           high: toPosition(9007199254740995n),
           lastPosition: toPosition(9007199254740995n),
@@ -72,7 +92,11 @@ class FakeSource implements SourcePort {
   }
 
   setCapture(request: CaptureRequest): Promise<void> {
+    if (this.pauseError !== undefined) {
+      return Promise.reject(this.pauseError);
+    }
     this.modes.push(request);
+    this.capture = { ...this.capture, mode: request.mode ?? 'polling' };
     return Promise.resolve();
   }
 
@@ -270,13 +294,42 @@ describe('the routes of the admin API', () => {
     });
   });
 
+  it('show how they learn of new rows, and what their slot is like', async () => {
+    const { name, state, message, walStatus, inactiveSince, isHigh } = SLOT;
+    expect(await json('/admin/v1/routes/order')).toMatchObject({ capture: null });
+    source.capture = { mode: 'wal', reading: 'stream', slot: SLOT, streamsLost: 2 };
+    start();
+    const answer = await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"running"'));
+    const view = JSON.parse(answer.text) as { readonly capture: unknown; readonly claim: object };
+    expect(view.capture).toEqual({
+      mode: 'wal',
+      reading: 'stream',
+      streamsLost: 2,
+      slot: {
+        ...{ name, state, message, walStatus, inactiveSince, isHigh },
+        retainedBytes: '9007199254740993',
+        safeWalBytes: '-1',
+        confirmedLsn: '16/B374D848',
+        lagBytes: '4096',
+        spilledTransactions: '7',
+        spilledBytes: '900',
+      },
+    });
+    expect(view.claim).not.toHaveProperty('slot');
+    source.capture = { mode: 'polling', reading: 'table', slot: null, streamsLost: 0 };
+    expect(await json('/admin/v1/routes/order')).toMatchObject({
+      capture: { mode: 'polling', reading: 'table', streamsLost: 0, slot: null },
+    });
+  });
+
   it('are paused and resumed in the name of the caller, with the reason', async () => {
     start();
     const paused = await ask('/admin/v1/routes/order/pause', { method: 'POST', body: '{"reason":"maintenance"}' });
     expect(paused.status).toBe(200);
-    await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"paused"'));
-    expect((await ask('/admin/v1/routes/order/resume', { method: 'POST', body: '{}' })).status).toBe(200);
-    await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"running"'));
+    expect(JSON.parse(paused.text)).toMatchObject({ state: { kind: 'paused' } });
+    const resumed = await ask('/admin/v1/routes/order/resume', { method: 'POST', body: '{}' });
+    expect(resumed.status).toBe(200);
+    expect(JSON.parse(resumed.text)).toMatchObject({ state: { kind: 'running' } });
     expect(source.pauses).toEqual([
       { route: 'order', isPaused: true, actor: 'first-admin', reason: 'maintenance' },
       { route: 'order', isPaused: false, actor: 'first-admin', reason: null },
@@ -346,6 +399,65 @@ describe('the routes of the admin API', () => {
     principal = { name: 'someone', role };
     expect((await ask('/admin/v1/routes')).status).toBe(look);
     expect((await ask('/admin/v1/routes/order/pause', { method: 'POST' })).status).toBe(pause);
+  });
+});
+
+describe('the command to set the capture', () => {
+  const CAPTURE = '/admin/v1/routes/order/capture';
+
+  it('is given in the name of the caller, with the reason, and answers with the route', async () => {
+    start();
+    await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"running"'));
+    const set = await ask(CAPTURE, { method: 'PUT', body: '{"mode":"wal","reason":"latency"}' });
+    expect(set.status).toBe(200);
+    expect(JSON.parse(set.text)).toMatchObject({ name: 'order', state: { kind: 'running' }, capture: { mode: 'wal' } });
+    const back = await ask(CAPTURE, { method: 'PUT', body: '{"mode":"configured"}' });
+    expect(JSON.parse(back.text)).toMatchObject({ capture: { mode: 'polling' } });
+    expect(source.modes).toEqual([
+      { route: 'order', mode: 'wal', actor: 'first-admin', reason: 'latency' },
+      { route: 'order', mode: null, actor: 'first-admin', reason: null },
+    ]);
+  });
+
+  it.each([
+    [undefined, ''],
+    ['{}', 'mode'],
+    ['{"mode":"trigger"}', 'mode'],
+    ['{"mode":null}', 'mode'],
+    ['{"mode":"wal","reason":"a\\nb"}', 'reason'],
+    ['{"mode":"wal","slot":"mine"}', ''],
+  ])('is refused when it is not right: %s', async (body, path) => {
+    const answer = await ask(CAPTURE, { method: 'PUT', ...(body !== undefined && { body }) });
+    expect(answer.status).toBe(400);
+    expect(answer.headers['content-type']).toContain('application/problem+json');
+    expect(JSON.parse(answer.text)).toMatchObject({ errors: [{ path }] });
+    expect(source.modes).toEqual([]);
+  });
+
+  it.each([
+    ['route_unknown', 409],
+    ['database_unavailable', 503],
+  ] as const)('tells that it failed by %s', async (code, status) => {
+    source.pauseError = new CaptureError(code, 'A sentence for the operator.');
+    const answer = await ask(CAPTURE, { method: 'PUT', body: '{"mode":"wal"}' });
+    expect(answer.status).toBe(status);
+    expect(JSON.parse(answer.text)).toMatchObject({ detail: 'A sentence for the operator.' });
+  });
+
+  it('is for operators, and for routes that there are', async () => {
+    const body = '{"mode":"wal"}';
+    expect((await ask('/admin/v1/routes/absent/capture', { method: 'PUT', body })).status).toBe(404);
+    expect((await ask(CAPTURE, { method: 'POST', body })).status).toBe(404);
+    principal = { name: 'someone', role: 'viewer' };
+    expect((await ask(CAPTURE, { method: 'PUT', body })).status).toBe(403);
+    expect(source.modes).toEqual([]);
+  });
+
+  it('leaves the relay ready while the table is read for want of a slot', async () => {
+    source.capture = { ...source.capture, mode: 'wal', slot: { ...SLOT, state: 'wal-level' } };
+    start();
+    await eventually('/admin/v1/routes/order', ({ text }) => text.includes('"kind":"running"'));
+    expect((await ask('/health/ready', { token: null })).status).toBe(200);
   });
 });
 
@@ -539,6 +651,44 @@ describe('metrics', () => {
   });
 });
 
+describe('the metrics of capture', () => {
+  const LABELS = 'route="order",source="order",sink="main"';
+
+  it('are absent while no slot is wanted, and all there with one', async () => {
+    start();
+    const polling = (await eventually('/metrics', ({ text }) => text.includes('state="running"} 1'))).text;
+    expect(polling).toContain(`millrace_relay_capture_reading{${LABELS},reading="table"} 1`);
+    expect(polling).toContain(`millrace_relay_capture_reading{${LABELS},reading="stream"} 0`);
+    expect(polling).not.toMatch(/millrace_relay_slot_(state|retained_bytes|limit_near)\{/);
+    source.capture = { mode: 'wal', reading: 'stream', slot: SLOT, streamsLost: 2 };
+    const streaming = (await ask('/metrics')).text;
+    for (const line of [
+      `millrace_relay_capture_reading{${LABELS},reading="stream"} 1`,
+      `millrace_relay_capture_streams_lost_total{${LABELS}} 2`,
+      `millrace_relay_slot_state{${LABELS},state="ready"} 1`,
+      `millrace_relay_slot_state{${LABELS},state="invalidated"} 0`,
+      `millrace_relay_slot_retained_bytes{${LABELS}} 9007199254740992`,
+      `millrace_relay_slot_safe_wal_bytes{${LABELS}} -1`,
+      `millrace_relay_slot_lag_bytes{${LABELS}} 4096`,
+      `millrace_relay_slot_inactive_since_timestamp_seconds{${LABELS}} ${Date.UTC(2026, 10, 21, 20) / 1_000}.5`,
+      `millrace_relay_slot_limit_near{${LABELS}} 1`,
+    ]) {
+      expect(streaming).toContain(line);
+    }
+  });
+
+  it('count what the server spills from where they first saw it, over slots that are made anew', async () => {
+    start();
+    await eventually('/metrics', ({ text }) => text.includes('state="running"} 1'));
+    const counts: string[] = [];
+    for (const spilledBytes of [900n, 1_000n, 1_000n, 50n, null, 400n, 410n]) {
+      source.capture = { mode: 'wal', reading: 'table', slot: { ...SLOT, spilledBytes }, streamsLost: 0 };
+      counts.push(/slot_spilled_bytes_total\{.*\} (\d+)/.exec((await ask('/metrics')).text)?.[1] ?? '');
+    }
+    expect(counts).toEqual(['0', '100', '100', '150', '150', '150', '160']);
+  });
+});
+
 describe('the OpenAPI document', () => {
   it('describes every route with its security and its problems', async () => {
     const document = (await json('/openapi.json', { token: null })) as {
@@ -553,9 +703,12 @@ describe('the OpenAPI document', () => {
       '/admin/v1/routes/{route}',
       '/admin/v1/routes/{route}/pause',
       '/admin/v1/routes/{route}/resume',
+      '/admin/v1/routes/{route}/capture',
       '/admin/v1/routes/{route}/step-down',
       '/admin/v1/relays',
     ]);
+    const capture = document.paths['/admin/v1/routes/{route}/capture']?.['put'];
+    expect(Object.keys(capture?.responses ?? {})).toEqual(['200', '400', '401', '403', '404', '409', '429', '503']);
     const pause = document.paths['/admin/v1/routes/{route}/pause']?.['post'];
     expect(pause?.security).toEqual([{ bearer: [] }]);
     expect(Object.keys(pause?.responses ?? {})).toEqual(['200', '400', '401', '403', '404', '409', '429', '503']);

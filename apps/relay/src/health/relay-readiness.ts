@@ -3,7 +3,8 @@ import { type Readiness, type ReadinessPort } from '@millrace/http';
 import { RelayEngine, type RouteState } from '@millrace/relay';
 
 /**
- * Ready while every route does what it should: runs, stands by for another relay, or is paused by an operator. The
+ * Ready while every route does what it should: runs, stands by for another relay, or is paused by an operator. A route
+ * that polls because there is no slot that it could read does: only its latency is another, which log and metrics tell. The
  * reasons are codes, without the names of routes: the answer is open to everybody.
  */
 @Injectable()

@@ -1,4 +1,5 @@
 import { type RouteState, type RouteStatus } from '@millrace/relay';
+import { SLOT_STATES } from '../engine/slot-states.js';
 
 /*
  * Every metric of the relay, once: name, help, labels. A label is a route, source, sink, topic, state or code of the
@@ -92,10 +93,34 @@ export const ROUTE_GAUGES: readonly RouteGauge[] = [
     help: '1 while this relay holds the lease of the route',
     valueOf: ({ claim }) => Number(claim !== null),
   },
+  {
+    name: 'millrace_relay_slot_retained_bytes',
+    help: 'WAL that the server keeps for the replication slot of the route; this and what follows is absent without a slot',
+    valueOf: ({ claim }) => numberOf(claim?.slot?.retainedBytes),
+  },
+  {
+    name: 'millrace_relay_slot_safe_wal_bytes',
+    help: 'WAL that may still be written before the server may give the slot up; absent without max_slot_wal_keep_size',
+    valueOf: ({ claim }) => numberOf(claim?.slot?.safeWalBytes),
+  },
+  {
+    name: 'millrace_relay_slot_lag_bytes',
+    help: "From what the route has confirmed to the end of the server's WAL",
+    valueOf: ({ claim }) => numberOf(claim?.slot?.lagBytes),
+  },
+  {
+    name: 'millrace_relay_slot_inactive_since_timestamp_seconds',
+    help: "Since when nobody reads the slot, on the server's clock; absent while it is read, and before PostgreSQL 17",
+    valueOf: ({ claim }) => secondsOf(claim?.slot?.inactiveSince),
+  },
+  {
+    name: 'millrace_relay_slot_limit_near',
+    help: '1 while the slot holds more than half of what it may; above the limit the route lets it go and polls',
+    valueOf: ({ claim }) => (claim === null || claim.slot === null ? null : Number(claim.slot.isHigh)),
+  },
 ];
 
-/** The states of `millrace_relay_route_state`, of which exactly one is 1. */
-export const ROUTE_STATES: readonly RouteState['kind'][] = [
+const STATES: readonly RouteState['kind'][] = [
   'starting',
   'standby',
   'running',
@@ -105,17 +130,74 @@ export const ROUTE_STATES: readonly RouteState['kind'][] = [
   'ended',
 ];
 
-export const ROUTE_STATE = {
-  name: 'millrace_relay_route_state',
-  help: '1 for the state that the route is in, 0 for the others',
-  labelNames: [...ROUTE_LABELS, 'state'],
-} as const;
+/** Which of a closed list is true of a route: one series each, of which one is 1; none where `valueOf` is `null`. */
+export interface RouteChoice {
+  readonly name: string;
+  readonly help: string;
+  readonly label: string;
+  readonly values: readonly string[];
+  readonly valueOf: (status: RouteStatus) => string | null;
+}
 
-export const GAPS_DIED = {
-  name: 'millrace_relay_gaps_died_total',
-  help: 'Positions found to be never coming: their transactions were rolled back',
-  labelNames: ROUTE_LABELS,
-} as const;
+export const ROUTE_CHOICES: readonly RouteChoice[] = [
+  {
+    name: 'millrace_relay_route_state',
+    help: '1 for the state that the route is in, 0 for the others',
+    label: 'state',
+    values: STATES,
+    valueOf: ({ state }) => state.kind,
+  },
+  {
+    name: 'millrace_relay_capture_reading',
+    help: '1 for where the route reads new rows at this moment, table or stream, 0 for the other',
+    label: 'reading',
+    values: ['table', 'stream'],
+    valueOf: ({ claim }) => claim?.reading ?? null,
+  },
+  {
+    name: 'millrace_relay_slot_state',
+    help: '1 for the state of the replication slot of the route, 0 for the others; absent while none is wanted',
+    label: 'state',
+    values: SLOT_STATES,
+    valueOf: ({ claim }) => claim?.slot?.state ?? null,
+  },
+];
+
+/** What is counted elsewhere, by the claim or by the server, and begins anew there; the metric goes on. */
+export interface RouteCounter {
+  readonly name: string;
+  readonly help: string;
+  readonly valueOf: (status: RouteStatus) => number | null;
+  /** What the first number stands for has been before us: it is where the counting begins. */
+  readonly isOlderThanClaim: boolean;
+}
+
+export const ROUTE_COUNTERS: readonly RouteCounter[] = [
+  {
+    name: 'millrace_relay_gaps_died_total',
+    help: 'Positions found to be never coming: their transactions were rolled back',
+    valueOf: ({ claim }) => claim?.gapsDied ?? null,
+    isOlderThanClaim: false,
+  },
+  {
+    name: 'millrace_relay_capture_streams_lost_total',
+    help: 'How often reading went from the stream back to the table by itself',
+    valueOf: ({ claim }) => claim?.streamsLost ?? null,
+    isOlderThanClaim: false,
+  },
+  {
+    name: 'millrace_relay_slot_spilled_transactions_total',
+    help: 'Transactions that the server decoded on disk for the slot, while this relay had the route',
+    valueOf: ({ claim }) => numberOf(claim?.slot?.spilledTransactions),
+    isOlderThanClaim: true,
+  },
+  {
+    name: 'millrace_relay_slot_spilled_bytes_total',
+    help: 'Bytes of them, each time that they were written',
+    valueOf: ({ claim }) => numberOf(claim?.slot?.spilledBytes),
+    isOlderThanClaim: true,
+  },
+];
 
 export const PAGES = {
   name: 'millrace_relay_pages_total',
@@ -125,7 +207,7 @@ export const PAGES = {
 
 export const POLL_DURATION = {
   name: 'millrace_relay_poll_duration_seconds',
-  help: 'Seconds of one read of the source, until its rows were durable there',
+  help: 'Seconds of one read of the source, until its rows were durable there; without those that waited for rows to come',
   labelNames: ROUTE_LABELS,
 } as const;
 
@@ -169,6 +251,11 @@ export const SETTLE_DURATION = {
 export const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** Exact up to 2^53, far beyond what a sequence gives out in a lifetime; the admin API has the exact text. */
-function numberOf(value: bigint | undefined): number | null {
-  return value === undefined ? null : Number(value);
+function numberOf(value: bigint | null | undefined): number | null {
+  return value === undefined || value === null ? null : Number(value);
+}
+
+function secondsOf(time: string | null | undefined): number | null {
+  const ms = Date.parse(time ?? '');
+  return Number.isNaN(ms) ? null : ms / 1_000;
 }

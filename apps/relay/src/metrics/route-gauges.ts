@@ -1,6 +1,13 @@
 import { type RouteStatus } from '@millrace/relay';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { GAPS_DIED, ROUTE_GAUGES, ROUTE_LABELS, ROUTE_STATE, ROUTE_STATES } from './relay-metrics.js';
+import {
+  ROUTE_CHOICES,
+  ROUTE_COUNTERS,
+  ROUTE_GAUGES,
+  ROUTE_LABELS,
+  type RouteChoice,
+  type RouteCounter,
+} from './relay-metrics.js';
 import { labelsOf } from './route-labels.js';
 
 /** Where the numbers come from. */
@@ -27,37 +34,57 @@ export function registerRouteGauges(registry: Registry, engine: StatusSource): v
       },
     });
   }
-  registerState(registry, engine);
-  registerGapsDied(registry, engine);
+  for (const choice of ROUTE_CHOICES) {
+    registerChoice(registry, engine, choice);
+  }
+  for (const counter of ROUTE_COUNTERS) {
+    registerCounter(registry, engine, counter);
+  }
 }
 
-function registerState(registry: Registry, engine: StatusSource): void {
+function registerChoice(registry: Registry, engine: StatusSource, choice: RouteChoice): void {
+  const { name, help, label, values, valueOf } = choice;
   new Gauge({
-    ...ROUTE_STATE,
+    name,
+    help,
+    labelNames: [...ROUTE_LABELS, label],
     registers: [registry],
     collect() {
+      this.reset();
       for (const status of engine.status()) {
-        for (const state of ROUTE_STATES) {
-          this.set({ ...labelsOf(status), state }, Number(status.state.kind === state));
+        const chosen = valueOf(status);
+        for (const value of chosen === null ? [] : values) {
+          this.set({ ...labelsOf(status), [label]: value }, Number(value === chosen));
         }
       }
     },
   });
 }
 
-/** The engine counts per claim, and not at all on standby; the counter goes on over claims. */
-function registerGapsDied(registry: Registry, engine: StatusSource): void {
+function registerCounter(registry: Registry, engine: StatusSource, counter: RouteCounter): void {
+  const { name, help, valueOf, isOlderThanClaim } = counter;
   const counted = new Map<string, number>();
   new Counter({
-    ...GAPS_DIED,
+    name,
+    help,
+    labelNames: ROUTE_LABELS,
     registers: [registry],
     collect() {
       for (const status of engine.status()) {
-        const before = counted.get(status.route) ?? 0;
-        const now = status.claim?.gapsDied ?? 0;
-        this.inc(labelsOf(status), now >= before ? now - before : now);
-        counted.set(status.route, now);
+        const now = valueOf(status);
+        const before = counted.get(status.route) ?? (isOlderThanClaim ? now : 0) ?? 0;
+        this.inc(labelsOf(status), growth(before, now ?? before));
+        if (now === null) {
+          counted.delete(status.route);
+        } else {
+          counted.set(status.route, now);
+        }
       }
     },
   });
+}
+
+/** Less than before: it has begun anew. */
+function growth(before: number, now: number): number {
+  return now >= before ? now - before : now;
 }

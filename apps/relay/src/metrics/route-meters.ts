@@ -49,7 +49,9 @@ export class RouteMeters implements RelayObserver {
   pageRead(read: PageRead): void {
     const labels = this.labelsOf(read.route);
     this.pages.inc({ ...labels, code: read.isFull ? 'full' : read.rows > 0 ? 'partial' : 'empty' });
-    this.polls.observe(labels, read.durationMs / 1_000);
+    if (!read.hasWaited) {
+      this.polls.observe(labels, read.durationMs / 1_000);
+    }
   }
 
   batchSent(sent: BatchSent): void {

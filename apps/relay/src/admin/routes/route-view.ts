@@ -1,10 +1,7 @@
-import { type RouteState, type RouteStatus } from '@millrace/relay';
+import { type ClaimStatus, type RouteState, type RouteStatus } from '@millrace/relay';
 import { z } from 'zod';
-
-/** 64-bit numbers are decimal text: JSON's numbers are exact to 53 bits only. */
-const bigNumber = z.string().regex(/^\d+$/).describe('64-bit number as decimal text');
-
-const count = (): z.ZodInt => z.int().min(0);
+import { captureViewOf, captureViewSchema } from './capture-view.js';
+import { bigNumber, count } from './view-numbers.js';
 
 const stateView = z
   .object({
@@ -56,6 +53,7 @@ export const routeViewSchema = z
       .describe('the relay that should run the route; null while this one does not know the others'),
     state: stateView,
     claim: claimView.nullable(),
+    capture: captureViewSchema.nullable(),
     lagSeconds: z.number().nullable(),
     eventsPerSecond: z.number(),
     eventsSent: count().describe('since this relay started, as all further counts'),
@@ -83,16 +81,19 @@ export function routeViewOf(status: RouteStatus): RouteView {
     eventsPerSecond: ratePerSecond,
     state: stateViewOf(state),
     sendErrors: { ...sendErrors },
-    claim:
-      claim === null
-        ? null
-        : {
-            ...claim,
-            epoch: String(claim.epoch),
-            low: String(claim.low),
-            high: String(claim.high),
-            lastPosition: String(claim.lastPosition),
-          },
+    claim: claim === null ? null : claimViewOf(claim),
+    capture: claim === null ? null : captureViewOf(claim),
+  };
+}
+
+function claimViewOf(claim: ClaimStatus): NonNullable<RouteView['claim']> {
+  const { leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight } = claim;
+  return {
+    epoch: String(claim.epoch),
+    low: String(claim.low),
+    high: String(claim.high),
+    lastPosition: String(claim.lastPosition),
+    ...{ leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight },
   };
 }
 

@@ -1,5 +1,6 @@
-import { Body, Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Put } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { CAPTURE_MODES } from '@millrace/capture';
 import { ApiProblems, ProblemError } from '@millrace/http';
 import { RelayEngine, type RouteStatus } from '@millrace/relay';
 import { z } from 'zod';
@@ -20,6 +21,19 @@ const commandSchema = z.strictObject({ reason: reasonSchema.optional() }).defaul
 
 type Command = z.infer<typeof commandSchema>;
 
+const captureSchema = z.strictObject({
+  mode: z
+    .enum([...CAPTURE_MODES, 'configured'])
+    .describe('polling: from the table; wal: from a replication slot; auto: as wal, from the table while far behind'),
+  reason: reasonSchema.optional(),
+});
+
+type CaptureCommand = z.infer<typeof captureSchema>;
+
+const EFFECT =
+  ' Where this relay runs the route, the answer shows the effect, unless the database takes more than a second; where ' +
+  'another one does, that one follows within two seconds.';
+
 const COMMAND_PROBLEMS = {
   400: 'the body is not valid',
   404: 'no such route',
@@ -27,7 +41,7 @@ const COMMAND_PROBLEMS = {
   503: 'the source of the route can not be changed now',
 };
 
-/** What the routes do, and pausing, resuming and moving them. The answer is the view of the relay that is asked. */
+/** What the routes do, and pausing, resuming and moving them, and how they learn of new rows. The answer is the view of the relay that is asked. */
 @ApiTags('routes')
 @ApiBearerAuth()
 @ApiProblems(AUTH_PROBLEMS)
@@ -60,7 +74,8 @@ export class RoutesController {
     summary: 'Pause a route',
     description:
       'Sets the pause mark in the source, with an audit row; it outlives restarts. The relay that runs the route ' +
-      'finishes what is in flight and sends nothing more. Pausing a paused route changes nothing.',
+      'finishes what is in flight and sends nothing more. Pausing a paused route changes nothing.' +
+      EFFECT,
   })
   @ApiParam({ name: 'route', description: 'name of the route' })
   @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
@@ -82,7 +97,8 @@ export class RoutesController {
     summary: 'Resume a route',
     description:
       'Clears the pause mark in the source, with an audit row, and starts a route anew that this relay has stopped, or ' +
-      'that it leaves to another one that has. Resuming a running route changes nothing.',
+      'that it leaves to another one that has. Resuming a running route changes nothing.' +
+      EFFECT,
   })
   @ApiParam({ name: 'route', description: 'name of the route' })
   @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
@@ -94,6 +110,31 @@ export class RoutesController {
   ): Promise<RouteView> {
     this.find(route);
     await this.engine.resume({ route, actor: caller.name, reason: command.reason ?? null });
+    return routeViewOf(this.find(route));
+  }
+
+  @Put(':route/capture')
+  @RequireRole('operator')
+  @ApiOperation({
+    summary: 'Set how a route learns of new rows',
+    description:
+      'Sets the mode in the source, with an audit row; it outlives restarts and goes before the configuration until ' +
+      '"configured" gives way to it again. The route changes over without a gap, a second copy or another order, and is ' +
+      'not interrupted. With wal and auto it goes on reading the table until it has a slot that can be read: `capture` of ' +
+      'the route tells.' +
+      EFFECT,
+  })
+  @ApiParam({ name: 'route', description: 'name of the route' })
+  @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
+  @ApiProblems(COMMAND_PROBLEMS)
+  async setCapture(
+    @Param('route') route: string,
+    @Body({ schema: captureSchema }) { mode, reason }: CaptureCommand,
+    @Caller() caller: Principal,
+  ): Promise<RouteView> {
+    this.find(route);
+    const wanted = mode === 'configured' ? null : mode;
+    await this.engine.setCapture({ route, mode: wanted, actor: caller.name, reason: reason ?? null });
     return routeViewOf(this.find(route));
   }
 
