@@ -16,6 +16,12 @@ import { readConfigDocument } from './config/config-document.js';
 import { isMapping, problemLine } from './config/config-problem.js';
 import { type ConfigFile } from './config/config-schema.js';
 import { oneOf } from './config/config-values.js';
+import {
+  RETENTION_RULES,
+  RETENTION_VARIABLES,
+  retentionOfEnvironment,
+  type RetentionVariables,
+} from './config/retention-schema.js';
 import { type RelayConfig } from './config/relay-config.js';
 import { type ConfigDefaults, relayConfigOfEnvironment, relayConfigOfFile } from './config/to-relay-config.js';
 
@@ -40,7 +46,10 @@ export const RELAY_VARIABLES = {
     .string()
     .regex(/^[\w\-.~+/]{16,}=*$/, TOKEN)
     .optional(),
+  ...RETENTION_VARIABLES,
 };
+
+const RULES = [...HTTP_RULES, ...RETENTION_RULES];
 
 /**
  * Reads the environment, and the YAML file that `MILLRACE_CONFIG` names. Throws `StartError` with one line per
@@ -57,7 +66,7 @@ function readWithFile(environment: Environment, path: string): RelaySettings {
   const file = attempt(() => readConfigFile(path, environment));
   const port = file.kind === 'done' ? file.value.admin?.port : undefined;
   const variables = attempt(() =>
-    readEnvironment(z.object({ ...httpVariables(port ?? DEFAULT_PORT), ...RELAY_VARIABLES }), environment, HTTP_RULES),
+    readEnvironment(z.object({ ...httpVariables(port ?? DEFAULT_PORT), ...RELAY_VARIABLES }), environment, RULES),
   );
   if (file.kind === 'failed' || variables.kind === 'failed') {
     throw new StartError([...problemsOf(variables), ...problemsOf(file)]);
@@ -67,7 +76,7 @@ function readWithFile(environment: Environment, path: string): RelaySettings {
 
 function readWithout(environment: Environment): RelaySettings {
   const schema = z.object({ ...httpVariables(DEFAULT_PORT), ...RELAY_VARIABLES, DATABASE_URL: postgresUrl() });
-  const variables = attempt(() => readEnvironment(schema, environment, HTTP_RULES));
+  const variables = attempt(() => readEnvironment(schema, environment, RULES));
   const kafka = parseKafkaEnv(environment);
   if (kafka.kind === 'invalid' || variables.kind === 'failed') {
     throw new StartError([...problemsOf(variables), ...(kafka.kind === 'invalid' ? kafka.problems : [])]);
@@ -79,16 +88,21 @@ function readWithout(environment: Environment): RelaySettings {
 }
 
 function settingsOf(
-  variables: HttpEnvironment & {
-    readonly MILLRACE_CAPTURE: ConfigDefaults['capture'];
-    readonly MILLRACE_KAFKA_CLIENT: ConfigDefaults['client'];
-    readonly MILLRACE_ADMIN_TOKEN?: string | undefined;
-  },
+  variables: HttpEnvironment &
+    RetentionVariables & {
+      readonly MILLRACE_CAPTURE: ConfigDefaults['capture'];
+      readonly MILLRACE_KAFKA_CLIENT: ConfigDefaults['client'];
+      readonly MILLRACE_ADMIN_TOKEN?: string | undefined;
+    },
   relay: (defaults: ConfigDefaults) => RelayConfig,
 ): RelaySettings {
   return {
     http: variables,
-    relay: relay({ capture: variables.MILLRACE_CAPTURE, client: variables.MILLRACE_KAFKA_CLIENT }),
+    relay: relay({
+      capture: variables.MILLRACE_CAPTURE,
+      client: variables.MILLRACE_KAFKA_CLIENT,
+      retention: retentionOfEnvironment(variables),
+    }),
     adminToken: variables.MILLRACE_ADMIN_TOKEN,
   };
 }

@@ -65,7 +65,7 @@ describe('the configuration file', () => {
       linesFor(`
 version: 2
 sources:
-  order: { databaseUrl: 5, capture: trigger, retention: { keep: 7d }, colour: red }
+  order: { databaseUrl: 5, capture: trigger, retention: { keep: soon }, colour: red }
   Bad Name: { databaseUrl: postgres://127.0.0.1/orders }
 sinks:
   main: { kind: sqs, brokers: [], topics: { create: maybe, partitions: 0, replication: 1.5 }, client: rdkafka }
@@ -80,8 +80,8 @@ extra: 1
       'version: a whole number; give 1',
       'sources.order.databaseUrl: a whole number; give a PostgreSQL URL with a database, such as postgres://user:password@127.0.0.1:5432/orders',
       'sources.order.capture: a text of 7 characters; give polling, wal or auto',
-      'sources.order.retention: a mapping; retention is not available in this release, rows stay in the outbox: remove this',
-      'sources.order.colour: unknown key; known here: databaseUrl, capture',
+      'sources.order.retention.keep: a text of 4 characters; give a time such as 7d, 12h, 30m or 45s',
+      'sources.order.colour: unknown key; known here: databaseUrl, capture, retention',
       'sources.Bad Name: a name that cannot be used; give a name of 1 to 63 lower-case letters, digits, "-" and "_", beginning with a letter',
       'sinks.main.kind: a text of 3 characters; sqs is not available in this release: give kafka',
       'sinks.main.brokers: an empty list; give host:port, several separated by commas or as a list',

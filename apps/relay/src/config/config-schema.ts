@@ -4,6 +4,7 @@ import { postgresUrl } from '@millrace/http';
 import { z } from 'zod';
 import { KAFKA_CLIENTS, KAFKA_SASL_MECHANISMS } from '@millrace/transport';
 import { flag, later, mapping, named, oneOf, text, texts, whole } from './config-values.js';
+import { retentionSchema } from './retention-schema.js';
 
 /*
  * Each leaf carries, as its error, what should stand there; config-check.ts puts the path and the kind of the value
@@ -18,7 +19,7 @@ const POSITION = /^\d{1,18}$/;
 const source = mapping({
   databaseUrl: postgresUrl(),
   capture: oneOf(CAPTURE_MODES).optional(),
-  retention: later('retention is not available in this release, rows stay in the outbox: remove this'),
+  retention: retentionSchema.optional(),
 });
 
 const tls = mapping({

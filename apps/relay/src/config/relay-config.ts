@@ -1,4 +1,4 @@
-import { type CaptureMode } from '@millrace/capture';
+import { type CaptureMode, type RetentionPolicy } from '@millrace/capture';
 import { type RouteConfig } from '@millrace/relay';
 import { type KafkaSinkOptions } from '@millrace/transport';
 
@@ -15,6 +15,15 @@ export interface SourceConfig {
   readonly databaseUrl: string;
   /** How its routes learn of new rows, unless an operator has said otherwise. */
   readonly capture: CaptureMode;
+  /** How long its rows stay; for ever when it is not there. */
+  readonly retention?: RetentionConfig;
+}
+
+/** How long rows stay in an outbox. */
+export interface RetentionConfig {
+  readonly policy: RetentionPolicy;
+  /** Leaves are written there before they are emptied. */
+  readonly archiveDirectory: string | null;
 }
 
 /** One Kafka cluster. */

@@ -2,7 +2,8 @@ import { type CaptureMode } from '@millrace/capture';
 import { type RouteConfig } from '@millrace/relay';
 import { type KafkaClientName, type KafkaConnection, type KafkaSinkOptions } from '@millrace/transport';
 import { type ConfigFile } from './config-schema.js';
-import { type RelayConfig } from './relay-config.js';
+import { type RelayConfig, type RetentionConfig, type SourceConfig } from './relay-config.js';
+import { retentionOfFile } from './retention-schema.js';
 
 /*
  * A process that stops is cut off after 10 s: the routes finish what is in flight, the sink lets go of what no route
@@ -15,15 +16,18 @@ const SINK_DRAIN_MS = 500;
 export interface ConfigDefaults {
   readonly capture: CaptureMode;
   readonly client: KafkaClientName;
+  readonly retention: RetentionConfig | undefined;
 }
 
 /** The configuration that a checked file stands for. */
-export function relayConfigOfFile(file: ConfigFile, { capture, client }: ConfigDefaults): RelayConfig {
+export function relayConfigOfFile(file: ConfigFile, defaults: ConfigDefaults): RelayConfig {
+  const { capture, client } = defaults;
   return {
     sources: Object.entries(file.sources).map(([name, source]) => ({
       name,
       databaseUrl: source.databaseUrl,
       capture: source.capture ?? capture,
+      ...retentionOf(source.retention ? retentionOfFile(source.retention) : defaults.retention),
     })),
     sinks: Object.entries(file.sinks).map(([name, sink]) => ({ name, kafka: kafkaOf(sink, client) })),
     routes: Object.entries(file.routes).map(([name, route]) => routeOf(name, route)),
@@ -34,13 +38,17 @@ export function relayConfigOfFile(file: ConfigFile, { capture, client }: ConfigD
 export function relayConfigOfEnvironment(
   given: ConfigDefaults & { readonly databaseUrl: string; readonly connection: KafkaConnection },
 ): RelayConfig {
-  const { databaseUrl, capture, connection, client } = given;
+  const { databaseUrl, capture, connection, client, retention } = given;
   const topics = { create: true, partitions: 6, replication: 1 } as const;
   return {
-    sources: [{ name: 'default', databaseUrl, capture }],
+    sources: [{ name: 'default', databaseUrl, capture, ...retentionOf(retention) }],
     sinks: [{ name: 'default', kafka: { client, connection, topics, drainMs: SINK_DRAIN_MS } }],
     routes: [{ name: 'default', source: 'default', sink: 'default', tuning: { drainMs: ROUTE_DRAIN_MS } }],
   };
+}
+
+function retentionOf(retention: RetentionConfig | undefined): Pick<SourceConfig, 'retention'> {
+  return retention === undefined ? {} : { retention };
 }
 
 function kafkaOf(sink: ConfigFile['sinks'][string], client: KafkaClientName): KafkaSinkOptions {
