@@ -168,6 +168,14 @@ export class RelayEngine {
   }
 
   /**
+   * Starts the route anew where this relay has stopped it or leaves it to another one that has, and leaves its pause mark
+   * as it is: for whoever has removed the cause. Resolves as `pause` does. Throws `RelayError` `route_unknown`.
+   */
+  async startAnew(route: string): Promise<void> {
+    await this.find(route).runner.resume();
+  }
+
+  /**
    * Sets how the route learns of new rows, in its source, where it outlives restarts. The relay that runs it, wherever it
    * is, changes over at its next write of the ledger, without a gap, a second copy or another order. Resolves as `pause`
    * does: the status shows the mode, not yet that the stream is read. Throws `RelayError` `route_unknown`, `CaptureError`.

@@ -75,6 +75,19 @@ describe('the life of a route', () => {
     await relay.stop();
   });
 
+  it('starts anew without a word about its pause mark when the cause was removed', async () => {
+    const relay = new FakeRelay();
+    relay.source.claimError = new CaptureError('route_expired', 'It held too much.');
+    await relay.start();
+    expect(relay.problem).toBe('route_expired: It held too much.');
+    relay.source.claimError = null;
+    await relay.engine.startAnew('orders');
+    await relay.clock.advance(1);
+    expect(relay.status.state.kind).toBe('running');
+    expect(relay.source.pauses).toEqual([]);
+    await relay.stop();
+  });
+
   it('can be resumed when it was stopped before it ever ran', async () => {
     const relay = new FakeRelay();
     relay.sink.startError = new SinkError('configuration', 'No brokers are named.');
