@@ -62,7 +62,8 @@ function repeatCause({ firstEpoch, epoch }: Repeat, ends: ReadonlyMap<bigint, st
   return epoch < firstEpoch ? 'by a relay that had lost the route' : `after ${ends.get(firstEpoch) ?? 'a take-over'}`;
 }
 
-function countText(names: readonly string[]): string {
+/** How often each name is there: `3 kill, 1 freeze`. */
+export function countText(names: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const name of names) {
     counts.set(name, (counts.get(name) ?? 0) + 1);

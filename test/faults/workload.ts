@@ -10,6 +10,8 @@ export interface WorkloadOptions {
   readonly databaseUrl: string;
   readonly seed: number;
   readonly eventsPerSecond: number;
+  /** Connections that write; 8 when left out. */
+  readonly writers?: number;
 }
 
 /** What the writers saw; what was committed stands in the database. */
@@ -39,14 +41,20 @@ const ROLLBACK_ODDS = 10;
 const PAUSE_ODDS = 20;
 const PAUSE_MS = 40;
 
-const TABLES_SQL = `create table aggregate (key text primary key, version integer not null) with (fillfactor = 50);
+/** `kept_outbox` has what retention has removed, where a run has it archived. */
+const TABLES_SQL = `create table kept_outbox (like millrace.outbox);
+create table aggregate (key text primary key, version integer not null) with (fillfactor = 50);
 create table truth (id uuid primary key, key text not null, version integer not null);
 insert into aggregate select 'hot-' || n, 0 from generate_series(0, ${HOT_KEYS - 1}) n;
 insert into aggregate select 'cold-' || n, 0 from generate_series(0, ${COLD_KEYS - 1}) n`;
 
 const COMMITTED_SQL = `select coalesce(t.id, o.id)::text as id, t.key, t.version, o.aggregateid, o.aggregateversion,
   o.position::text as position, o.type, o.payload::text as payload, o.headers
-from truth t full outer join millrace.outbox o on o.id = t.id order by o.position`;
+from truth t full outer join (
+  select id, aggregateid, aggregateversion, position, type, payload, headers from millrace.outbox
+  union all
+  select id, aggregateid, aggregateversion, position, type, payload, headers from kept_outbox
+) o on o.id = t.id order by o.position`;
 
 /**
  * Transactions on locked aggregates at a fixed rate: one to four events each, with growing versions per key, one in
@@ -67,8 +75,9 @@ export class Workload {
   static async start(options: WorkloadOptions): Promise<Workload> {
     await withClient(options.databaseUrl, (client) => client.query(TABLES_SQL));
     const workload = new Workload(options);
-    for (let index = 0; index < WRITERS; index += 1) {
-      const writer = workload.write(new Random(options.seed + index));
+    const { seed, writers = WRITERS } = options;
+    for (let index = 0; index < writers; index += 1) {
+      const writer = workload.write(new Random(seed + index));
       writer.catch(() => undefined); // until `stop` tells
       workload.writers.push(writer);
     }
@@ -213,10 +222,10 @@ function keysOf(random: Random): string[] {
   return [...new Set(keys)].sort();
 }
 
-/** A writer may fail because its server is gone, and for nothing else. */
+/** A writer may fail because its server is gone or has no room left, and for nothing else. */
 function requireBrokenConnection(error: unknown): void {
   const code: unknown = Reflect.get(Object(error), 'code');
-  const isRefusedStatement = error instanceof pg.DatabaseError && !/^(57P0|08)/.test(String(code));
+  const isRefusedStatement = error instanceof pg.DatabaseError && !/^(57P0|08|53)/.test(String(code));
   if (isRefusedStatement || !(error instanceof Error)) {
     throw error;
   }

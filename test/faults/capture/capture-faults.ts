@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CaptureMode } from '@millrace/capture';
 import { LocalKafka } from '@millrace/testing';
-import { copyWithEdits } from '../../harness/libs-copy.js';
+import { copyWithEdits, type LibEdit } from '../../harness/libs-copy.js';
 import { type KafkaClient } from '../../harness/relay-process.js';
 import { say } from '../../harness/say.js';
 import { type CaptureRow } from './capture-row.js';
@@ -36,7 +36,7 @@ export async function runCaptureFaults(options: CaptureFaultsOptions): Promise<b
   const kafka = new LocalKafka({ dataDir: join(folder, 'kafka'), heapMb: 512, temporaryDir: folder });
   const outcomes: RowOutcome[] = [];
   try {
-    const relayMain = join(copyWithEdits(join(folder, 'programs'), []), '..', 'apps', 'relay', 'main.js');
+    const relayMain = relayWithEdits(join(folder, 'programs'), []);
     await kafka.start();
     const shared = { folder, brokers: kafka.brokers, relayMain, client, seed };
     for (const row of CAPTURE_ROWS.filter(({ id }) => rows.includes(id))) {
@@ -60,6 +60,11 @@ export async function runCaptureFaults(options: CaptureFaultsOptions): Promise<b
   return isPassed;
 }
 
+/** The program of a relay on a copy of the libraries, which builds beside the run do not disturb. */
+function relayWithEdits(folder: string, edits: readonly LibEdit[]): string {
+  return join(copyWithEdits(folder, edits), '..', 'apps', 'relay', 'main.js');
+}
+
 interface Attempt {
   readonly folder: string;
   readonly brokers: readonly string[];
@@ -76,8 +81,11 @@ async function attempt(setup: Attempt): Promise<RowOutcome> {
   if (reason !== undefined) {
     return { kind: 'skipped', reason };
   }
-  mkdirSync(join(setup.folder, `row-${setup.row.id}-${setup.mode}-${setup.client}`), { mode: 0o755 });
-  const world = await RowWorld.create(setup);
+  const folder = join(setup.folder, `row-${setup.row.id}-${setup.mode}-${setup.client}`);
+  mkdirSync(folder, { mode: 0o755 });
+  const { edits } = setup.row;
+  const relayMain = edits === undefined ? setup.relayMain : relayWithEdits(join(folder, 'programs'), edits);
+  const world = await RowWorld.create({ ...setup, relayMain });
   try {
     return outcomeOf(await runIn(world));
   } catch (error) {

@@ -1,4 +1,5 @@
 import { type CaptureMode } from '@millrace/capture';
+import { type LibEdit } from '../../harness/libs-copy.js';
 import { type RowWorld } from './row-world.js';
 
 /** A row of the matrix. The world around it starts the servers before, and judges after, what it does. */
@@ -12,6 +13,8 @@ export interface CaptureRow {
   readonly postgresSettings?: Readonly<Record<string, string | number>>;
   /** One when left out; each publishes all events of the load to a topic of its own. */
   readonly routes?: readonly string[];
+  /** For relays whose limits are to be met sooner: changes of the libraries' copy that they run on. */
+  readonly edits?: readonly LibEdit[];
   /** Why this machine cannot do the row; `undefined` when it can. */
   unable?(): string | undefined;
   /**

@@ -1,5 +1,6 @@
 import { type CaptureMode } from '@millrace/capture';
 import { type ConsumedRecord, consoleConsume, createTopic, freePort, LocalPostgres } from '@millrace/testing';
+import pg from 'pg';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +12,8 @@ import {
 } from '../../harness/relay-process.js';
 import { createMigratedDatabase, withClient } from '../../harness/servers.js';
 import { Random } from '../../ledger/random.js';
-import { checkDeliveries, type CommittedEvent, type Problem } from '../delivery-check.js';
+import { checkDeliveries, type CommittedEvent, type Problem, type Repeat } from '../delivery-check.js';
+import { countText } from '../run-report.js';
 import { committedEvents, Workload } from '../workload.js';
 import { type CaptureRow } from './capture-row.js';
 import { type Finding, type FindingKind } from './findings.js';
@@ -42,6 +44,8 @@ export interface RowVerdict {
 /** How a row usually begins. */
 export interface Beginning {
   readonly eventsPerSecond?: number;
+  /** Connections of the load. */
+  readonly writers?: number;
   readonly relays?: readonly string[];
 }
 
@@ -68,7 +72,9 @@ export class RowWorld {
   private readonly closers: (() => Promise<unknown>)[] = [];
   private load: Workload | undefined;
   private recoveredMs: number | undefined;
-  private excuse: (problem: Problem) => boolean = () => false;
+  private excuse: (problem: Problem, route: string) => boolean = () => false;
+  private causeOf: ((repeat: Repeat, route: string) => string) | undefined;
+  private isRepeatFound = false;
   private url = '';
 
   private constructor(readonly setup: RowSetup) {
@@ -130,8 +136,18 @@ export class RowWorld {
   }
 
   /** A problem of the topics that this row has on purpose, and that it accounts for itself. */
-  excuses(excuse: (problem: Problem) => boolean): void {
+  excuses(excuse: (problem: Problem, route: string) => boolean): void {
     this.excuse = excuse;
+  }
+
+  /** What each repeat is due to; counted by it in the table of results. */
+  explains(causeOf: (repeat: Repeat, route: string) => string): void {
+    this.causeOf = causeOf;
+  }
+
+  /** Nothing is killed or lost in this row: every event is to come once. */
+  allowsNoRepeats(): void {
+    this.isRepeatFound = true;
   }
 
   /** Is done when the row ends, the last first. */
@@ -142,6 +158,30 @@ export class RowWorld {
   /** Runs one statement as superuser. */
   async query<Row extends object>(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
     return withClient(this.url, async (client) => (await client.query<Row>(sql, [...values])).rows);
+  }
+
+  /** A connection of superuser that ends with the row; one that a killed server ends says so at its next statement. */
+  async connect(): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: this.url, application_name: 'millrace run' });
+    client.on('error', () => undefined);
+    await client.connect();
+    this.atEnd(async () => client.end());
+    return client;
+  }
+
+  /** The highest position that is committed. */
+  async lastCommitted(): Promise<bigint> {
+    const [row] = await this.query<{ position: string }>(LAST_COMMITTED_SQL);
+    return BigInt(row?.position ?? 0);
+  }
+
+  /** The relay that was started by this name. */
+  relay(name = 'relay'): RelayProcess {
+    const relay = this.relays.get(name);
+    if (relay === undefined) {
+      throw new Error(`No relay ${name} has been started.`);
+    }
+    return relay;
   }
 
   /** Starts a relay; resolves at once. A name that was used before goes on with the log of that one. */
@@ -164,9 +204,14 @@ export class RowWorld {
   }
 
   /** Starts transactions at a rate; they go on over faults until `endLoad`, or the end of the row. */
-  async startLoad(eventsPerSecond = EVENTS_PER_SECOND): Promise<void> {
+  async startLoad(eventsPerSecond = EVENTS_PER_SECOND, writers?: number): Promise<void> {
     const { seed } = this.setup;
-    this.load = await Workload.start({ databaseUrl: this.url, seed, eventsPerSecond });
+    this.load = await Workload.start({
+      databaseUrl: this.url,
+      seed,
+      eventsPerSecond,
+      ...(writers !== undefined && { writers }),
+    });
   }
 
   /** Lets the running transactions end. */
@@ -177,11 +222,11 @@ export class RowWorld {
   }
 
   /** Relays and load, until they publish and, where the mode says so, read the stream. */
-  async begin({ eventsPerSecond, relays = ['relay'] }: Beginning = {}): Promise<void> {
+  async begin({ eventsPerSecond, writers, relays = ['relay'] }: Beginning = {}): Promise<void> {
     for (const name of relays) {
       await this.startRelay(name);
     }
-    await this.startLoad(eventsPerSecond);
+    await this.startLoad(eventsPerSecond, writers);
     await this.settles(START_MS);
     await this.streams(START_MS);
   }
@@ -189,10 +234,10 @@ export class RowWorld {
   /** Milliseconds until all that is committed now is published by all routes; `undefined` when not in time. */
   async settles(withinMs = RECOVER_MS): Promise<number | undefined> {
     const startedMs = performance.now();
-    let position: string | undefined;
+    let position: bigint | undefined;
     while (performance.now() - startedMs < withinMs) {
       try {
-        position ??= (await this.query<{ position: string }>(LAST_COMMITTED_SQL))[0]?.position ?? '0';
+        position ??= await this.lastCommitted();
         const [row] = await this.query<{ is_settled: boolean }>(IS_SETTLED_SQL, [position, this.routes.length]);
         if (row?.is_settled === true) {
           return performance.now() - startedMs;
@@ -290,13 +335,16 @@ export class RowWorld {
     }
     await Promise.all([...this.relays.values()].map(async (relay) => relay.end('SIGTERM')));
     const committed = await committedEvents(this.url);
-    let repeats = 0;
+    const causes: string[] = [];
     for (const route of this.routes) {
       const records = await consoleConsume({ brokers: this.setup.brokers, topic: route.topic });
-      repeats += this.judge(committed, records, route.name);
+      causes.push(...this.judge(committed, records, route.name));
+    }
+    if (this.causeOf !== undefined && causes.length > 0) {
+      this.note(`repeats: ${countText(causes)}`);
     }
     const { findings, notes, recoveredMs } = this;
-    return { findings, notes, recoveredMs, repeats, committed: committed.length };
+    return { findings, notes, recoveredMs, repeats: causes.length, committed: committed.length };
   }
 
   /** What was found so far, of a row that could not be ended. */
@@ -313,10 +361,14 @@ export class RowWorld {
     await this.endLoad().catch(() => undefined);
   }
 
-  private judge(committed: readonly CommittedEvent[], records: readonly ConsumedRecord[], route: string): number {
+  /** Returns the cause of each repeat. */
+  private judge(committed: readonly CommittedEvent[], records: readonly ConsumedRecord[], route: string): string[] {
     const { problems, repeats } = checkDeliveries(committed, records, { source: 'main', route });
-    this.findings.push(...problems.filter((problem) => !this.excuse(problem)));
-    return repeats.length;
+    this.findings.push(...problems.filter((problem) => !this.excuse(problem, route)));
+    if (this.isRepeatFound && repeats.length > 0) {
+      this.found('repeated', `${repeats.length} events came again on route ${route}`);
+    }
+    return repeats.map((repeat) => this.causeOf?.(repeat, route) ?? '');
   }
 }
 
