@@ -18,15 +18,20 @@ ${CAPTURE_USAGE}
   npm run test:faults -- smoke [--client platformatic|kafkajs|both] [--seconds 60] [--seed N] [--rate 100]
   npm run test:faults -- smoke-control [the same]   with each of: ${WRONG_RULES.join(', ')}`;
 
+const WITH_OWN_OPTIONS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
+  ledger: runLedger,
+  capture: runCapture,
+  'take-over': async (args) => runCapture(['--rows', 'C3', ...args]),
+  switch: async (args) => runCapture(['--rows', 'C6', ...args]),
+};
+
 process.exitCode = await main();
 
 async function main(): Promise<number> {
   const [first, ...rest] = process.argv.slice(2);
-  if (first === 'ledger') {
-    return runLedger(rest);
-  }
-  if (first === 'capture') {
-    return runCapture(rest);
+  const own = WITH_OWN_OPTIONS[first ?? ''];
+  if (own !== undefined) {
+    return own(rest);
   }
   const { values, positionals } = parseArgs({
     allowPositionals: true,

@@ -1,4 +1,5 @@
 import { type CaptureRow } from './capture-row.js';
+import { LONG_ROWS, RELAY_ROWS } from './relay-rows.js';
 import { ALTER_OUTBOX } from './rows/alter-outbox.js';
 import { ASYNC_COMMIT } from './rows/async-commit.js';
 import { SYNC_FAILS, WAL_DISK_FULL } from './rows/disk.js';
@@ -35,4 +36,6 @@ export const CAPTURE_ROWS: readonly CaptureRow[] = [
   SEQUENCE,
   SLOT_BEHIND_TRANSACTION,
   SYNC_STANDBY_MISSING,
+  ...RELAY_ROWS,
+  ...LONG_ROWS,
 ];
