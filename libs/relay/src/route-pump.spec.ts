@@ -455,6 +455,24 @@ describe('the pump of a claimed route', () => {
     await relay.stop();
   });
 
+  it('asks a capture that waits for rows by itself again at once, and does not count its wait as lag', async () => {
+    const relay = new FakeRelay();
+    relay.source.prepare = (capture) => {
+      const poll = capture.nextPage.bind(capture);
+      capture.nextPage = async () => {
+        await new Promise<void>((resolve) => relay.clock.after(1_000, resolve));
+        return { ...(await poll()), hasWaited: true };
+      };
+    };
+    await relay.start();
+    for (let tenth = 0; tenth < 100; tenth += 1) {
+      await relay.clock.advance(100);
+      expect(relay.status).toMatchObject({ lagSeconds: 0 });
+    }
+    expect(relay.source.capture.polls).toBe(10);
+    await relay.stop();
+  });
+
   it('is not said to run before the source has been read', async () => {
     const relay = new FakeRelay();
     relay.source.prepare = (capture) => {

@@ -6,8 +6,11 @@ import { type RouteCounts, type RouteMeter } from './route-meter.js';
 import { type PumpSnapshot } from './route-pump.js';
 import { type RouteState } from './route-state.js';
 
-/** Without a poll for so long we no longer know what is in the source, so the time counts as lag. */
-const BLIND_AFTER_MS = 1_000;
+/**
+ * Without a poll for so long we no longer know what is in the source, so the time counts as lag. Longer than a capture
+ * waits for rows to come.
+ */
+const BLIND_AFTER_MS = 2_000;
 
 /** Everything that metrics and the admin API show of a route. */
 export interface RouteStatus extends RouteCounts {
@@ -22,8 +25,8 @@ export interface RouteStatus extends RouteCounts {
   /** `null` while this relay does not hold the route. */
   readonly claim: ClaimStatus | null;
   /**
-   * Age of the oldest event that is not settled; 0 when caught up. Without a poll for a second the time since the last
-   * one counts. `null` on standby: another relay knows. Compares this machine's clock with the database's.
+   * Age of the oldest event that is not settled; 0 when caught up. Without a poll for two seconds the time since
+   * the last one counts. `null` on standby: another relay knows. Compares this machine's clock with the database's.
    */
   readonly lagSeconds: number | null;
   /** Sends that the sink has not answered. */
