@@ -52,6 +52,11 @@ export class LinkedProcess {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  /** Of a process that has ended by itself or been asked to; `null` while it runs and when a signal has killed it. */
+  get exitCode(): number | null {
+    return this.child.exitCode;
+  }
+
   /** Sends the signal; nothing happens when the process has ended. */
   send(signal: NodeJS.Signals): void {
     this.child.kill(signal);
