@@ -29,6 +29,8 @@ export class PgOutboxReader implements OutboxReaderPort {
   constructor(
     private readonly connection: PgConnection,
     private readonly aggregateTypes: readonly string[] | null,
+    /** Copies that a fork repair has made for another one are not wanted. */
+    private readonly route: string | null = null,
   ) {}
 
   async poll(request: PollRequest): Promise<PollResult> {
@@ -37,7 +39,7 @@ export class PgOutboxReader implements OutboxReaderPort {
     if (snapshot === undefined) {
       throw new CaptureError('internal', 'A poll came back without its snapshot.');
     }
-    const rows = answer.filter((row) => row !== snapshot).map(polledRow);
+    const rows = answer.filter((row) => row !== snapshot).map((row) => polledRow(row, this.route));
     rows.sort((a, b) => (a.position < b.position ? -1 : 1));
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
     return {

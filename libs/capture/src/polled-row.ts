@@ -1,5 +1,6 @@
 import { type EventId, type OutboxEvent, type Position, toEventId, toPosition } from '@millrace/events';
 import { CaptureError } from './capture.errors.js';
+import { isForRoute } from './only-route.js';
 import { type PolledRow } from './outbox-reader.js';
 import { type TextRow } from './pg-connection.js';
 
@@ -43,18 +44,24 @@ class PolledEvent implements OutboxEvent {
 }
 
 /** One row of the poll: position, id, aggregatetype, aggregateid, type, versions, payload, headers, time, bytes. */
-export function polledRow(row: TextRow): PolledRow {
-  return printedRow(row, Number(row[10]));
+export function polledRow(row: TextRow, route: string | null): PolledRow {
+  return printedRow(row, Number(row[10]), route);
 }
 
-/** As `polledRow`, with the bytes of payload and headers beside the row. One without an id is not wanted. */
-export function printedRow(row: TextRow, bytes: number): PolledRow {
-  const [positionText, id, , , , , , payload] = row;
+/**
+ * As `polledRow`, with the bytes of payload and headers beside the row. One without an id is not wanted, nor is a copy for
+ * another route; `null` takes copies for any.
+ */
+export function printedRow(row: TextRow, bytes: number, route: string | null): PolledRow {
+  const [positionText, id, , , , , , payload, headers = null] = row;
   if (positionText === null || positionText === undefined) {
     throw new CaptureError('internal', 'A row of the outbox came back without its position.');
   }
   const position = toPosition(positionText);
   if (id === null || id === undefined || payload === null || payload === undefined) {
+    return { position, event: null, bytes: 0 };
+  }
+  if (route !== null && !isForRoute(headers, route)) {
     return { position, event: null, bytes: 0 };
   }
   return { position, event: new PolledEvent(position, toEventId(id), row, payload), bytes };

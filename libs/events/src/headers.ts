@@ -1,4 +1,4 @@
-/** Every header that Millrace puts on a record, once. Values are bare text. */
+/** Every header of Millrace's own, once. Values are bare text. */
 export const HEADER = {
   id: 'id',
   eventType: 'eventType',
@@ -11,6 +11,8 @@ export const HEADER = {
   low: 'millrace-low',
   replay: 'millrace-replay',
   unparked: 'millrace-unparked',
+  /** In the outbox only, never on a record: the one route that publishes the row. */
+  onlyRoute: 'millrace-only-route',
 } as const;
 
 const RESERVED: ReadonlySet<string> = new Set(Object.values(HEADER));

@@ -32,6 +32,7 @@ describe('migrate', () => {
         { version: 3, name: 'relay members' },
         { version: 4, name: 'retention' },
         { version: 5, name: 'publication and capture mode' },
+        { version: 6, name: 'fork repair' },
       ],
       leavesAhead: 10,
       notices: [],

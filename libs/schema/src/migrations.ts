@@ -4,6 +4,7 @@ import { inboxMigration } from './migrations/0002-inbox.sql.js';
 import { relayMemberMigration } from './migrations/0003-relay-member.sql.js';
 import { retentionMigration } from './migrations/0004-retention.sql.js';
 import { publicationMigration } from './migrations/0005-publication.sql.js';
+import { forkRepairMigration } from './migrations/0006-fork-repair.sql.js';
 
 /** All steps, oldest first. The last one's version is what this release of Millrace needs. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -12,6 +13,7 @@ export const MIGRATIONS: readonly Migration[] = [
   relayMemberMigration,
   retentionMigration,
   publicationMigration,
+  forkRepairMigration,
 ];
 
 /** The schema version that this release needs; a database may be neither older nor newer. */

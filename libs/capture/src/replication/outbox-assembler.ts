@@ -1,4 +1,4 @@
-import { outboxRow } from './outbox-row.js';
+import { outboxRow, type WantedRows } from './outbox-row.js';
 import { type InsertMessage, type LogicalMessage, type PgoutputMessage } from './pgoutput-message.js';
 import { RelationCache } from './relation-cache.js';
 import { type StreamProgress } from './stream-progress.js';
@@ -16,16 +16,19 @@ export interface OutboxAssemblerParts {
   readonly publication: string;
   /** `null` wants all. */
   readonly aggregateTypes: readonly string[] | null;
+  /** Copies that a fork repair has made for another route are not wanted; `null` wants them. */
+  readonly route: string | null;
 }
 
 /** Makes transactions of the outbox out of the messages of one connection. */
 export class OutboxAssembler {
   private readonly relations: RelationCache;
-  private readonly wantedTypes: ReadonlySet<string> | null;
+  private readonly wanted: WantedRows;
 
   constructor(private readonly parts: OutboxAssemblerParts) {
     this.relations = new RelationCache(parts.publication);
-    this.wantedTypes = parts.aggregateTypes === null ? null : new Set(parts.aggregateTypes);
+    const { aggregateTypes, route } = parts;
+    this.wanted = { types: aggregateTypes === null ? null : new Set(aggregateTypes), route };
   }
 
   /**
@@ -50,7 +53,7 @@ export class OutboxAssembler {
   }
 
   private insert(message: InsertMessage, bytes: number): void {
-    const row = outboxRow(message.row, this.relations.outboxColumns(message.relationId), this.wantedTypes);
+    const row = outboxRow(message.row, this.relations.outboxColumns(message.relationId), this.wanted);
     this.parts.queue.add(row, row.event === null ? UNWANTED_ROW_BYTES : bytes);
   }
 

@@ -10,14 +10,22 @@ const AGGREGATE_TYPE = 2;
 const PAYLOAD = 7;
 const HEADERS = 8;
 
+/** Which rows a route wants. */
+export interface WantedRows {
+  /** `null`: all. */
+  readonly types: ReadonlySet<string> | null;
+  /** Copies for another one are not wanted; `null`: copies for any are. */
+  readonly route: string | null;
+}
+
 /**
- * The row that a poll would have returned for the same row of the outbox: event, position and bytes are equal. Rows of
- * types that are not wanted (`null` wants all) have a position only. Everything is copied out of the message's memory.
+ * The row that a poll would have returned for the same row of the outbox: event, position and bytes are equal. Rows
+ * that are not wanted have a position only. Everything is copied out of the message's memory.
  */
-export function outboxRow(row: Tuple, columns: OutboxColumns, wantedTypes: ReadonlySet<string> | null): PolledRow {
+export function outboxRow(row: Tuple, columns: OutboxColumns, { types, route }: WantedRows): PolledRow {
   const place = (column: number): number => columns[column] ?? column;
-  if (wantedTypes !== null && !wantedTypes.has(row.text(place(AGGREGATE_TYPE)) ?? '')) {
-    return printedRow([row.text(place(POSITION)), null], 0);
+  if (types !== null && !types.has(row.text(place(AGGREGATE_TYPE)) ?? '')) {
+    return printedRow([row.text(place(POSITION)), null], 0, null);
   }
   const texts = columns.map((column) => row.text(column));
   let bytes = row.byteLength(place(PAYLOAD)) + row.byteLength(place(HEADERS));
@@ -27,5 +35,5 @@ export function outboxRow(row: Tuple, columns: OutboxColumns, wantedTypes: Reado
     texts[HEADERS] = printed;
     bytes += printed === headers ? 0 : Buffer.byteLength(printed) - row.byteLength(place(HEADERS));
   }
-  return printedRow(texts, bytes);
+  return printedRow(texts, bytes, route);
 }

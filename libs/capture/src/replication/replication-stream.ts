@@ -19,6 +19,8 @@ export interface ReplicationStreamOptions {
   readonly applicationName: string;
   /** Wanted aggregate types; `null` wants all. Others come as positions without an event. */
   readonly aggregateTypes: readonly string[] | null;
+  /** Copies that a fork repair has made for another route come as positions alone; without it none do. */
+  readonly route?: string;
   /** Bytes of rows that may wait to be taken; at least 256 KiB. */
   readonly bytesMax: number;
   /** A server that says nothing for so long, though asked, is given up. */
@@ -61,12 +63,13 @@ export class ReplicationStream {
     private readonly pace: FeedbackPace,
     place: { readonly startLsn: bigint; readonly pid: number },
   ) {
-    const { aggregateTypes, bytesMax, publication } = options;
+    const { aggregateTypes, bytesMax, publication, route = null } = options;
     this.queue = new TransactionQueue(bytesMax / 4);
     const { startLsn, pid } = place;
     this.pid = pid;
     this.progress = new StreamProgress(startLsn);
-    this.assembler = new OutboxAssembler({ queue: this.queue, progress: this.progress, publication, aggregateTypes });
+    const { queue, progress } = this;
+    this.assembler = new OutboxAssembler({ queue, progress, publication, aggregateTypes, route });
     this.reportedLsn = startLsn;
     this.lookTimer = setInterval(() => {
       this.look();

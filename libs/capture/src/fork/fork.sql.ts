@@ -1,0 +1,35 @@
+/** When the oldest event was sent that the ledger may not have settled, with room for clocks. $1 route. */
+export const SINCE_SQL = `select floor(extract(epoch from
+  least(coalesce(unsettled_since, updated_at), updated_at) - interval '10 minutes') * 1000)::bigint::text as since_ms
+from millrace.ledger where route = $1`;
+
+/** Renews the lease under the epoch; no row: another owner has the route. $1 route, $2 epoch, $3 ttl in ms. */
+export const RENEW_SQL = `update millrace.ledger set expires = clock_timestamp() + $3::bigint * interval '1 millisecond'
+where route = $1 and epoch = $2 returning route`;
+
+/** Forgets what an earlier repair has kept, that did not come to its end. Parameters as of `RENEW_SQL`. */
+export const BEGIN_SQL = `with l as (${RENEW_SQL}), forgotten as (
+  delete from millrace.fork_record r using l where r.route = l.route
+)
+select route from l`;
+
+/** $1 to $3 as of `RENEW_SQL`, $4 positions, $5 ids, $6 topics, $7 partitions, $8 offsets, $9 own. */
+export const KEEP_SQL = `with l as (${RENEW_SQL}), kept as (
+  insert into millrace.fork_record (route, position, id, topic, partition, "offset", is_own)
+  select l.route, r.position, r.id, r.topic, r.partition, r.at, r.is_own
+  from l cross join unnest($4::bigint[], $5::uuid[], $6::text[], $7::integer[], $8::bigint[], $9::boolean[])
+    r(position, id, topic, partition, at, is_own)
+  on conflict on constraint fork_record_pk do nothing
+)
+select route from l`;
+
+/** $1 route, $2 epoch, $3 the highest position seen. */
+export const RESERVE_SQL = `select base::text as base, reserved::text as reserved
+from millrace.fork_reserve($1, $2::bigint, $3::bigint)`;
+
+/** Drawn after the block was reserved: who holds a position below it has a lower xid. */
+export const BOUND_SQL = `select pg_current_xact_id()::text as bound`;
+
+/** $1 route, $2 epoch, $3 wanted types or null, $4 the highest position seen, $5 base of the block. */
+export const COMPLETE_SQL = `select verdict, sent::text as found, moved::text as moved, lost::text as lost, incident::text as incident
+from millrace.fork_complete($1, $2::bigint, $3::text[], $4::bigint, $5::bigint)`;
