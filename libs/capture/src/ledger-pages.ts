@@ -1,4 +1,4 @@
-import { type OutboxEvent } from '@millrace/events';
+import { type OutboxEvent, type Position } from '@millrace/events';
 import { type CaptureClock } from './capture-clock.js';
 import { type CapturedPage } from './capture-port.js';
 import { CaptureError } from './capture.errors.js';
@@ -63,6 +63,7 @@ export class LedgerPages {
   private count = 0;
   private died = 0n;
   private changed = 0;
+  private settledPage = 0;
 
   constructor(
     private readonly store: LedgerStorePort,
@@ -96,6 +97,11 @@ export class LedgerPages {
     return this.changed;
   }
 
+  /** All pages up to this one are in the database; 0: none. */
+  get lastSettled(): number {
+    return this.settledPage;
+  }
+
   /** Makes the next page. Rows that the ledger has settled, or that are on their way, are left out. */
   take({ rows, isFull, endedBelow, hasWaited = false, hasMore = isFull }: PageReading): LedgerPage {
     const bound: GapBound = { xid: null, knownAtMs: Number.POSITIVE_INFINITY };
@@ -114,6 +120,17 @@ export class LedgerPages {
     return this.add([], buryPositions(this.current, dead), { bound, isFull: false, hasWaited: true });
   }
 
+  /** A page that changes nothing, after a wait in vain. */
+  nothing(): LedgerPage {
+    return this.bury([]);
+  }
+
+  /** A row at this position would be left out. */
+  has(position: Position): boolean {
+    const { high, gaps } = this.current;
+    return position <= high && !gaps.some(({ lo, hi }) => lo <= position && position <= hi);
+  }
+
   /** Contract: `CapturePort.settle`, with all that the write returned. */
   async settle(page: CapturedPage): Promise<LedgerSaved> {
     if (!(page instanceof LedgerPage)) {
@@ -125,6 +142,7 @@ export class LedgerPages {
       pages.map(({ step }) => step.taken),
     );
     this.written = page.step.state;
+    this.settledPage = page.number;
     const nowMs = this.clock.nowMs();
     for (const { bound } of pages) {
       bound.xid = saved.xid;

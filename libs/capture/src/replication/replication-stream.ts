@@ -46,6 +46,8 @@ const REPORT_GAP_MS = 100;
 export class ReplicationStream {
   /** Of our walsender. */
   readonly pid: number;
+  /** Where it began: what was asked for, or where the slot stood when that was farther. */
+  readonly startLsn: bigint;
   private readonly queue: TransactionQueue;
   private readonly progress: StreamProgress;
   private readonly assembler: OutboxAssembler;
@@ -67,6 +69,7 @@ export class ReplicationStream {
     this.queue = new TransactionQueue(bytesMax / 4);
     const { startLsn, pid } = place;
     this.pid = pid;
+    this.startLsn = startLsn;
     this.progress = new StreamProgress(startLsn);
     const { queue, progress } = this;
     this.assembler = new OutboxAssembler({ queue, progress, publication, aggregateTypes, route });

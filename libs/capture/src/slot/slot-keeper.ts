@@ -122,11 +122,11 @@ export class SlotKeeper {
   /**
    * Looks at the slot in use: after the stream has begun (only then nobody else can move it), and every ten seconds.
    * Anything but `ready` means: end the stream, poll, `start` again, or `remake` where the slot is `ahead-of-us`.
-   * Throws `CaptureError`.
+   * `known` is asked after the look: what is confirmed meanwhile moves the slot. Throws `CaptureError`.
    */
-  async check(expected: Pick<SlotExpectation, 'ourPid' | 'confirmedLsn'>): Promise<SlotCheck> {
+  async check(known: () => Pick<SlotExpectation, 'ourPid' | 'confirmedLsn'>): Promise<SlotCheck> {
     const reading = await this.using((control) => control.read());
-    return { reading, health: this.judge(reading, expected) };
+    return { reading, health: this.judge(reading, known()) };
   }
 
   /**

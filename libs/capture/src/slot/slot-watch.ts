@@ -1,0 +1,136 @@
+import { type CaptureClock } from '../capture-clock.js';
+import { type SlotStatus } from '../capture-port.js';
+import { Heartbeat } from './heartbeat.js';
+import { type SlotExpectation, type SlotHealth } from './slot-health.js';
+import { type SlotKeeper } from './slot-keeper.js';
+import { describeKeeper, type SlotKeeperState } from './slot-keeper-state.js';
+import { heldBytes, SlotLimit, type SlotLimitOptions } from './slot-limit.js';
+import { type SlotFacts, type SlotReading } from './slot-reading.js';
+
+const LOOK_MS = 10_000;
+
+/** What the watch uses of a keeper. */
+export type WatchedKeeper = Pick<SlotKeeper, 'state' | 'start' | 'check' | 'emitHeartbeat'>;
+
+/** How the slot is used at the moment of a look. */
+export interface SlotUse extends Pick<SlotExpectation, 'ourPid' | 'confirmedLsn'> {
+  /** The route has read to the end lately. */
+  readonly isCaughtUp: boolean;
+}
+
+/** What came of a look. */
+export type SlotLook =
+  | { readonly kind: 'not-due' }
+  | { readonly kind: 'looked'; readonly health: SlotHealth }
+  /** The slot holds more WAL than it may: it has to be let go. */
+  | { readonly kind: 'over-limit'; readonly reason: string };
+
+/** Looks at the slot every ten seconds, in whatever state it is: limit, heartbeat, numbers for status and metrics. */
+export class SlotWatch {
+  private lookedAtMs: number;
+  private slot: SlotFacts | null = null;
+  private walLsn: bigint | null = null;
+  private isHigh = false;
+  private overLimit: string | null = null;
+  private readonly limit: SlotLimit;
+  private readonly heartbeat: Heartbeat;
+
+  constructor(
+    private readonly keeper: WatchedKeeper,
+    private readonly clock: CaptureClock,
+    limit: SlotLimitOptions,
+  ) {
+    this.lookedAtMs = clock.nowMs();
+    const letGo = (reason: string): void => {
+      this.overLimit = reason;
+    };
+    const start = (): void => {
+      keeper.start();
+    };
+    this.limit = new SlotLimit({ start, letGo }, limit, this.lookedAtMs);
+    this.heartbeat = new Heartbeat(() => keeper.emitHeartbeat());
+  }
+
+  /** One look at a time. A look that fails is no verdict: who is without a database hears of it elsewhere. */
+  async lookWhenDue(use: () => SlotUse): Promise<SlotLook> {
+    if (this.clock.nowMs() - this.lookedAtMs < LOOK_MS) {
+      return { kind: 'not-due' };
+    }
+    this.lookedAtMs = this.clock.nowMs();
+    try {
+      return await this.look(use);
+    } catch {
+      return { kind: 'not-due' };
+    }
+  }
+
+  /** The WAL's end lay so far behind `lsn` at the last look, in bytes. */
+  walBehind(lsn: bigint): bigint {
+    return this.walLsn === null || this.walLsn < lsn ? 0n : this.walLsn - lsn;
+  }
+
+  /** For status and metrics; `confirmedLsn` while a stream is open. */
+  status(confirmedLsn: bigint | null): SlotStatus {
+    const { state } = this.keeper;
+    const slot = this.slot ?? slotOf(state);
+    const confirmed = confirmedLsn ?? (slot === null ? null : slot.confirmedFlushLsn);
+    return {
+      ...(slot === null ? NO_SLOT : numbersOf(slot)),
+      state: state.kind === 'held-up' ? state.health.kind : state.kind,
+      message: describeKeeper(state),
+      confirmedLsn: confirmed,
+      lagBytes: confirmed === null || this.walLsn === null ? null : this.walBehind(confirmed),
+      isHigh: this.isHigh,
+    };
+  }
+
+  private async look(use: () => SlotUse): Promise<SlotLook> {
+    const { reading, health } = await this.keeper.check(use);
+    const nowMs = this.clock.nowMs();
+    this.remember(reading, health);
+    const decision = this.limit.look({ nowMs, ...heldBytes(reading.slots), isCaughtUp: use().isCaughtUp });
+    this.isHigh = decision.kind === 'high';
+    if (this.overLimit !== null) {
+      const reason = this.overLimit;
+      this.overLimit = null;
+      return { kind: 'over-limit', reason };
+    }
+    if (health.kind === 'ready' && health.slot.confirmedFlushLsn !== null && reading.walLsn !== null) {
+      await this.heartbeat.look({ nowMs, confirmedLsn: health.slot.confirmedFlushLsn, walLsn: reading.walLsn });
+    }
+    return { kind: 'looked', health };
+  }
+
+  private remember(reading: SlotReading, health: SlotHealth): void {
+    this.walLsn = reading.walLsn;
+    this.slot = health.kind === 'ready' ? health.slot : (reading.slots[0] ?? null);
+  }
+}
+
+function slotOf(state: SlotKeeperState): SlotFacts | null {
+  return state.kind === 'ready' ? state.slot : null;
+}
+
+type SlotNumbers = Omit<SlotStatus, 'state' | 'message' | 'confirmedLsn' | 'lagBytes' | 'isHigh'>;
+
+const NO_SLOT: SlotNumbers = {
+  name: null,
+  retainedBytes: null,
+  safeWalBytes: null,
+  walStatus: null,
+  inactiveSince: null,
+  spilledTransactions: null,
+  spilledBytes: null,
+};
+
+function numbersOf({ name, retainedBytes, safeWalBytes, walStatus, inactiveSince, spill }: SlotFacts): SlotNumbers {
+  return {
+    name,
+    retainedBytes,
+    safeWalBytes,
+    walStatus,
+    inactiveSince,
+    spilledTransactions: spill === null ? null : spill.spilledTransactions,
+    spilledBytes: spill === null ? null : spill.spilledBytes,
+  };
+}
