@@ -215,6 +215,7 @@ async function startApp(): Promise<void> {
         sinks: new Map([['main', SINK]]),
         routes: [{ name: 'order', source: 'order', sink: 'main' }],
       },
+      retention: { sources: [] },
       tokens: new TestTokens(),
     },
     { logLevel: 'info', logDestination },
@@ -706,6 +707,9 @@ describe('the OpenAPI document', () => {
       '/admin/v1/routes/{route}/capture',
       '/admin/v1/routes/{route}/step-down',
       '/admin/v1/relays',
+      '/admin/v1/retention',
+      '/admin/v1/retention/{source}/leaves/{lo}/accept-count',
+      '/admin/v1/routes/{route}/let-go-on',
     ]);
     const capture = document.paths['/admin/v1/routes/{route}/capture']?.['put'];
     expect(Object.keys(capture?.responses ?? {})).toEqual(['200', '400', '401', '403', '404', '409', '429', '503']);

@@ -6,6 +6,8 @@ import { type AdminTokens, GeneratedAdminToken, SingleAdminToken } from './admin
 import { EngineLife } from './engine/engine-life.js';
 import { enginePartsOf } from './engine/engine-parts.js';
 import { type RelaySettings } from './relay.config.js';
+import { type RetentionPace } from './retention/retention-pace.js';
+import { RetentionRuns } from './retention/retention-runs.js';
 import { RelayModule, type RelayParts } from './relay.module.js';
 
 const API: Pick<HttpAppOptions, 'name' | 'title' | 'version' | 'description' | 'hasBearerAuth' | 'translateProblem'> = {
@@ -25,18 +27,25 @@ export async function createRelayApp(parts: RelayParts, options: RelayHttpOption
   return await createHttpApp(RelayModule.forRoot(parts), { ...API, ...options });
 }
 
+/** What a test sets otherwise than a process does. */
+export interface RelayStartOptions extends Pick<RelayHttpOptions, 'logDestination'> {
+  readonly retentionPace?: RetentionPace;
+}
+
 /** Builds the relay, listens, and only then starts to publish. Rejects with `StartError` for what a person can mend. */
 export async function startRelay(
   settings: RelaySettings,
-  options: Pick<RelayHttpOptions, 'logDestination'> = {},
+  options: RelayStartOptions = {},
 ): Promise<NestExpressApplication> {
   const { http, relay, adminToken } = settings;
+  const { retentionPace, ...httpOptions } = options;
   const tls = readTls(http);
   const engine = enginePartsOf(relay);
+  const retention = { sources: relay.sources, ...(retentionPace && { pace: retentionPace }) };
   const tokens = await adminTokensOf(adminToken);
   const app = await createRelayApp(
-    { engine, tokens },
-    { logLevel: http.LOG_LEVEL, isBehindProxy: http.MILLRACE_TRUST_PROXY, ...(tls && { tls }), ...options },
+    { engine, retention, tokens },
+    { logLevel: http.LOG_LEVEL, isBehindProxy: http.MILLRACE_TRUST_PROXY, ...(tls && { tls }), ...httpOptions },
   );
   try {
     await listen(app, http);
@@ -48,6 +57,7 @@ export async function startRelay(
     new Logger('admin').log({ path: tokens.path }, 'admin token made; set MILLRACE_ADMIN_TOKEN to choose one');
   }
   app.get(EngineLife, { strict: false }).start();
+  app.get(RetentionRuns, { strict: false }).start();
   return app;
 }
 

@@ -4,6 +4,9 @@ import { AdminGuard } from './auth/admin.guard.js';
 import { AdminTokens } from './auth/admin-tokens.js';
 import { FailedAttempts } from './auth/failed-attempts.js';
 import { RelaysController } from './relays/relays.controller.js';
+import { LeafCountsController } from './retention/leaf-counts.controller.js';
+import { LetGoOnController } from './retention/let-go-on.controller.js';
+import { RetentionController } from './retention/retention.controller.js';
 import { RoutesController } from './routes/routes.controller.js';
 import { UnknownAdminRouteController } from './unknown-admin-route.controller.js';
 
@@ -16,7 +19,14 @@ export interface AdminParts {
 /** The admin API, and the guard of the whole application: what is not `@Public()` needs a token. */
 @Module({
   // the last one answers what no other takes
-  controllers: [RoutesController, RelaysController, UnknownAdminRouteController],
+  controllers: [
+    RoutesController,
+    RelaysController,
+    RetentionController,
+    LeafCountsController,
+    LetGoOnController,
+    UnknownAdminRouteController,
+  ],
   providers: [
     { provide: FailedAttempts, useFactory: () => new FailedAttempts() },
     { provide: APP_GUARD, useClass: AdminGuard },

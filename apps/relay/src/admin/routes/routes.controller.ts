@@ -7,15 +7,8 @@ import { z } from 'zod';
 import { Caller, RequireRole } from '../auth/access.decorators.js';
 import { AUTH_PROBLEMS } from '../auth/auth-problems.js';
 import { type Principal } from '../auth/principal.js';
+import { reasonSchema } from './reason.js';
 import { routeListSchema, type RouteView, routeViewOf, routeViewSchema } from './route-view.js';
-
-const reasonSchema = z
-  .string()
-  .trim()
-  .min(1)
-  .max(500)
-  .regex(/^\P{Cc}*$/u, 'must be one line of text without control characters')
-  .describe('kept in the audit row');
 
 const commandSchema = z.strictObject({ reason: reasonSchema.optional() }).default({});
 

@@ -1,0 +1,38 @@
+import { bytesText, type RetentionAlarm } from '@millrace/capture';
+
+/** What an alarm means and what a person does about it, in one sentence or two. */
+export function alarmText(alarm: RetentionAlarm): string {
+  switch (alarm.kind) {
+    case 'leaf_miscounted':
+      return (
+        `${alarm.table} has ${alarm.found} rows and route ${alarm.route} has read ${alarm.counted} of it: it stays. ` +
+        'Compare it with the topic, look for explicit positions, a sequence cache or a DELETE job, then accept the count.'
+      );
+    case 'identity_changed':
+      return (
+        `The ledger of route ${alarm.route} belongs to another server or timeline: nothing is emptied. Compare outbox ` +
+        'and topic, then run millrace ledger adopt.'
+      );
+    case 'default_partition_not_empty':
+      return (
+        `The default partition has rows (${bytesText(alarm.bytes)}): leaves had run out. It is read as usual and emptied ` +
+        'once it is settled and old; find out why no leaves were made ahead.'
+      );
+    case 'archive_failed':
+      return `${alarm.table} could not be archived and stays; it is tried again each minute: ${causeOf(alarm.error)}`;
+    case 'route_over_limit':
+      return (
+        `Route ${alarm.route} holds ${alarm.leaves} leaves of ${bytesText(alarm.bytes)} beyond the limit and expires after ` +
+        'ten minutes: resume or repair it, or raise the limit.'
+      );
+    case 'route_expired':
+      return (
+        `Route ${alarm.route} held more than the limit and has expired: what it has not settled may be removed. Remove ` +
+        'the cause, then let it go on.'
+      );
+  }
+}
+
+function causeOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown error';
+}
