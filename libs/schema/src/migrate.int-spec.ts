@@ -33,6 +33,7 @@ describe('migrate', () => {
         { version: 4, name: 'retention' },
         { version: 5, name: 'publication and capture mode' },
         { version: 6, name: 'fork repair' },
+        { version: 7, name: 'shards' },
       ],
       leavesAhead: 10,
       notices: [],

@@ -5,6 +5,7 @@ import { relayMemberMigration } from './migrations/0003-relay-member.sql.js';
 import { retentionMigration } from './migrations/0004-retention.sql.js';
 import { publicationMigration } from './migrations/0005-publication.sql.js';
 import { forkRepairMigration } from './migrations/0006-fork-repair.sql.js';
+import { shardsMigration } from './migrations/0007-shards.sql.js';
 
 /** All steps, oldest first. The last one's version is what this release of Millrace needs. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -14,6 +15,7 @@ export const MIGRATIONS: readonly Migration[] = [
   retentionMigration,
   publicationMigration,
   forkRepairMigration,
+  shardsMigration,
 ];
 
 /** The schema version that this release needs; a database may be neither older nor newer. */

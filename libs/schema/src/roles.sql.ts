@@ -56,12 +56,14 @@ begin
     grant select, insert, update, delete
       on millrace.ledger, millrace.ledger_gap, millrace.ledger_leaf, millrace.relay_member to millrace_relay;
     grant select, insert on millrace.audit to millrace_relay;
+    grant select, insert, update on millrace.route_shards to millrace_relay;
     grant select on millrace.incident to millrace_relay;
     grant select, insert, delete on millrace.fork_record to millrace_relay;
     grant execute on function millrace.ensure_leaves(integer, bigint), millrace.leaves_ahead(), millrace.last_position(),
       millrace.leaf_verdict(bigint, bigint), millrace.empty_leaf(bigint, bigint), millrace.drop_empty_leaves(integer),
       millrace.route_holds(text, bigint), millrace.expire_route(text, bigint, bigint, bigint, bigint),
       millrace.let_route_go_on(text, text, text, bigint), millrace.accept_leaf_count(bigint, text, text), millrace.ensure_publication(),
+      millrace.set_shards(text, integer, text, text), millrace.finish_resharding(text), millrace.shard_names(text, integer),
       millrace.fork_reserve(text, bigint, bigint), millrace.fork_complete(text, bigint, text[], bigint, bigint)
       to millrace_relay;
   end if;
