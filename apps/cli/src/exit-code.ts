@@ -20,6 +20,15 @@ const SCHEMA_EXIT_CODES: Readonly<Record<SchemaErrorCode, number>> = {
   lock_not_available: EXIT_CODE.failed,
   not_primary: EXIT_CODE.failed,
   server_unsupported: EXIT_CODE.failed,
+  table_missing: EXIT_CODE.usage,
+  table_unfit: EXIT_CODE.failed,
+  table_busy: EXIT_CODE.failed,
+  column_missing: EXIT_CODE.usage,
+  column_unfit: EXIT_CODE.failed,
+  rows_unfit: EXIT_CODE.failed,
+  rows_undecided: EXIT_CODE.usage,
+  publication_unfit: EXIT_CODE.failed,
+  already_adopted: EXIT_CODE.failed,
   internal: EXIT_CODE.failed,
 };
 

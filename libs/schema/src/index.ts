@@ -1,3 +1,15 @@
+export { adoptTable, planAdoption, releaseTable } from './adopt.js';
+export type {
+  AdoptColumns,
+  AdoptHeader,
+  AdoptOptions,
+  AdoptPlan,
+  AdoptRequest,
+  AdoptResult,
+  ExistingRows,
+  ReleaseRequest,
+  ReleaseResult,
+} from './adoption.js';
 export { migrate, printMigration } from './migrate.js';
 export type { MigrateOptions, MigrateResult } from './migrate.js';
 export type { MigrationClient, MigrationTarget } from './migration-connection.js';

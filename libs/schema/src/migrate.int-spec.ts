@@ -34,6 +34,7 @@ describe('migrate', () => {
         { version: 5, name: 'publication and capture mode' },
         { version: 6, name: 'fork repair' },
         { version: 7, name: 'shards' },
+        { version: 8, name: 'adoption of tables' },
       ],
       leavesAhead: 10,
       notices: [],

@@ -6,6 +6,7 @@ import { retentionMigration } from './migrations/0004-retention.sql.js';
 import { publicationMigration } from './migrations/0005-publication.sql.js';
 import { forkRepairMigration } from './migrations/0006-fork-repair.sql.js';
 import { shardsMigration } from './migrations/0007-shards.sql.js';
+import { adoptionMigration } from './migrations/0008-adoption.sql.js';
 
 /** All steps, oldest first. The last one's version is what this release of Millrace needs. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -16,6 +17,7 @@ export const MIGRATIONS: readonly Migration[] = [
   publicationMigration,
   forkRepairMigration,
   shardsMigration,
+  adoptionMigration,
 ];
 
 /** The schema version that this release needs; a database may be neither older nor newer. */

@@ -12,6 +12,15 @@ export type SchemaErrorCode =
   | 'lock_not_available'
   | 'not_primary'
   | 'server_unsupported'
+  | 'table_missing'
+  | 'table_unfit'
+  | 'table_busy'
+  | 'column_missing'
+  | 'column_unfit'
+  | 'rows_unfit'
+  | 'rows_undecided'
+  | 'publication_unfit'
+  | 'already_adopted'
   | 'internal';
 
 /** The one error of this lib. `message` is a sentence for an operator: what is wrong and what to run; no secret. */
