@@ -21,3 +21,12 @@ const RESERVED: ReadonlySet<string> = new Set(Object.values(HEADER));
 export function isReservedHeader(name: string): boolean {
   return RESERVED.has(name) || name.startsWith('millrace-');
 }
+
+/**
+ * The route that a value of `millrace-route` belongs to: `orders` for `orders/2`, which is a shard of it. Each partition is
+ * one shard's at a time, and becomes another's only after all that the first had to send there is stored: seen from a
+ * partition, the shards of a route are one writer.
+ */
+export function routeOfHeader(value: string): string {
+  return value.replace(/\/\d{1,2}$/, '');
+}

@@ -6,6 +6,6 @@ export { toEpoch, toEventId, toPosition } from './envelope.js';
 export type { Epoch, EventId, OutboxEvent, Position } from './envelope.js';
 export { EventsError } from './events.errors.js';
 export type { EventsErrorCode } from './events.errors.js';
-export { HEADER, isReservedHeader } from './headers.js';
+export { HEADER, isReservedHeader, routeOfHeader } from './headers.js';
 export type { Json, JsonOf } from './json-type.js';
 export { describePath } from './payload-path.js';

@@ -53,6 +53,14 @@ describe('decodeDelivery', () => {
     });
   });
 
+  it('takes the shards of a route for one stream of their partition', () => {
+    const [before, after] = ['main/1', 'main/3'].map((route) =>
+      arrivalOf(record({ headers: { id: ID, [HEADER.route]: route } })),
+    );
+    expect(before?.stream?.route).toBe('main');
+    expect(after?.stream).toEqual(before?.stream);
+  });
+
   it.each([
     ['11111111-1111-1111-1111-111111111111'],
     ['A4FD8E6FA1B2C3D4E5F60718293A4B5C'.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')],

@@ -6,6 +6,7 @@ import {
   HEADER,
   isReservedHeader,
   type Position,
+  routeOfHeader,
   toEventId,
   toPosition,
   upcastPayload,
@@ -133,7 +134,7 @@ function streamOf(delivery: Delivery): Stream | null {
   if (source === null || route === null) {
     throw broken(`the header ${source === null ? HEADER.source : HEADER.route} is missing beside the others`);
   }
-  return { topic: delivery.topic, partition: delivery.partition, source, route };
+  return { topic: delivery.topic, partition: delivery.partition, source, route: routeOfHeader(route) };
 }
 
 /** Without a usable mark the floor waits for the next record. */
