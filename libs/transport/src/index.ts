@@ -1,4 +1,14 @@
-export type { SinkFeatures, SinkHeader, SinkLane, SinkPort, SinkReceipt, SinkRecord, SinkTopic } from './sink-port.js';
+export type {
+  ReadBackRequest,
+  ReadBackResult,
+  SinkFeatures,
+  SinkHeader,
+  SinkLane,
+  SinkPort,
+  SinkReceipt,
+  SinkRecord,
+  SinkTopic,
+} from './sink-port.js';
 export type {
   AssignedPartition,
   DeliveredChunk,

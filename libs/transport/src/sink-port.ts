@@ -1,3 +1,5 @@
+import { type Delivery } from './subscription-port.js';
+
 /** Name and value of a header. Share one Buffer per name, and per value that repeats: nothing below changes them. */
 export type SinkHeader = readonly [name: Buffer, value: Buffer];
 
@@ -30,6 +32,18 @@ export interface SinkFeatures {
   readonly batchBytesMax: number;
 }
 
+/** What to read back. */
+export interface ReadBackRequest {
+  /** Asked of every topic that there is. */
+  readonly isWanted: (topic: string) => boolean;
+  /** Milliseconds since 1970: older records are not needed, by the time that stands on them. */
+  readonly sinceMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** `incomplete`: not everything since then is certain to be there still; `reason` is a sentence for an operator. */
+export type ReadBackResult = { readonly kind: 'complete' } | { readonly kind: 'incomplete'; readonly reason: string };
+
 /**
  * Where a route's events go.
  *
@@ -51,6 +65,15 @@ export interface SinkPort {
    */
   openTopic(topic: string): Promise<SinkTopic>;
   send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt>;
+  /**
+   * Reads back what topics have stored, whoever sent it: hands on the records of each lane in their order, a batch at a
+   * time, up to the end that the lane had when it was looked at. Bounded in memory. Absent where a sink cannot be read.
+   * Throws `SinkError`; what `take` throws comes through.
+   */
+  readonly readBack?: (
+    request: ReadBackRequest,
+    take: (records: readonly Delivery[]) => Promise<void>,
+  ) => Promise<ReadBackResult>;
   /** Waits for the sends in flight (bounded), then closes. Idempotent, safe before start. */
   stop(): Promise<void>;
 }

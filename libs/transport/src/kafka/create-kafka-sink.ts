@@ -1,21 +1,36 @@
 import { type SinkPort } from '../sink-port.js';
 import { recordBytesMaxOf } from './batch-limits.js';
 import { connectionSettings } from './client-settings.js';
+import { KafkaCluster } from './kafka-cluster.js';
 import { type KafkaClientName, type KafkaSinkOptions } from './kafka-config.js';
+import { type KafkaConsumerPort, type KafkaConsumerSettings } from './kafka-consumer-port.js';
 import { type KafkaClientSettings, type KafkaProducerPort } from './kafka-producer-port.js';
 import { KafkaSink } from './kafka-sink.js';
+import { createKafkajsConsumer } from './kafkajs-consumer.js';
 import { createKafkajsProducer } from './kafkajs-producer.js';
+import { createPlatformaticConsumer } from './platformatic-consumer.js';
 import { createPlatformaticProducer } from './platformatic-producer.js';
+import { TopicReader } from './topic-reader.js';
 
 const CONNECT_TIMEOUT_MS = 3_000;
 /** Connections, handshakes and a first request, over several brokers, in the worst case. */
 const LINK_TIMEOUT_MS = 30_000;
 const CLOSE_TIMEOUT_MS = 5_000;
 const METADATA_MAX_AGE_MS = 300_000;
+/** What one answer may have when a topic is read back, and what one batch may unfold to. */
+const READ_BACK_BYTES_MAX = 4_194_304;
+const DECOMPRESSED_BYTES_MAX = 134_217_728;
 
 const CREATE: Readonly<Record<KafkaClientName, (settings: KafkaClientSettings) => Promise<KafkaProducerPort>>> = {
   platformatic: createPlatformaticProducer,
   kafkajs: createKafkajsProducer,
+};
+
+const CREATE_CONSUMER: Readonly<
+  Record<KafkaClientName, (settings: KafkaConsumerSettings) => Promise<KafkaConsumerPort>>
+> = {
+  platformatic: createPlatformaticConsumer,
+  kafkajs: createKafkajsConsumer,
 };
 
 /**
@@ -38,7 +53,26 @@ export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
     features: { isOrdered: true, recordBytesMax: bytesMax, batchRecordsMax, batchBytesMax: bytesMax },
     sendDeadlineMs: options.sendDeadlineMs ?? 60_000,
     drainMs: options.drainMs ?? 10_000,
+    openReader: () => openTopicReader(options, requestTimeoutMs),
   });
+}
+
+async function openTopicReader(options: KafkaSinkOptions, requestTimeoutMs: number): Promise<TopicReader> {
+  const settings = await connectionSettings(options.connection);
+  const client = await CREATE_CONSUMER[options.client]({
+    ...settings,
+    clientId: options.clientId ?? 'millrace',
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    requestTimeoutMs: 2 * requestTimeoutMs,
+    decompressedBytesMax: DECOMPRESSED_BYTES_MAX,
+  });
+  const cluster = new KafkaCluster({
+    client,
+    bootstrap: settings.brokers,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    requestTimeoutMs,
+  });
+  return new TopicReader({ cluster, decompress: client.decompress, bytesMax: READ_BACK_BYTES_MAX });
 }
 
 async function settingsOf(options: KafkaSinkOptions, requestTimeoutMs: number): Promise<KafkaClientSettings> {

@@ -33,7 +33,11 @@ export class KafkaCluster {
     this.#known = options.bootstrap;
   }
 
-  async leadersOf(topics: readonly string[]): Promise<TopicLeaders> {
+  /** `null` means all topics, of which those that are not wanted are left out. */
+  async leadersOf(
+    topics: readonly string[] | null,
+    isWanted: (topic: string) => boolean = () => true,
+  ): Promise<TopicLeaders> {
     const answer = await this.#askAny(METADATA, { topics });
     for (const { node, address } of answer.brokers) {
       this.#addresses.set(node, address);
@@ -41,7 +45,7 @@ export class KafkaCluster {
     this.#known = [...new Set([...this.#known, ...answer.brokers.map(({ address }) => address)])];
     const found = new Map<string, readonly number[]>();
     for (const { topic, errorCode, partitions } of answer.topics) {
-      if (errorCode === ANSWER.UNKNOWN_TOPIC_OR_PARTITION) {
+      if (errorCode === ANSWER.UNKNOWN_TOPIC_OR_PARTITION || !isWanted(topic)) {
         continue;
       }
       // a topic that is being made has its partitions, without leaders, under this error

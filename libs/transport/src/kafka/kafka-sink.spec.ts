@@ -116,6 +116,7 @@ function sinkOn(cluster: FakeCluster, settings: SinkSettings = {}): KafkaSink {
     features: { isOrdered: true, recordBytesMax: 1_000, batchRecordsMax: 10, batchBytesMax: 2_000 },
     sendDeadlineMs: settings.sendDeadlineMs ?? 1_000,
     drainMs: settings.drainMs ?? 1_000,
+    openReader: () => Promise.reject(new Error('There is no reader here.')),
   };
   return new KafkaSink(parts);
 }

@@ -1,4 +1,6 @@
 import {
+  type ReadBackRequest,
+  type ReadBackResult,
   type SinkFeatures,
   type SinkLane,
   type SinkPort,
@@ -6,6 +8,7 @@ import {
   type SinkRecord,
   type SinkTopic,
 } from '../sink-port.js';
+import { type Delivery } from '../subscription-port.js';
 import { SinkError } from '../transport.errors.js';
 import { assertBatch } from './batch-limits.js';
 import { within } from './deadline.js';
@@ -13,6 +16,7 @@ import { classifyKafkaError, type KafkaFailure, SendDeadlineError } from './kafk
 import { ACKS_ALL, type KafkaAck, type KafkaProducerPort } from './kafka-producer-port.js';
 import { KafkaTopics, type KafkaTopicsOptions } from './kafka-topics.js';
 import { LaneReceipts } from './lane-receipts.js';
+import { type TopicReader } from './topic-reader.js';
 import { type CreateProducer, ProducerLink, type ProducerLinkLimits } from './producer-link.js';
 
 /** What `KafkaSink` is made of; `createKafkaSink` fills it from `KafkaSinkOptions`. Times in milliseconds. */
@@ -23,6 +27,8 @@ export interface KafkaSinkParts {
   readonly features: SinkFeatures;
   readonly sendDeadlineMs: number;
   readonly drainMs: number;
+  /** A reader of its own for each reading back. */
+  readonly openReader: () => Promise<TopicReader>;
 }
 
 /**
@@ -86,6 +92,28 @@ export class KafkaSink implements SinkPort {
       return await sending;
     } finally {
       this.#inFlight.delete(lane.id);
+    }
+  }
+
+  async readBack(
+    request: ReadBackRequest,
+    take: (records: readonly Delivery[]) => Promise<void>,
+  ): Promise<ReadBackResult> {
+    const ofTaker: unknown[] = [];
+    const reader = await this.parts.openReader();
+    try {
+      return await reader.read(request, (records) =>
+        take(records).catch((error: unknown) => {
+          ofTaker.push(error);
+          throw error;
+        }),
+      );
+    } catch (error) {
+      throw ofTaker.includes(error)
+        ? error
+        : this.#sinkError('Kafka could not be read back', classifyKafkaError(error), error);
+    } finally {
+      reader.close();
     }
   }
 

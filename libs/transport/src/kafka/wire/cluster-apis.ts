@@ -1,4 +1,4 @@
-import { type WireApi, WireFormatError, type WireReader } from './wire-buffers.js';
+import { type WireApi, WireFormatError, type WireReader, type WireWriter } from './wire-buffers.js';
 
 export interface MetadataAnswer {
   readonly brokers: readonly { readonly node: number; readonly address: string }[];
@@ -10,13 +10,13 @@ export interface MetadataAnswer {
   }[];
 }
 
-/** Never makes a topic that is missing. Source of all of these: https://kafka.apache.org/protocol. */
-export const METADATA: WireApi<{ readonly topics: readonly string[] }, MetadataAnswer> = {
+/** `null` asks for all topics. Never makes one that is missing. Source of all of these: https://kafka.apache.org/protocol. */
+export const METADATA: WireApi<{ readonly topics: readonly string[] | null }, MetadataAnswer> = {
   name: 'Metadata',
   key: 3,
   version: 5,
   write(writer, { topics }) {
-    writer.array(topics, (to, topic) => to.string(topic)).int8(0);
+    writeNames(writer, topics).int8(0);
   },
   read(reader) {
     reader.int32(); // throttle time
@@ -37,6 +37,11 @@ export const METADATA: WireApi<{ readonly topics: readonly string[] }, MetadataA
     return { brokers, topics };
   },
 };
+
+/** A list, or null in its place. */
+function writeNames(writer: WireWriter, names: readonly string[] | null): WireWriter {
+  return names === null ? writer.int32(-1) : writer.array(names, (to, name) => to.string(name));
+}
 
 function readPartition(reader: WireReader): MetadataAnswer['topics'][number]['partitions'][number] {
   reader.int16(); // an error code that says no more than a leader of -1
@@ -73,22 +78,25 @@ export interface ListOffsetsQuestion {
   readonly partition: number;
 }
 
-export interface EarliestOffset {
+export interface FoundOffset {
   readonly errorCode: number;
+  /** -1 when there is none. */
   readonly offset: bigint;
 }
 
-const EARLIEST = -2n;
+/** In place of a time: the end of what all in-sync replicas have, and the first offset that the partition still has. */
+export const LATEST = -1n;
+export const EARLIEST = -2n;
 
-/** The first offset that a partition still has. */
-export const EARLIEST_OFFSET: WireApi<ListOffsetsQuestion, EarliestOffset> = {
+/** The first offset of a record that is as old as `at`, in milliseconds since 1970, or younger. */
+export const OFFSET_AT: WireApi<ListOffsetsQuestion & { readonly at: bigint }, FoundOffset> = {
   name: 'ListOffsets',
   key: 2,
   version: 5,
-  write(writer, { topic, partition }) {
+  write(writer, { topic, partition, at }) {
     writer.int32(-1).int8(0);
     writer.array([topic], (topics) =>
-      topics.string(topic).array([partition], (one) => one.int32(partition).int32(-1).int64(EARLIEST)),
+      topics.string(topic).array([partition], (one) => one.int32(partition).int32(-1).int64(at)),
     );
   },
   read(reader) {
@@ -111,3 +119,56 @@ export const EARLIEST_OFFSET: WireApi<ListOffsetsQuestion, EarliestOffset> = {
     return found;
   },
 };
+
+/** The first offset that a partition still has. */
+export const EARLIEST_OFFSET: WireApi<ListOffsetsQuestion, FoundOffset> = {
+  ...OFFSET_AT,
+  write(writer, question) {
+    OFFSET_AT.write(writer, { ...question, at: EARLIEST });
+  },
+};
+
+export interface TopicSettings {
+  readonly topic: string;
+  readonly errorCode: number;
+  readonly values: ReadonlyMap<string, string | null>;
+}
+
+const TOPIC_RESOURCE = 2;
+
+/** Settings of topics by name, as they are in force. */
+export const DESCRIBE_TOPICS: WireApi<
+  { readonly topics: readonly string[]; readonly names: readonly string[] },
+  readonly TopicSettings[]
+> = {
+  name: 'DescribeConfigs',
+  key: 32,
+  version: 1,
+  write(writer, { topics, names }) {
+    writer.array(topics, (to, topic) => writeNames(to.int8(TOPIC_RESOURCE).string(topic), names)).int8(0);
+  },
+  read(reader) {
+    reader.int32(); // throttle time
+    return reader.array((item) => {
+      const errorCode = item.int16();
+      item.nullableString(); // error text
+      item.int8(); // kind of resource
+      const topic = item.string();
+      return { topic, errorCode, values: new Map(item.array(readSetting)) };
+    });
+  },
+};
+
+function readSetting(reader: WireReader): readonly [name: string, value: string | null] {
+  const name = reader.string();
+  const value = reader.nullableString();
+  reader.int8(); // is read-only
+  reader.int8(); // where the value comes from
+  reader.int8(); // is sensitive
+  reader.array((synonym) => {
+    synonym.string();
+    synonym.nullableString();
+    synonym.int8();
+  });
+  return [name, value];
+}

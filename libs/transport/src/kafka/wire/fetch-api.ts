@@ -8,6 +8,8 @@ export interface FetchQuestion {
   readonly partitionBytesMax: number;
   /** The first ones are served first. */
   readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly offset: bigint }[];
+  /** Also what producers' transactions have not committed, up to the high watermark. */
+  readonly readsUncommitted?: boolean;
 }
 
 /** Of a producer's transaction that ended without a commit: where its records begin. */
@@ -30,6 +32,7 @@ export interface FetchAnswer {
   readonly partitions: readonly FetchedPartition[];
 }
 
+const READ_UNCOMMITTED = 0;
 const READ_COMMITTED = 1;
 const NO_SESSION_EPOCH = -1;
 
@@ -38,8 +41,12 @@ export const FETCH: WireApi<FetchQuestion, FetchAnswer> = {
   name: 'Fetch',
   key: 1,
   version: 11,
-  write(writer, { maxWaitMs, bytesMax, partitionBytesMax, partitions }) {
-    writer.int32(-1).int32(maxWaitMs).int32(1).int32(bytesMax).int8(READ_COMMITTED).int32(0).int32(NO_SESSION_EPOCH);
+  write(writer, { maxWaitMs, bytesMax, partitionBytesMax, partitions, readsUncommitted = false }) {
+    writer.int32(-1).int32(maxWaitMs).int32(1).int32(bytesMax);
+    writer
+      .int8(readsUncommitted ? READ_UNCOMMITTED : READ_COMMITTED)
+      .int32(0)
+      .int32(NO_SESSION_EPOCH);
     // one entry per partition, because the order decides who is served first
     writer.array(partitions, (topics, { topic, partition, offset }) =>
       topics
