@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CaptureError,
   type CapturedPage,
+  type CaptureMode,
   type CapturePort,
   createOutboxSource,
   type SourcePort,
@@ -24,6 +25,8 @@ export interface Reading {
   low: bigint;
   high: bigint;
   gapRanges: number;
+  /** Pages that came while the stream was read alone. */
+  streamPages: number;
 }
 
 /** What a run of owners needs. */
@@ -31,6 +34,10 @@ export interface ReadingOptions {
   readonly databaseUrl: string;
   readonly pageRowsMax: number;
   readonly random: Random;
+  /** Default `polling`. */
+  readonly capture?: CaptureMode;
+  /** Between one owner and the next, at least; default 300. */
+  readonly ownerMs?: number;
   /** Ends the lease of the present owner without its knowing. */
   expireLease(): Promise<void>;
 }
@@ -50,7 +57,7 @@ export async function readAll(options: ReadingOptions, isDone: (reading: Reading
   for (let isIdle = false; !(isIdle && isDone(reader.reading));) {
     const page = await reader.readPage();
     isIdle = page.rowCount === 0;
-    if (isIdle) {
+    if (isIdle && !page.hasWaited) {
       await sleep(2);
     }
     await reader.mayHandOver();
@@ -71,6 +78,7 @@ class Owners {
     low: 0n,
     high: 0n,
     gapRanges: 0,
+    streamPages: 0,
   };
   private readonly source: SourcePort;
   private readonly versions = new Map<string, number>();
@@ -80,8 +88,8 @@ class Owners {
   private handOverAtMs = 0;
 
   constructor(private readonly options: ReadingOptions) {
-    const { databaseUrl, pageRowsMax } = options;
-    this.source = createOutboxSource({ name: 'test', databaseUrl, pageRowsMax });
+    const { databaseUrl, pageRowsMax, capture = 'polling' } = options;
+    this.source = createOutboxSource({ name: 'test', databaseUrl, pageRowsMax, capture });
   }
 
   async readPage(): Promise<CapturedPage> {
@@ -93,8 +101,9 @@ class Owners {
     if (page.isChanged) {
       await this.capture.settle(page);
     }
-    const { low, high, gapRanges, gapsDied } = this.capture.status();
+    const { low, high, gapRanges, gapsDied, reading: place } = this.capture.status();
     const { reading } = this;
+    reading.streamPages += place === 'stream' && page.rowCount > 0 ? 1 : 0;
     Object.assign(reading, { low, high, gapRanges, died: this.diedBefore + gapsDied, pages: reading.pages + 1 });
     reading.gapRangesMax = Math.max(reading.gapRangesMax, gapRanges);
     if (page.isChanged) {
@@ -120,7 +129,7 @@ class Owners {
 
   private async claim(): Promise<CapturePort> {
     this.reading.owners += 1;
-    this.handOverAtMs = performance.now() + 300 + this.options.random.below(400);
+    this.handOverAtMs = performance.now() + (this.options.ownerMs ?? 300) + this.options.random.below(400);
     const claim = await this.source.claim({
       route: 'accounts',
       owner: `owner ${this.reading.owners}`,
@@ -128,8 +137,8 @@ class Owners {
       from: { kind: 'earliest' },
       aggregateTypes: ['account'],
     });
-    if (claim.kind === 'held') {
-      throw new Error(`The route is held by ${claim.owner}.`);
+    if (claim.kind !== 'claimed') {
+      throw new Error(`The claim of the route is ${claim.kind}.`);
     }
     return claim.capture;
   }
