@@ -23,6 +23,7 @@ export {
   type PostgresStopMode,
 } from './local-postgres.js';
 export type { LinkClient } from './proxied-connection.js';
+export { PostgresStandby } from './postgres-standby.js';
 export { TemporaryPostgres } from './temporary-postgres.js';
 export { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './test-database.js';
 export { testKafkaBrokers, testPostgresUrl } from './test-environment.config.js';
