@@ -1,7 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import { toPosition } from '@millrace/events';
 import fc from 'fast-check';
-import { type GapBound, type GapRange, gapDelta, type LedgerState, lowOf, takeReading } from './ledger.js';
+import {
+  buryPositions,
+  deadPositions,
+  type GapBound,
+  type GapRange,
+  gapDelta,
+  type LedgerState,
+  lowOf,
+  type PositionRange,
+  takeReading,
+} from './ledger.js';
 
 const known = (xid: bigint): GapBound => ({ xid, knownAtMs: 0 });
 const pending = (): GapBound => ({ xid: null, knownAtMs: Number.POSITIVE_INFINITY });
@@ -19,6 +29,48 @@ const read = (positions: number[], isFull = false, endedBelow = 0n, bound = pend
 });
 const ranges = (ledger: LedgerState): string =>
   ledger.gaps.map(({ lo, hi }) => `${String(lo)}-${String(hi)}`).join(' ');
+
+const told = (positions: readonly PositionRange[]): string =>
+  positions.map(({ lo, hi }) => `${String(lo)}-${String(hi)}`).join(' ');
+
+describe('gaps that a probe finds dead', () => {
+  it('are those whose writers have ended, without the rows that are visible', () => {
+    const gaps = [gap(1, 9, known(10n)), gap(12, 14, known(11n)), gap(20, 20, known(12n))];
+    expect(told(deadPositions(gaps, read([3, 4, 9, 13], false, 11n)))).toBe('1-2 5-8 12-12 14-14');
+  });
+
+  it('lie below the last row when the probe was cut', () => {
+    const gaps = [gap(1, 9, known(10n)), gap(12, 14, known(10n))];
+    expect(told(deadPositions(gaps, read([3, 6], true, 99n)))).toBe('1-2 4-5');
+  });
+
+  it('are settled later, but for the rows that came meanwhile, and nothing else is', () => {
+    const dead = deadPositions([gap(1, 9), gap(12, 14), gap(30, 30)], read([], false, 10n));
+    const later = state(40, gap(2, 4), gap(7, 12), gap(14, 20, pending()), gap(31, 32, pending()));
+    const step = buryPositions(later, dead);
+    expect(ranges(step.state)).toBe('10-11 15-20 31-32');
+    expect(step).toMatchObject({ taken: [], diedCount: 8n, isChanged: true });
+    expect(step.state.high).toBe(40n);
+    expect(buryPositions(step.state, dead)).toMatchObject({ diedCount: 0n, isChanged: false });
+  });
+
+  it('die as a poll would have it, whatever comes between', () => {
+    const positions = fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 20 });
+    fc.assert(
+      fc.property(positions, positions, positions, (gapPositions, visible, came) => {
+        const gaps = [...gapPositions].sort((a, b) => a - b).map((at) => gap(at, at, known(BigInt((at % 3) + 1))));
+        const inGaps = [...visible].filter((at) => gapPositions.includes(at)).sort((a, b) => a - b);
+        const dead = deadPositions(gaps, read(inGaps, false, 2n));
+        const meanwhile = takeReading(state(40, ...gaps), read([...came].sort((a, b) => a - b))).state;
+        const left = buryPositions(meanwhile, dead).state.gaps.map(({ lo }) => Number(lo));
+        const expected = gaps
+          .map(({ lo }) => Number(lo))
+          .filter((at) => !came.includes(at) && (at % 3 === 2 || visible.includes(at)));
+        expect(left).toEqual(expected);
+      }),
+    );
+  });
+});
 
 describe('the ledger', () => {
   it('turns positions that were passed over into gaps of the reading', () => {
