@@ -154,7 +154,7 @@ async function kept(): Promise<Kept & { readonly name: string; readonly confirme
   return { ...made, name: slot.name, confirmed: slot.confirmedFlushLsn ?? 0n };
 }
 
-const unread = { ourPid: null, confirmedLsn: null };
+const unread = (): { ourPid: null; confirmedLsn: null } => ({ ourPid: null, confirmedLsn: null });
 
 async function slotNames(): Promise<string[]> {
   const { rows } = await admin.query<{ slot_name: string }>('select slot_name from pg_replication_slots order by 1');
