@@ -1,4 +1,5 @@
 import { type LocalPostgres } from '@millrace/testing';
+import type pg from 'pg';
 import { createMigratedDatabase, withClient } from '../harness/servers.js';
 
 const EVENTS_PER_TRANSACTION = 10_000;
@@ -10,6 +11,23 @@ select uuidv7(), 'order', md5((n % 10000)::text)::uuid::text, 'order.placed', n 
     'placedAt', to_timestamp(1790000000 + n), 'note', repeat(md5(n::text), 2),
     'lines', jsonb_build_array(jsonb_build_object('sku', 'sku-' || n % 500, 'quantity', 1 + n % 9, 'unitPriceCents', n % 5000)))
 from generate_series($1::bigint, $2::bigint) n`;
+
+/** Commits the events from `first` to `last` in so many a transaction. */
+export async function fillOutbox(
+  client: pg.Client,
+  { first, last, perTransaction = EVENTS_PER_TRANSACTION }: FillOptions,
+): Promise<void> {
+  for (let from = first; from <= last; from += perTransaction) {
+    await client.query(FILL_SQL, [from, Math.min(last, from + perTransaction - 1)]);
+  }
+}
+
+/** Which events are written; with 10,000 in a transaction when that is left out. */
+export interface FillOptions {
+  readonly first: number;
+  readonly last: number;
+  readonly perTransaction?: number;
+}
 
 /** A database with a backlog that can be copied, so that every run drains the very same rows. */
 export class Backlog {
@@ -26,9 +44,7 @@ export class Backlog {
     const name = 'backlog';
     const url = await createMigratedDatabase(postgres, name);
     const payloadBytes = await withClient(url, async (client) => {
-      for (let first = 1; first <= events; first += EVENTS_PER_TRANSACTION) {
-        await client.query(FILL_SQL, [first, Math.min(events, first + EVENTS_PER_TRANSACTION - 1)]);
-      }
+      await fillOutbox(client, { first: 1, last: events });
       await client.query('vacuum analyze millrace.outbox');
       const { rows } = await client.query<{ bytes: string }>(
         'select avg(octet_length(payload::text)) as bytes from (select payload from millrace.outbox limit 10000) some_rows',

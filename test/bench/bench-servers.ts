@@ -9,6 +9,7 @@ export async function startBenchServers(): Promise<Servers> {
       max_wal_size: '4GB',
       checkpoint_timeout: '30min',
       random_page_cost: 1.1,
+      track_activity_query_size: 16_384,
     },
   });
 }

@@ -7,6 +7,8 @@ export interface CommittedLoadOptions {
   readonly connections: number;
   readonly eventsPerSecond: number;
   readonly seconds: number;
+  /** The number of the first transaction; 0 when left out. */
+  readonly firstNumber?: number;
 }
 
 /** The row's `aggregateversion` numbers the transactions, so that a record tells which one it is of. */
@@ -20,30 +22,37 @@ const TICK_MS = 1;
 
 /**
  * One-row transactions at a fixed rate, whether earlier ones have ended or not. Resolves to the time (ms since 1970) at
- * which the client knew each commit, by its number.
+ * which the client knew each commit, from the first number's on.
  */
 export async function commitAtRate(options: CommittedLoadOptions): Promise<number[]> {
-  const pool = new pg.Pool({ connectionString: options.databaseUrl, max: options.connections });
-  const committedAtMs: number[] = [];
-  const running: Promise<void>[] = [];
-  const total = options.eventsPerSecond * options.seconds;
+  const { databaseUrl, connections, eventsPerSecond, seconds, firstNumber = 0 } = options;
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: connections });
+  const total = eventsPerSecond * seconds;
+  const committedAtMs = new Array<number>(total).fill(Number.NaN);
+  const open = new Set<Promise<void>>();
+  const failures: unknown[] = [];
+  const commitOne = async (index: number): Promise<void> => {
+    await pool.query({ ...INSERT, values: [firstNumber + index, PAYLOAD] });
+    committedAtMs[index] = Date.now();
+  };
   const startedMs = performance.now();
   try {
-    while (running.length < total) {
-      const dueNow = Math.floor(((performance.now() - startedMs) / 1_000) * options.eventsPerSecond);
-      while (running.length < Math.min(dueNow, total)) {
-        running.push(commitOne(pool, running.length, committedAtMs));
+    for (let begun = 0; begun < total && failures.length === 0;) {
+      const dueNow = Math.floor(((performance.now() - startedMs) / 1_000) * eventsPerSecond);
+      for (; begun < Math.min(dueNow, total); begun += 1) {
+        const commit: Promise<void> = commitOne(begun)
+          .catch((error: unknown) => void failures.push(error))
+          .finally(() => open.delete(commit));
+        open.add(commit);
       }
       await sleep(TICK_MS);
     }
-    await Promise.all(running);
-    return committedAtMs;
+    await Promise.all(open);
   } finally {
     await pool.end();
   }
-}
-
-async function commitOne(pool: pg.Pool, number: number, committedAtMs: number[]): Promise<void> {
-  await pool.query({ ...INSERT, values: [number, PAYLOAD] });
-  committedAtMs[number] = Date.now();
+  if (failures.length > 0) {
+    throw failures[0];
+  }
+  return committedAtMs;
 }

@@ -2,14 +2,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createTopic, deleteTopic, freePort } from '@millrace/testing';
 import type pg from 'pg';
-import { familyCpuMs, peakMemoryMiB, processCpuMs } from '../harness/process-usage.js';
+import { peakMemoryMiB } from '../harness/process-usage.js';
 import { type KafkaClient, RelayProcess } from '../harness/relay-process.js';
 import { say } from '../harness/say.js';
 import { type Servers, withClient } from '../harness/servers.js';
 import { Backlog } from './backlog.js';
 import { startBenchServers } from './bench-servers.js';
+import { type Cpu, cpuBetween, cpuMs, cpuPerEvent } from './cpu.js';
 import { machineText } from './machine.js';
-import { producerPerformance } from './producer-performance.js';
+import { producerPerformanceOn } from './producer-performance.js';
 import { median } from './statistics.js';
 import { markdownTable, text } from './table.js';
 import { topicTimes } from './topic-times.js';
@@ -28,13 +29,6 @@ interface DrainResult {
   /** Microseconds of processor time per event. */
   readonly cpu: Cpu;
   readonly peakMiB: number;
-}
-
-/** Processor time by who used it. */
-interface Cpu {
-  readonly relay: number;
-  readonly postgres: number;
-  readonly kafka: number;
 }
 
 const PARTITIONS = 6;
@@ -64,7 +58,7 @@ export async function benchDrain(options: DrainOptions): Promise<void> {
     const results = new Map<string, DrainResult[]>(options.clients.map((client) => [client, []]));
     const yardstick: number[] = [];
     for (let run = 1; run <= options.runs; run += 1) {
-      yardstick.push(await runYardstick(servers, backlog, run));
+      yardstick.push(await producerPerformanceOn(servers, backlog.events, backlog.payloadBytes));
       for (const client of options.clients) {
         const result = await runDrain(servers, backlog, { client, run, profileDir: options.profileDir });
         results.get(client)?.push(result);
@@ -75,15 +69,6 @@ export async function benchDrain(options: DrainOptions): Promise<void> {
   } finally {
     await servers.stop('remove');
   }
-}
-
-async function runYardstick({ kafka }: Servers, backlog: Backlog, run: number): Promise<number> {
-  const topic = `yardstick-${run}`;
-  await createTopic({ brokers: kafka.brokers, topic, partitions: PARTITIONS });
-  const { events: records, payloadBytes: recordBytes } = backlog;
-  const rate = await producerPerformance({ brokers: kafka.brokers, topic, records, recordBytes });
-  await deleteTopic(kafka.brokers, topic);
-  return rate;
 }
 
 interface DrainRun {
@@ -112,11 +97,7 @@ async function runDrain(
     nodeArguments: profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`],
   });
   try {
-    const usage = (): Cpu => ({
-      relay: processCpuMs(relay.pid),
-      postgres: familyCpuMs(servers.postgres.pid),
-      kafka: processCpuMs(kafka.pid),
-    });
+    const usage = (): Cpu => cpuMs(relay.pid, servers);
     const usedMs = await withClient(databaseUrl, (database) =>
       usedUntilDrained({ relay, database, last: backlog.events, usage }),
     );
@@ -127,7 +108,7 @@ async function runDrain(
     }
     return {
       eventsPerSecond: records / ((lastMs - firstMs) / 1_000),
-      cpu: perEvent(usedMs, records),
+      cpu: cpuPerEvent(usedMs, records),
       peakMiB,
     };
   } finally {
@@ -155,7 +136,7 @@ async function usedUntilDrained({ relay, database, last, usage }: DrainWatch): P
     if (low !== undefined) {
       before ??= usage();
       if (Number(low) >= last) {
-        return difference(usage(), before);
+        return cpuBetween(before, usage());
       }
     }
     await sleep(POLL_MS);
@@ -163,19 +144,6 @@ async function usedUntilDrained({ relay, database, last, usage }: DrainWatch): P
   throw new Error(
     `The relay ${relay.isRunning ? 'did not drain the backlog in time' : 'ended'}: see ${relay.options.file}.log.`,
   );
-}
-
-function difference(after: Cpu, before: Cpu): Cpu {
-  return {
-    relay: after.relay - before.relay,
-    postgres: after.postgres - before.postgres,
-    kafka: after.kafka - before.kafka,
-  };
-}
-
-function perEvent(ms: Cpu, events: number): Cpu {
-  const micros = (used: number): number => (used * 1_000) / events;
-  return { relay: micros(ms.relay), postgres: micros(ms.postgres), kafka: micros(ms.kafka) };
 }
 
 function lineOf({ eventsPerSecond, cpu, peakMiB }: DrainResult): string {

@@ -1,59 +1,134 @@
 import { parseArgs } from 'node:util';
+import { type CaptureMode } from '@millrace/capture';
 import { KAFKA_CLIENTS, type KafkaClient } from '../harness/relay-process.js';
 import { say } from '../harness/say.js';
+import { benchCaptureDrain, type DrainKind } from './capture/capture-drain.js';
 import { benchConsume, CONSUME_PARTS } from './consume/consume-bench.js';
 import { benchDrain } from './drain.js';
+import { benchIdle } from './idle.js';
 import { benchLatency } from './latency.js';
+import { benchOldSnapshot } from './old-snapshot.js';
+import { benchBigOutbox } from './outbox/big-outbox.js';
 
 const USAGE = `Usage:
   npm run bench -- drain [--events 500000] [--runs 3] [--client platformatic|kafkajs|both] [--profile FOLDER]
-  npm run bench -- latency [--rates 1000,2000] [--seconds 30] [--client platformatic|kafkajs|both]
+  npm run bench -- drain --capture polling|wal|both [--events 500000] [--runs 3] [--profile FOLDER]
+  npm run bench -- big-transaction [--capture polling|wal|both] [--events 200000] [--runs 3] [--profile FOLDER]
+  npm run bench -- latency [--capture polling|wal|both] [--rates 1000,2000,5000] [--seconds 60] [--runs 3] [--profile FOLDER]
+  npm run bench -- latency --old-snapshot 600 [--capture polling|wal|both] [--rates 2000]
+  npm run bench -- idle [--capture polling|wal|both] [--sources 3] [--seconds 60] [--runs 3] [--profile FOLDER]
+  npm run bench -- big-outbox [--rows 20000000] [--seconds 30]
   npm run bench -- consume [--events 100000] [--runs 3] [--client platformatic|kafkajs|both] [--batches 1,100]
-                           [--concurrency 8] [--parts ${CONSUME_PARTS.join()}] [--profile FOLDER]`;
+                           [--concurrency 8] [--parts ${CONSUME_PARTS.join()}] [--profile FOLDER]
+  Where --capture is given, --client names one client, and --node gives the relay arguments for Node, separated by commas.`;
+
+const OPTIONS = {
+  capture: { type: 'string' },
+  client: { type: 'string' },
+  events: { type: 'string' },
+  batches: { type: 'string', default: '1,100' },
+  concurrency: { type: 'string', default: '8' },
+  node: { type: 'string', default: '' },
+  'old-snapshot': { type: 'string' },
+  parts: { type: 'string', default: CONSUME_PARTS.join() },
+  rows: { type: 'string', default: '20000000' },
+  runs: { type: 'string', default: '3' },
+  profile: { type: 'string' },
+  rates: { type: 'string' },
+  seconds: { type: 'string' },
+  sources: { type: 'string', default: '3' },
+} as const;
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
+
+const COMMANDS: Readonly<Record<string, (values: Values) => Promise<void>>> = {
+  drain: (values) => (values.capture === undefined ? drain(values) : captureDrain('backlog', values, '500000')),
+  'big-transaction': (values) => captureDrain('transaction', values, '200000'),
+  latency: (values) => (values['old-snapshot'] === undefined ? latency(values) : oldSnapshot(values)),
+  idle,
+  'big-outbox': bigOutbox,
+  consume,
+};
 
 await main();
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      client: { type: 'string', default: 'both' },
-      events: { type: 'string' },
-      batches: { type: 'string', default: '1,100' },
-      concurrency: { type: 'string', default: '8' },
-      parts: { type: 'string', default: CONSUME_PARTS.join() },
-      runs: { type: 'string', default: '3' },
-      profile: { type: 'string' },
-      rates: { type: 'string', default: '1000,2000' },
-      seconds: { type: 'string', default: '30' },
-    },
-  });
-  const clients = clientsOf(values.client);
-  if (positionals[0] === 'drain' && clients.length > 0) {
-    const { events = '500000', runs, profile: profileDir } = values;
-    await benchDrain({ clients, events: whole(events), runs: whole(runs), profileDir });
-  } else if (positionals[0] === 'latency' && clients.length > 0) {
-    const { rates, seconds } = values;
-    await benchLatency({ clients, rates: rates.split(',').map(whole), seconds: whole(seconds) });
-  } else if (positionals[0] === 'consume' && clients.length > 0) {
-    const { events = '100000', runs, batches, concurrency, parts, profile: profileDir } = values;
-    await benchConsume({
-      clients,
-      events: whole(events),
-      runs: whole(runs),
-      batchSizes: batches.split(',').map(whole),
-      concurrency: whole(concurrency),
-      parts: CONSUME_PARTS.filter((part) => parts.split(',').includes(part)),
-      profileDir,
-    });
-  } else {
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: OPTIONS });
+  const command = COMMANDS[positionals[0] ?? ''];
+  if (command === undefined) {
     say(USAGE);
     process.exitCode = 2;
+  } else {
+    await command(values);
   }
 }
 
-function clientsOf(text: string): readonly KafkaClient[] {
-  return KAFKA_CLIENTS.filter((client) => text === 'both' || text === client);
+async function drain({ client, events = '500000', runs, profile: profileDir }: Values): Promise<void> {
+  await benchDrain({ clients: clientsOf(client), events: whole(events), runs: whole(runs), profileDir });
+}
+
+async function captureDrain(kind: DrainKind, values: Values, eventsByDefault: string): Promise<void> {
+  const { events = eventsByDefault, runs } = values;
+  await benchCaptureDrain({ ...relayOf(values), kind, events: whole(events), runs: whole(runs) });
+}
+
+async function latency(values: Values): Promise<void> {
+  const { rates = '1000,2000,5000', seconds = '60', runs } = values;
+  await benchLatency({ ...relayOf(values), rates: wholes(rates), seconds: whole(seconds), runs: whole(runs) });
+}
+
+async function oldSnapshot(values: Values): Promise<void> {
+  const { rates = '2000', 'old-snapshot': seconds = '600' } = values;
+  await benchOldSnapshot({ ...relayOf(values), rates: wholes(rates), snapshotSeconds: whole(seconds) });
+}
+
+async function idle(values: Values): Promise<void> {
+  const { sources, seconds = '60', runs } = values;
+  await benchIdle({ ...relayOf(values), sources: whole(sources), seconds: whole(seconds), runs: whole(runs) });
+}
+
+async function bigOutbox({ rows, seconds = '30' }: Values): Promise<void> {
+  await benchBigOutbox({ rows: whole(rows), seconds: whole(seconds) });
+}
+
+async function consume(values: Values): Promise<void> {
+  const { client, events = '100000', runs, batches, concurrency, parts, profile: profileDir } = values;
+  await benchConsume({
+    clients: clientsOf(client),
+    events: whole(events),
+    runs: whole(runs),
+    batchSizes: wholes(batches),
+    concurrency: whole(concurrency),
+    parts: CONSUME_PARTS.filter((part) => parts.split(',').includes(part)),
+    profileDir,
+  });
+}
+
+/** How the relay is run where captures are compared. */
+function relayOf({ capture = 'both', client = 'platformatic', node, profile }: Values): {
+  readonly captures: readonly CaptureMode[];
+  readonly client: KafkaClient;
+  readonly nodeArguments: readonly string[];
+} {
+  const captures = (['polling', 'wal'] as const).filter((mode) => capture === 'both' || capture === mode);
+  const [only, ...others] = clientsOf(client);
+  if (captures.length === 0 || only === undefined || others.length > 0) {
+    throw new Error(`--capture takes polling, wal or both, and --client one client.\n${USAGE}`);
+  }
+  const profiler = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  return { captures, client: only, nodeArguments: [...profiler, ...node.split(',').filter((text) => text !== '')] };
+}
+
+function clientsOf(text = 'both'): readonly KafkaClient[] {
+  const clients = KAFKA_CLIENTS.filter((client) => text === 'both' || text === client);
+  if (clients.length === 0) {
+    throw new Error(`--client takes platformatic, kafkajs or both.\n${USAGE}`);
+  }
+  return clients;
+}
+
+function wholes(text: string): number[] {
+  return text.split(',').map(whole);
 }
 
 function whole(text: string): number {

@@ -1,19 +1,36 @@
 import { spawn } from 'node:child_process';
-import { javaProgram, kafkaClassPath } from '@millrace/testing';
+import { createTopic, deleteTopic, javaProgram, kafkaClassPath, uniqueName } from '@millrace/testing';
+import { type Servers } from '../harness/servers.js';
 
 /** What Kafka's own tool is asked to do. */
-export interface ProducerPerformanceOptions {
+interface ProducerPerformanceOptions {
   readonly brokers: readonly string[];
   readonly topic: string;
   readonly records: number;
   readonly recordBytes: number;
 }
 
+const PARTITIONS = 6;
 const MAIN_CLASS = 'org.apache.kafka.tools.ProducerPerformance';
 const SUMMARY = /([\d.]+) records\/sec/g;
 
-/** Records per second of Kafka's own ProducerPerformance with acks=all and otherwise its defaults. */
-export async function producerPerformance(options: ProducerPerformanceOptions): Promise<number> {
+/**
+ * Records per second of Kafka's own ProducerPerformance with acks=all and otherwise its defaults, on a topic of its own
+ * with 6 partitions.
+ */
+export async function producerPerformanceOn(
+  { kafka: { brokers } }: Pick<Servers, 'kafka'>,
+  records: number,
+  recordBytes: number,
+): Promise<number> {
+  const topic = uniqueName('yardstick');
+  await createTopic({ brokers, topic, partitions: PARTITIONS });
+  const rate = await producerPerformance({ brokers, topic, records, recordBytes });
+  await deleteTopic(brokers, topic);
+  return rate;
+}
+
+async function producerPerformance(options: ProducerPerformanceOptions): Promise<number> {
   const classPath = await kafkaClassPath();
   const tool = spawn(
     javaProgram(),

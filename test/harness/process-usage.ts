@@ -3,25 +3,42 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Linux counts processor time in these, on every architecture that Node runs on. */
 const TICK_MS = 10;
 
+/** In the fields of `statFields`: user and system time of a process, then those of its children that have ended. */
+const TIME_FIELDS = { own: [11, 13], withEnded: [11, 15] } as const;
+
 /** Milliseconds of processor time that a process, all its threads, has used; of Linux. */
 export function processCpuMs(pid: number): number {
-  const [user, system] = statFields(pid).slice(11, 13).map(Number);
-  return ((user ?? 0) + (system ?? 0)) * TICK_MS;
+  return cpuMsOf(pid, 'own');
 }
 
-/** The same of a process and the children that it has now, as PostgreSQL's backends are; of Linux. */
+/** The same of a process and its children, as PostgreSQL's backends are, also those that have ended; of Linux. */
 export function familyCpuMs(pid: number): number {
   const children = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((candidate) => parentOf(candidate) === pid);
-  return [pid, ...children].reduce((sum, member) => sum + processCpuMs(member), 0);
+  return children.reduce((sum, child) => sum + cpuMsOfChild(child), cpuMsOf(pid, 'withEnded'));
 }
 
 /** The most memory that a process has had resident so far, in MiB; of Linux. */
 export function peakMemoryMiB(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0) / 1_024;
+}
+
+function cpuMsOf(pid: number, whose: keyof typeof TIME_FIELDS): number {
+  const ticks = statFields(pid)
+    .slice(...TIME_FIELDS[whose])
+    .map(Number);
+  return ticks.reduce((sum, each) => sum + each, 0) * TICK_MS;
+}
+
+function cpuMsOfChild(pid: number): number {
+  try {
+    return cpuMsOf(pid, 'own');
+  } catch {
+    return 0; // it has ended since the listing: its parent has its time from now on
+  }
 }
 
 function parentOf(pid: number): number | undefined {
