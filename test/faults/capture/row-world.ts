@@ -196,7 +196,6 @@ export class RowWorld {
       capture: mode,
       port: this.relays.get(name)?.options.port ?? (await freePort()),
       routes: this.routes,
-      nodeArguments: ['--enable-source-maps'],
       ...given,
     });
     this.relays.set(name, relay);
@@ -274,10 +273,8 @@ export class RowWorld {
 
   /** Whether every route is read so by the relay that has it. */
   async areRead(from: 'stream' | 'table'): Promise<boolean> {
-    const claims = (await this.routeViews()).flatMap(({ name, claim }) =>
-      claim === null ? [] : [{ name, reading: Reflect.get(Object(claim), 'reading') as unknown }],
-    );
-    return this.routes.every(({ name }) => claims.some((claim) => claim.name === name && claim.reading === from));
+    const views = await this.routeViews();
+    return this.routes.every(({ name }) => views.some((view) => view.name === name && view.capture?.reading === from));
   }
 
   /** What the admin APIs of all running relays show of the routes; empty for those that do not answer. */
@@ -381,6 +378,11 @@ export interface RouteView {
   readonly relay: string;
   readonly state: { readonly kind: string; readonly problem?: { readonly code: string; readonly message: string } };
   readonly claim: { readonly epoch: string; readonly low: string; readonly high: string } | null;
+  /** `null` like `claim`: only the relay that holds the lease knows. */
+  readonly capture: {
+    readonly reading: 'table' | 'stream';
+    readonly slot: { readonly state: string; readonly message: string } | null;
+  } | null;
   readonly lagSeconds: number | null;
 }
 
