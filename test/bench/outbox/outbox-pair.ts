@@ -81,8 +81,8 @@ async function claim(databaseUrl: string): Promise<CapturePort> {
   const source = createOutboxSource({ name: 'bench', databaseUrl });
   const from = { kind: 'earliest' } as const;
   const result = await source.claim({ route: ROUTE, owner: 'bench', ttlMs: TTL_MS, from, aggregateTypes: null });
-  if (result.kind === 'held') {
-    throw new Error(`The route of the benchmark is held by ${result.owner}.`);
+  if (result.kind !== 'claimed') {
+    throw new Error('The route of the benchmark is held by another owner.');
   }
   return result.capture;
 }
