@@ -138,9 +138,10 @@ $body$;
 /**
  * Everything up to the highest published position is settled: what has no row there will never have one. Rows that are
  * settled here are counted by leaf, as a page that is settled counts its rows; the copies are counted when they are read.
+ * The columns of shards come with the next step, before which nothing of this runs.
  */
 const SETTLE = `
-create function millrace.fork_settle(in_ledger millrace.ledger, in_seen bigint) returns void
+create function millrace.fork_settle(in_ledger millrace.ledger, in_seen bigint, in_last_copy bigint) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $body$
 declare
   settled_to constant bigint := greatest(in_ledger.high, in_seen);
@@ -177,6 +178,11 @@ begin
     timeline = ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint,
     unsettled_since = clock_timestamp(), updated_at = clock_timestamp()
   where l.route = in_ledger.route;
+  -- while the number of shards changes, all of them drain to one fence: what is settled and copied here lies below it
+  update millrace.ledger l set fence = greatest(new_high, in_last_copy),
+    epoch = l.epoch + case when l.route = in_ledger.route then 0 else 1 end
+  where l.fence < greatest(new_high, in_last_copy)
+    and coalesce(l.shard_of, l.route) = coalesce(in_ledger.shard_of, in_ledger.route);
 end
 $body$;
 
@@ -238,7 +244,7 @@ begin
   moved := millrace.fork_move(route_row, in_base);
   select count(*) into sent from millrace.fork_row f where f.route = in_route and f.outcome = 'found';
   select t.lost, t.incident into lost, incident from millrace.fork_tell_lost(route_row) t;
-  perform millrace.fork_settle(route_row, in_seen);
+  perform millrace.fork_settle(route_row, in_seen, case when moved > 0 then in_base + moved end);
   insert into millrace.audit (actor, action, target, details)
   values ('relay', 'route.repair-fork', in_route, jsonb_build_object('epoch', in_epoch, 'seen', in_seen, 'base', in_base,
     'found', sent, 'moved', moved, 'lost', lost, 'incident', incident,
@@ -259,7 +265,7 @@ export const forkRepairMigration: Migration = {
   name: 'fork repair',
   up: TABLES + RESERVE + JUDGE + MOVE + SETTLE + COMPLETE,
   down: `drop function millrace.fork_complete(text, bigint, text[], bigint, bigint),
-  millrace.fork_tell_lost(millrace.ledger), millrace.fork_settle(millrace.ledger, bigint),
+  millrace.fork_tell_lost(millrace.ledger), millrace.fork_settle(millrace.ledger, bigint, bigint),
   millrace.fork_move(millrace.ledger, bigint), millrace.fork_judge(millrace.ledger, text[], bigint, bigint),
   millrace.fork_is_open(text, bigint, bigint), millrace.fork_reserve(text, bigint, bigint);
 alter table millrace.ledger drop column unsettled_since, drop column fork_base;
