@@ -235,7 +235,14 @@ export class SimDatabase {
     row.claimedBy = request.owner;
     row.expiresMs = this.time.nowMs + request.ttlMs;
     this.commitSynchronously();
-    return { kind: 'claimed', epoch: toEpoch(row.epoch), isPaused: row.isPaused, mode: null, state: storedState(row) };
+    return {
+      kind: 'claimed',
+      epoch: toEpoch(row.epoch),
+      isPaused: row.isPaused,
+      mode: null,
+      state: storedState(row),
+      fence: null,
+    };
   }
 
   /** Applies only the difference to what the caller believes is stored, as the real statement does. */

@@ -18,7 +18,9 @@ import {
   type PollRequest,
   type PollResult,
   type RelayMember,
+  type RouteShards,
   type SequenceReading,
+  type ShardsRequest,
   type SourcePort,
 } from '@millrace/capture';
 import { type Epoch, toPosition } from '@millrace/events';
@@ -172,7 +174,7 @@ export class SimSource implements SourcePort {
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     const store = new SimLedgerStore(this.parts);
     const claim = await store.claim(request);
-    if (claim.kind === 'held') {
+    if (claim.kind !== 'claimed') {
       return claim;
     }
     const { process, pageRowsMax, gapRangesMax } = this.parts;
@@ -184,7 +186,7 @@ export class SimSource implements SourcePort {
       options: { pageRowsMax, pageBytesMax: 1_000_000, gapRangesMax },
       firstPage: this.firstPage,
     });
-    return { kind: 'claimed', epoch: claim.epoch, isPaused: claim.isPaused, capture };
+    return { kind: 'claimed', epoch: claim.epoch, isPaused: claim.isPaused, fence: null, capture };
   }
 
   setPaused({ route, isPaused }: PauseRequest): Promise<void> {
@@ -195,6 +197,14 @@ export class SimSource implements SourcePort {
 
   setCapture({ route }: CaptureRequest): Promise<void> {
     return Promise.reject(new Error(`Nobody changes how ${route} is captured here.`));
+  }
+
+  setShards({ route }: ShardsRequest): Promise<RouteShards> {
+    return this.shards(route);
+  }
+
+  shards(route: string): Promise<RouteShards> {
+    return Promise.reject(new Error(`Nobody divides ${route} here.`));
   }
 
   audit(entry: AuditEntry): Promise<void> {

@@ -10,6 +10,8 @@ import {
   type JoinRequest,
   type PauseRequest,
   type RelayMember,
+  type RouteShards,
+  type ShardsRequest,
   type SlotStatus,
   type SourcePort,
 } from '@millrace/capture';
@@ -56,6 +58,7 @@ class FakeSource implements SourcePort {
   };
   readonly pauses: PauseRequest[] = [];
   readonly modes: CaptureRequest[] = [];
+  readonly divisions: ShardsRequest[] = [];
   readonly audits: AuditEntry[] = [];
   claimError: CaptureError | undefined;
   pauseError: CaptureError | undefined;
@@ -71,6 +74,7 @@ class FakeSource implements SourcePort {
       kind: 'claimed',
       epoch: toEpoch(2n ** 62n),
       isPaused: this.isPaused,
+      fence: null,
       capture: {
         nextPage: () => Promise.resolve(page),
         settle: settled,
@@ -98,6 +102,26 @@ class FakeSource implements SourcePort {
     this.modes.push(request);
     this.capture = { ...this.capture, mode: request.mode ?? 'polling' };
     return Promise.resolve();
+  }
+
+  setShards(request: ShardsRequest): Promise<RouteShards> {
+    if (this.pauseError !== undefined) {
+      return Promise.reject(this.pauseError);
+    }
+    this.divisions.push(request);
+    return this.shards(request.route);
+  }
+
+  shards(route: string): Promise<RouteShards> {
+    const wanted = this.divisions.at(-1)?.shards ?? null;
+    const low = toPosition(9007199254740993n);
+    return Promise.resolve({
+      route,
+      inForce: 1,
+      wanted,
+      fence: wanted === null ? null : low,
+      shards: [{ name: route, low, owner: 'relay-1', isPaused: false, isDrained: wanted !== null }],
+    });
   }
 
   setPaused(request: PauseRequest): Promise<void> {
@@ -520,6 +544,50 @@ describe('the command to step down', () => {
   });
 });
 
+describe('the shards of a route', () => {
+  const SHARDS = '/admin/v1/routes/order/shards';
+
+  it('are shown by the source, and set in the name of the caller', async () => {
+    expect(await json(SHARDS)).toEqual({
+      route: 'order',
+      shards: 1,
+      wanted: null,
+      fence: null,
+      members: [{ name: 'order', low: '9007199254740993', relay: 'relay-1', isPaused: false, isDrained: false }],
+    });
+    const set = await ask(SHARDS, { method: 'PUT', body: '{"shards":3,"reason":"more relays"}' });
+    expect(set.status).toBe(200);
+    expect(JSON.parse(set.text)).toMatchObject({ shards: 1, wanted: 3, fence: '9007199254740993' });
+    expect(source.divisions).toEqual([{ route: 'order', shards: 3, actor: 'first-admin', reason: 'more relays' }]);
+  });
+
+  it.each([
+    ['{}', 400],
+    ['{"shards":0}', 400],
+    ['{"shards":65}', 400],
+    ['{"shards":1.5}', 400],
+    ['{"shards":2,"force":true}', 400],
+  ])('are not set by %s', async (body, status) => {
+    expect((await ask(SHARDS, { method: 'PUT', body })).status).toBe(status);
+    expect(source.divisions).toEqual([]);
+  });
+
+  it.each([
+    ['viewer', 200, 403],
+    ['operator', 200, 200],
+  ] as const)('let a %s look (%i) and set (%i)', async (role, look, set) => {
+    principal = { name: 'someone', role };
+    expect((await ask(SHARDS)).status).toBe(look);
+    expect((await ask(SHARDS, { method: 'PUT', body: '{"shards":2}' })).status).toBe(set);
+  });
+
+  it('tell that the command failed', async () => {
+    source.pauseError = new CaptureError('route_unknown', 'A sentence for the operator.');
+    expect((await ask(SHARDS, { method: 'PUT', body: '{"shards":2}' })).status).toBe(409);
+    expect((await ask('/admin/v1/routes/absent/shards')).status).toBe(404);
+  });
+});
+
 describe('without a token', () => {
   const SPELLINGS = [
     '/admin',
@@ -706,6 +774,7 @@ describe('the OpenAPI document', () => {
       '/admin/v1/routes/{route}/resume',
       '/admin/v1/routes/{route}/capture',
       '/admin/v1/routes/{route}/step-down',
+      '/admin/v1/routes/{route}/shards',
       '/admin/v1/relays',
       '/admin/v1/retention',
       '/admin/v1/retention/{source}/leaves/{lo}/accept-count',

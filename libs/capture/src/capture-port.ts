@@ -1,5 +1,6 @@
 import { type Epoch, type OutboxEvent, type Position } from '@millrace/events';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
+import { type RouteShard, type RouteShards, type ShardsRequest } from './route-shards.js';
 import { type SlotHealth } from './slot/slot-health.js';
 import { type SlotKeeperState } from './slot/slot-keeper-state.js';
 
@@ -123,11 +124,22 @@ export type StartFrom =
 
 /**
  * The answer to a request for a route. `held`: not now; `owner` is empty while nobody has it, and `expiresInMs` is the
- * time until the request would be granted if nothing happens before.
+ * time until the request would be granted if nothing happens before. `resharded`: there is no such shard, the route has
+ * another number of them.
+ *
+ * `fence`: the route is on its way to another number of shards; `capture` hands out what lies at or below it and nothing
+ * else, and ends with `fenced` when the new shards are there. `null` otherwise.
  */
 export type ClaimResult =
-  | { readonly kind: 'claimed'; readonly epoch: Epoch; readonly isPaused: boolean; readonly capture: CapturePort }
-  | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number };
+  | {
+      readonly kind: 'claimed';
+      readonly epoch: Epoch;
+      readonly isPaused: boolean;
+      readonly fence: Position | null;
+      readonly capture: CapturePort;
+    }
+  | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number }
+  | { readonly kind: 'resharded'; readonly shards: number };
 
 /** A source as the engine sees it: routes are claimed from it. */
 export interface SourcePort {
@@ -138,7 +150,7 @@ export interface SourcePort {
    * Throws `CaptureError`.
    */
   claim(request: ClaimRequest): Promise<ClaimResult>;
-  /** Sets or clears the pause mark of a route and writes the audit row in the same statement. */
+  /** Sets or clears the pause mark of a route or of one of its shards and writes the audit row in the same statement. */
   setPaused(request: PauseRequest): Promise<void>;
   /**
    * Sets how a route learns of new rows (`null`: as configured) and writes the audit row in the same statement. Whoever
@@ -146,6 +158,14 @@ export interface SourcePort {
    * a gap, a second copy, or another order.
    */
   setCapture(request: CaptureRequest): Promise<void>;
+  /**
+   * Says how many shards a route is to have, with an audit row in the same statement. The shards that it has settle all
+   * that any of them has read; when the last one has, the new ones begin there. Any relay that runs a shard does its part;
+   * a shard that nobody can run makes the change wait. The number in force calls a change off. Throws `CaptureError`.
+   */
+  setShards(request: ShardsRequest): Promise<RouteShards>;
+  /** How a route is divided now. Throws `CaptureError`: `route_unknown` before it has run. */
+  shards(route: string): Promise<RouteShards>;
   /** Writes an audit row. Throws `CaptureError`: then the action must not be taken. */
   audit(entry: AuditEntry): Promise<void>;
   /**
@@ -166,6 +186,11 @@ export interface ClaimRequest {
   /** For so long after the route has become free it is left to other owners; default 0. */
   readonly graceMs?: number;
   readonly from: StartFrom;
+  /**
+   * Which shard of a divided route `route` names (`ledgerName`), and of how many; without it, the whole of one that is not
+   * divided. The number counts only while the route has no ledger; later the answer tells the one in force.
+   */
+  readonly shard?: RouteShard;
   /** Wanted aggregate types; `null` wants all. Others are settled unsent. */
   readonly aggregateTypes: readonly string[] | null;
 }

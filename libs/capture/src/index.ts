@@ -37,6 +37,8 @@ export type { PollingCaptureParts } from './polling-capture.js';
 export { adoptLedger, createOutboxSource } from './outbox-source.js';
 export type { AdoptRequest, OutboxSourceOptions } from './outbox-source.js';
 export type { JoinRequest, RelayMember } from './relay-member.js';
+export { ledgerName, SHARDS_MAX } from './route-shards.js';
+export type { RouteShard, RouteShards, ShardProgress, ShardsRequest } from './route-shards.js';
 export { archiveLeavesTo } from './retention/leaf-archive.js';
 export type { ArchivedLeaf, LeafArchiveOptions } from './retention/leaf-archive.js';
 export { acceptLeafCount, inspectLeafCount, letRouteGoOn } from './retention/retention-admin.js';

@@ -1,6 +1,7 @@
 import { type Epoch, type Position } from '@millrace/events';
 import { type CaptureMode, type StartFrom } from './capture-port.js';
 import { type LedgerState } from './ledger.js';
+import { type RouteShard } from './route-shards.js';
 
 /** Who asks for a route's ledger row. */
 export interface LedgerClaimRequest {
@@ -9,6 +10,8 @@ export interface LedgerClaimRequest {
   readonly ttlMs: number;
   readonly graceMs?: number;
   readonly from: StartFrom;
+  /** Which part of the route `route` is the ledger of; without it, the whole. */
+  readonly shard?: RouteShard;
 }
 
 /** The ledger as the new owner finds it, or who has it. */
@@ -19,8 +22,12 @@ export type LedgerClaim =
       readonly isPaused: boolean;
       readonly mode: CaptureMode | null;
       readonly state: LedgerState;
+      /** Nothing above it may be read or settled; `null`: no limit. `state.high` stands there. */
+      readonly fence: Position | null;
     }
-  | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number };
+  | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number }
+  /** There is no such shard: the route has another number of them. */
+  | { readonly kind: 'resharded'; readonly shards: number };
 
 /** What a ledger write returned. */
 export interface LedgerSaved {

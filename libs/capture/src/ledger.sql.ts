@@ -11,25 +11,28 @@ export const IDENTITY_SQL = `select ${IDENTITY}`;
  * Who asks with a grace leaves a route that has become free to others for so long. `updated_at` lies ahead of now when
  * the clock was set back: no reason to wait. A route that has expired is given to nobody.
  *
- * $1 route, $2 owner, $3 ttl in ms, $4 grace in ms.
+ * $1 route, $2 owner, $3 ttl in ms, $4 grace in ms, $5 the number of shards that the route is thought to have.
  */
 export const CLAIM_SQL = `update millrace.ledger
 set epoch = greatest(epoch + 1, (now_at.timeline << 32) + 1), owner = $2, counted_from = coalesce(counted_from, high + 1),
   expires = clock_timestamp() + $3::bigint * interval '1 millisecond', updated_at = clock_timestamp()
 from (select ${IDENTITY}) now_at
-where route = $1 and expired_at is null and (owner = $2 or case
+where route = $1 and shards = $5 and expired_at is null and (owner = $2 or case
   when expires is not null then expires + $4::bigint * interval '1 millisecond' < clock_timestamp()
   else $4::bigint = 0 or updated_at not between clock_timestamp() - $4::bigint * interval '1 millisecond' and clock_timestamp()
 end)
-returning ledger.ctid::text as ctid, epoch::text, low::text, high::text, is_paused, capture,
+returning ledger.ctid::text as ctid, epoch::text, low::text, high::text, fence::text, is_paused, capture,
   counted_from::text, leaf_lo::text, leaf_rows::text,
   ledger.system_identifier = now_at.system_identifier and ledger.timeline = now_at.timeline as is_same_server`;
 
 /** Who has the route, and when it is free and the grace of $2 ms over; no row when the route has no ledger yet. */
 export const HOLDER_SQL = `select ctid::text as ctid, epoch::text, owner,
   greatest(0, ceil(extract(epoch from coalesce(expires, updated_at) - clock_timestamp()) * 1000 + $2::bigint))::bigint::text
-    as expires_in_ms, expired_at is not null as is_expired
+    as expires_in_ms, expired_at is not null as is_expired, shards::text
 from millrace.ledger where route = $1`;
+
+/** $1 route: how many shards it has; no row before it has run. */
+export const IN_FORCE_SQL = `select shards::text from millrace.route_shards where route = $1`;
 
 /** `order by lo` alone would mean the text of the select list, in which 10 comes before 9. */
 export const GAPS_SQL = `select g.lo::text, g.hi::text, g.bound::text from millrace.ledger_gap g where g.route = $1 order by g.lo`;
@@ -66,12 +69,21 @@ export const INVISIBLE_SQL = `select lo::text, hi::text from (
 ) between_rows where lo <= hi order by between_rows.lo`;
 
 /**
- * The first ledger of a route; counters of an earlier one of its name are removed. The gaps' bound is this statement's own xid: taken after $2 was read.
- * $1 route, $2 high, $3 and $4 the gaps' lo and hi, $5 low. No row when another relay was first.
+ * The first ledgers of a route, one for each shard; counters of earlier ones of their names are removed. The gaps' bound
+ * is this statement's own xid: taken after $2 was read. Nothing is made when another relay was first, with whatever
+ * number of shards.
+ *
+ * $1 route, $2 high, $3 and $4 the gaps' lo and hi, $5 low, $6 shards.
  */
-export const CREATE_SQL = `with l as (
-  insert into millrace.ledger (route, low, high, epoch, system_identifier, timeline, counted_from)
-  select $1, $5::bigint, $2::bigint, 0, system_identifier, timeline, $2::bigint + 1 from (select ${IDENTITY}) now_at
+export const CREATE_SQL = `with s as (
+  insert into millrace.route_shards as known (route, shards) values ($1, $6::integer)
+  on conflict (route) do update set shards = known.shards
+  returning shards, wanted
+), l as (
+  insert into millrace.ledger (route, shard_of, shards, low, high, epoch, system_identifier, timeline, counted_from)
+  select name, nullif($1, name), s.shards, $5::bigint, $2::bigint, 0, system_identifier, timeline, $2::bigint + 1
+  from s cross join lateral millrace.shard_names($1, s.shards) name cross join (select ${IDENTITY}) now_at
+  where s.shards = $6::integer and s.wanted is null
   on conflict (route) do nothing
   returning route, pg_current_xact_id() as xid
 ), forgotten as (
@@ -122,21 +134,21 @@ returning ctid::text as ctid, is_paused, capture, pg_current_xact_id()::text as 
 export const RELEASE_SQL = `update millrace.ledger set owner = null, expires = null, updated_at = clock_timestamp()
 where route = $1 and epoch = $2`;
 
-/** Pause mark and audit row in one statement. $1 route, $2 paused, $3 actor, $4 reason. */
+/** Pause mark and audit row in one statement. $1 route or shard, $2 paused, $3 actor, $4 reason. */
 export const PAUSE_SQL = `with l as (
-  update millrace.ledger set is_paused = $2, updated_at = clock_timestamp() where route = $1 returning route
+  update millrace.ledger set is_paused = $2, updated_at = clock_timestamp() where $1 in (route, shard_of) returning route
 ), a as (
   insert into millrace.audit (actor, action, target, reason)
-  select $3, case when $2 then 'route.pause' else 'route.resume' end, l.route, $4 from l
+  select $3, case when $2 then 'route.pause' else 'route.resume' end, $1, $4 where exists (select from l)
 )
 select count(*)::int as routes from l`;
 
-/** Capture mode and audit row in one statement. $1 route, $2 mode or null for what is configured, $3 actor, $4 reason. */
+/** Capture mode and audit row in one statement. $1 route or shard, $2 mode or null for what is configured, $3 actor, $4 reason. */
 export const SET_CAPTURE_SQL = `with l as (
-  update millrace.ledger set capture = $2, updated_at = clock_timestamp() where route = $1 returning route
+  update millrace.ledger set capture = $2, updated_at = clock_timestamp() where $1 in (route, shard_of) returning route
 ), a as (
   insert into millrace.audit (actor, action, target, reason)
-  select $3, 'route.capture ' || coalesce($2, 'as configured'), l.route, $4 from l
+  select $3, 'route.capture ' || coalesce($2, 'as configured'), $1, $4 where exists (select from l)
 )
 select count(*)::int as routes from l`;
 

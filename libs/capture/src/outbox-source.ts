@@ -11,15 +11,18 @@ import {
 } from './capture-port.js';
 import { type CaptureObserver } from './capture-observer.js';
 import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
+import { drainingCapture, FencedReader } from './draining-capture.js';
 import { FirstPage } from './first-page.js';
 import { ADOPT_SQL, AUDIT_SQL, PAUSE_SQL, SET_CAPTURE_SQL } from './ledger.sql.js';
 import { PgConnection, type Statement } from './pg-connection.js';
 import { PgLedgerStore } from './pg-ledger-store.js';
 import { PgOutboxReader } from './pg-outbox-reader.js';
 import { PgRelayMembers } from './pg-relay-members.js';
+import { PgRouteShards } from './pg-route-shards.js';
 import { PollingCapture } from './polling-capture.js';
 import { DEFAULT_POLLING_OPTIONS, type PollingOptions } from './table-reader.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
+import { type RouteShards, type ShardsRequest } from './route-shards.js';
 
 /** What a source needs to be read. */
 export interface OutboxSourceOptions extends Partial<PollingOptions> {
@@ -54,19 +57,28 @@ class OutboxSource implements SourcePort {
     try {
       await checkSchema(ledgerConnection);
       const claim = await store.claim(request);
-      if (claim.kind === 'held') {
+      if (claim.kind !== 'claimed') {
         await store.release();
         return claim;
       }
+      const { fence } = claim;
+      const reader = new PgOutboxReader(this.connection(`${request.route} reader`), request.aggregateTypes);
       const capture = new PollingCapture({
-        reader: new PgOutboxReader(this.connection(`${request.route} reader`), request.aggregateTypes),
+        reader: fence === null ? reader : new FencedReader(reader),
         store,
         clock: systemClock,
         claimed: claim.state,
         options: { ...DEFAULT_POLLING_OPTIONS, ...limitsOf(this.options) },
         firstPage: this.firstPageOf(request.route),
       });
-      return { kind: 'claimed', epoch: claim.epoch, isPaused: claim.isPaused, capture };
+      const route = request.shard?.of ?? request.route;
+      return {
+        kind: 'claimed',
+        epoch: claim.epoch,
+        isPaused: claim.isPaused,
+        fence,
+        capture: fence === null ? capture : drainingCapture({ route, capture, fence, connection: ledgerConnection }),
+      };
     } catch (error) {
       await store.release();
       throw error;
@@ -82,6 +94,14 @@ class OutboxSource implements SourcePort {
 
   async setCapture({ route, mode, actor, reason }: CaptureRequest): Promise<void> {
     await changeRoute(this.connection('admin'), route, { text: SET_CAPTURE_SQL, values: [route, mode, actor, reason] });
+  }
+
+  setShards(request: ShardsRequest): Promise<RouteShards> {
+    return this.withShards((shards) => shards.set(request));
+  }
+
+  shards(route: string): Promise<RouteShards> {
+    return this.withShards((shards) => shards.read(route));
   }
 
   async audit({ actor, action, target, reason }: AuditEntry): Promise<void> {
@@ -100,6 +120,16 @@ class OutboxSource implements SourcePort {
 
   leave(owner: string): Promise<void> {
     return this.members.leave(owner);
+  }
+
+  private async withShards<T>(work: (shards: PgRouteShards) => Promise<T>): Promise<T> {
+    const connection = this.connection('admin');
+    try {
+      await checkSchema(connection);
+      return await work(new PgRouteShards(connection));
+    } finally {
+      await connection.close();
+    }
   }
 
   private firstPageOf(route: string): FirstPage {
@@ -142,7 +172,7 @@ async function changeRoute(connection: PgConnection, route: string, statement: S
   try {
     await checkSchema(connection);
     const [row] = await connection.records(statement);
-    if (row?.['routes'] !== '1') {
+    if (row?.['routes'] === '0') {
       throw new CaptureError(
         'route_unknown',
         `Route ${route} has no ledger in this database yet; it is made when the route first runs.`,

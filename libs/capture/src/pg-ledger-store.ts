@@ -2,6 +2,7 @@ import { type Epoch, type Position, toEpoch, toPosition } from '@millrace/events
 import { CaptureError } from './capture.errors.js';
 import { CAPTURE_MODES, type CaptureMode, type StartFrom } from './capture-port.js';
 import { type GapBound, type GapRange, gapDelta, type LedgerState, lowOf } from './ledger.js';
+import { reachFence } from './ledger-fence.js';
 import { type LedgerClaim, type LedgerClaimRequest, type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
 import {
   CLAIM_SQL,
@@ -9,6 +10,7 @@ import {
   ENDED_UP_TO_SQL,
   GAPS_SQL,
   HOLDER_SQL,
+  IN_FORCE_SQL,
   INVISIBLE_SQL,
   LAST_POSITION_SQL,
   RELEASE_SQL,
@@ -17,9 +19,11 @@ import {
   SAVE_SQL,
 } from './ledger.sql.js';
 import { type PgConnection, type Statement, type TextColumns } from './pg-connection.js';
+import { fenceOf } from './pg-route-shards.js';
 import { columnReader } from './required-text.js';
 import { type LeafCountStep } from './retention/leaf-counts.js';
 import { RouteCounts } from './retention/route-counts.js';
+import { type RouteShard } from './route-shards.js';
 
 const column = columnReader('A statement on the ledger');
 
@@ -42,16 +46,15 @@ export class PgLedgerStore implements LedgerStorePort {
   constructor(private readonly connection: PgConnection) {}
 
   async claim(request: LedgerClaimRequest): Promise<LedgerClaim> {
-    const { route, owner, ttlMs, graceMs = 0 } = request;
-    const values = [route, owner, ttlMs, graceMs];
+    const { route, owner, ttlMs, graceMs = 0, shard = { of: route, number: 1, count: 1 } } = request;
+    const values = [route, owner, ttlMs, graceMs, shard.count];
     let row = await this.one({ text: CLAIM_SQL, values });
     if (row === undefined) {
-      const holder = await this.one({ text: HOLDER_SQL, values: [route, graceMs] });
-      if (holder !== undefined) {
-        refuseExpired(route, holder);
-        return { kind: 'held', owner: holder['owner'] ?? '', expiresInMs: Number(holder['expires_in_ms'] ?? 0) };
+      const refusal = await this.refusal(route, graceMs, shard);
+      if (refusal !== null) {
+        return refusal;
       }
-      await this.create(route, request.from);
+      await this.create(shard, request.from);
       row = await this.one({ text: CLAIM_SQL, values });
     }
     return row === undefined ? { kind: 'held', owner: '', expiresInMs: graceMs } : this.claimed(request, row);
@@ -93,6 +96,20 @@ export class PgLedgerStore implements LedgerStorePort {
     await this.connection.close();
   }
 
+  /** Why the claim was not granted; `null`: the route has no ledger yet. */
+  private async refusal(route: string, graceMs: number, shard: RouteShard): Promise<LedgerClaim | null> {
+    const holder = await this.one({ text: HOLDER_SQL, values: [route, graceMs] });
+    const known = holder ?? (await this.one({ text: IN_FORCE_SQL, values: [shard.of] }));
+    if (known !== undefined && Number(column(known, 'shards')) !== shard.count) {
+      return { kind: 'resharded', shards: Number(column(known, 'shards')) };
+    }
+    if (holder === undefined) {
+      return null;
+    }
+    refuseExpired(route, holder);
+    return { kind: 'held', owner: holder['owner'] ?? '', expiresInMs: Number(holder['expires_in_ms'] ?? 0) };
+  }
+
   private owned(): Held {
     if (this.held === undefined) {
       throw new CaptureError('fenced', 'The ledger is not held by this relay.');
@@ -121,19 +138,32 @@ export class PgLedgerStore implements LedgerStorePort {
           '`millrace ledger adopt` for this route.',
       );
     }
-    return { kind: 'claimed', epoch, isPaused: row['is_paused'] === 't', mode: storedMode(row), state };
+    const fence = fenceOf(row);
+    const reached = fence === null ? state : await this.reach(state, fence);
+    return { kind: 'claimed', epoch, isPaused: row['is_paused'] === 't', mode: storedMode(row), state: reached, fence };
   }
 
-  private async create(route: string, from: StartFrom): Promise<void> {
+  /** The bound of what lies up to the fence is the xid of this write, which begins after the fence was read. */
+  private async reach(state: LedgerState, fence: Position): Promise<LedgerState> {
+    const bound: GapBound = { xid: null, knownAtMs: Number.NEGATIVE_INFINITY };
+    const reached = reachFence(state, fence, bound);
+    if (reached !== state) {
+      bound.xid = (await this.save(reached, [])).xid;
+    }
+    return reached;
+  }
+
+  private async create({ of, count }: RouteShard, from: StartFrom): Promise<void> {
     const start = await this.startOf(from);
     await this.one({
       text: CREATE_SQL,
       values: [
-        route,
+        of,
         String(start.high),
         start.lo,
         start.hi,
         String(start.lo[0] === undefined ? start.high : BigInt(start.lo[0]) - 1n),
+        count,
       ],
     });
   }

@@ -58,6 +58,11 @@ export class RecordEncoder {
   }
 
   /** Throws `RelayError` `topic_invalid`. */
+  topicOf(event: OutboxEvent): string {
+    return this.origin.topic.topicOf(event);
+  }
+
+  /** Throws `RelayError` `topic_invalid`. */
   encode(event: OutboxEvent): EncodedEvent {
     const topic = this.origin.topic.topicOf(event);
     const key = Buffer.from(event.aggregateId);

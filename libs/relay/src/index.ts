@@ -3,7 +3,7 @@ export type { RelayClock, RelayRandom, RelayTimer } from './relay-clock.js';
 export { DEFAULT_SHARING_TUNING, preferredOwner } from './placement.js';
 export type { RoutePlace, SharingTuning } from './placement.js';
 export { RelayEngine } from './relay-engine.js';
-export type { CaptureCommand, RelayEngineOptions, RouteCommand } from './relay-engine.js';
+export type { CaptureCommand, RelayEngineOptions, RouteCommand, ShardsCommand } from './relay-engine.js';
 export { RelayError } from './relay.errors.js';
 export type { RelayErrorCode } from './relay.errors.js';
 export type {

@@ -1,14 +1,15 @@
 import { type CapturedPage, type CapturePort } from '@millrace/capture';
 import { type OutboxEvent } from '@millrace/events';
-import { type SinkPort, type SinkTopic } from '@millrace/transport';
+import { type SinkLane, type SinkPort, type SinkTopic } from '@millrace/transport';
 import { type EncodedEvent, type RecordEncoder } from './event-record.js';
 import { type LaneSender } from './lane-sender.js';
-import { type PageInFlight, type PageWindow } from './page-window.js';
+import { type PageWindow } from './page-window.js';
 import { PollPace } from './poll-pace.js';
 import { sinkProblemOf, sinkSilent, sourceSilent } from './problem.js';
 import { type RelayClock, type RelayTimer } from './relay-clock.js';
 import { RelayError, type RelayErrorCode } from './relay.errors.js';
 import { type Route } from './route-config.js';
+import { isOwnPartition, shardsProblem } from './route-shard.js';
 import { type RouteMeter } from './route-meter.js';
 import { type RouteProblem } from './route-state.js';
 import { sendErrorCodeOf, sendPolicyFor } from './send-policy.js';
@@ -37,6 +38,7 @@ export interface PageReaderEvents {
 
 interface Addressed {
   readonly event: OutboxEvent;
+  readonly lane: SinkLane;
   readonly encoded: EncodedEvent;
 }
 
@@ -66,6 +68,11 @@ export class PageReader {
   /** Why a topic cannot be opened; `null` when none is missing. */
   get problem(): RouteProblem | null {
     return this.topicProblem;
+  }
+
+  /** The topics that its events have been sent to, or are to be. */
+  get openedTopics(): readonly SinkTopic[] {
+    return [...this.topics.values()];
   }
 
   /** A poll has succeeded. */
@@ -155,32 +162,32 @@ export class PageReader {
     if (!page.isChanged) {
       return;
     }
-    const addressed = this.encode(page);
+    const inFlight = this.parts.window.add(page);
+    if (!(await this.openTopics(page))) {
+      return;
+    }
+    const addressed = this.address(page);
     if (addressed === null) {
       return;
     }
-    const inFlight = this.parts.window.add(page);
-    for (const each of addressed) {
-      if (!this.topics.has(each.encoded.topic) && !(await this.openTopic(each, page))) {
-        return;
-      }
+    this.parts.window.leaveOut(inFlight, page.events.length - addressed.length);
+    for (const { event, lane, encoded } of addressed) {
+      const { record, bytes } = encoded;
+      this.parts.sender.push(lane, { record, bytes, page: inFlight, position: event.position, id: event.id });
     }
-    this.queue(addressed, inFlight);
     this.lastDispatched = page.number;
     this.parts.sender.flush();
   }
 
-  private encode(page: CapturedPage): Addressed[] | null {
-    const { encoder, sink } = this.parts;
+  /** The events of this shard, ready to be sent; `null` when one of them cannot be. */
+  private address(page: CapturedPage): Addressed[] | null {
     const addressed: Addressed[] = [];
     for (const event of page.events) {
       try {
-        const encoded = encoder.encode(event);
-        if (encoded.bytes > sink.features.recordBytesMax) {
-          const limit = `The record has ${encoded.bytes} bytes; the sink takes ${sink.features.recordBytesMax}.`;
-          throw new RelayError('event_refused', `${limit} ${sendPolicyFor('record_too_large').advice}`);
+        const own = this.addressOf(event);
+        if (own !== null) {
+          addressed.push(own);
         }
-        addressed.push({ event, encoded });
       } catch (error) {
         this.refuse(page, event, error);
         return null;
@@ -189,32 +196,63 @@ export class PageReader {
     return addressed;
   }
 
+  /** `null`: the event belongs to another shard. */
+  private addressOf(event: OutboxEvent): Addressed | null {
+    const { encoder, sink, route } = this.parts;
+    const topic = this.topics.get(encoder.topicOf(event));
+    if (topic === undefined) {
+      throw new RelayError('internal', 'Its topic was not opened before its page was queued.');
+    }
+    if (route.shard.count > 1) {
+      const { partition } = topic.laneOf(Buffer.from(event.aggregateId));
+      if (!isOwnPartition(route.shard, partition)) {
+        return null;
+      }
+    }
+    const encoded = encoder.encode(event);
+    if (encoded.bytes > sink.features.recordBytesMax) {
+      const limit = `The record has ${encoded.bytes} bytes; the sink takes ${sink.features.recordBytesMax}.`;
+      throw new RelayError('event_refused', `${limit} ${sendPolicyFor('record_too_large').advice}`);
+    }
+    return { event, lane: topic.laneOf(encoded.record.key), encoded };
+  }
+
   private refuse(page: CapturedPage, event: OutboxEvent, error: unknown): void {
     const { code, message } = encodeProblemOf(error);
     this.events.pageRefused(page, { side: 'relay', code, message: `${nameOf(event)}: ${message}` });
   }
 
-  private queue(addressed: readonly Addressed[], page: PageInFlight): void {
-    for (const { event, encoded } of addressed) {
-      const lane = this.topics.get(encoded.topic)?.laneOf(encoded.record.key);
-      if (lane === undefined) {
-        throw new RelayError('internal', `Topic ${encoded.topic} was not opened before its page was queued.`);
+  /** False: the page cannot be sent, or the reader was closed. */
+  private async openTopics(page: CapturedPage): Promise<boolean> {
+    for (const event of page.events) {
+      let topic: string;
+      try {
+        topic = this.parts.encoder.topicOf(event);
+      } catch (error) {
+        this.refuse(page, event, error);
+        return false;
       }
-      const { record, bytes } = encoded;
-      this.parts.sender.push(lane, { record, bytes, page, position: event.position, id: event.id });
+      if (!this.topics.has(topic) && !(await this.openTopic(topic, event, page))) {
+        return false;
+      }
     }
+    return true;
   }
 
   /** Tries until it succeeds. False: given up, because the reader was closed or the sink refuses for good. */
-  private async openTopic({ event, encoded }: Addressed, page: CapturedPage): Promise<boolean> {
+  private async openTopic(name: string, event: OutboxEvent, page: CapturedPage): Promise<boolean> {
     const { sink, clock, route } = this.parts;
-    const name = encoded.topic;
     while (!this.abort.signal.aborted) {
       try {
         const deadline = { clock, ms: route.tuning.callDeadlineMs, signal: this.abort.signal, error: sinkSilent };
-        this.topics.set(name, await withDeadline(sink.openTopic(name), deadline));
-        this.topicProblem = null;
-        return !this.abort.signal.aborted;
+        const topic = await withDeadline(sink.openTopic(name), deadline);
+        const unfit = shardsProblem(topic, route.shard.count);
+        if (unfit === null) {
+          this.topics.set(name, topic);
+          this.topicProblem = null;
+          return !this.abort.signal.aborted;
+        }
+        this.topicProblem = { side: 'relay', code: 'shards_unfit', message: unfit };
       } catch (error) {
         const problem = sinkProblemOf(error);
         const { action } = sendPolicyFor(sendErrorCodeOf(error));

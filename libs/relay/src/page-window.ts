@@ -11,7 +11,9 @@ export interface PageInFlight {
    * times are drawn together. `null` without events.
    */
   readonly oldestEventMs: number | null;
-  /** Events that the sink has not confirmed yet. */
+  /** Events that are sent by this relay; those of other shards are not. */
+  events: number;
+  /** Those of them that the sink has not confirmed yet. */
   pending: number;
 }
 
@@ -35,7 +37,7 @@ export class PageWindow {
 
   /** Events of all pages held, confirmed or not. */
   get eventsHeld(): number {
-    return this.pages.reduce((sum, { page }) => sum + page.events.length, 0);
+    return this.pages.reduce((sum, { events }) => sum + events, 0);
   }
 
   /** Number of the first page that is not settled; `null` when all are. */
@@ -58,10 +60,17 @@ export class PageWindow {
 
   add(page: CapturedPage): PageInFlight {
     const bytes = page.bytes + page.events.length * EVENT_OVERHEAD_BYTES;
-    const inFlight = { page, bytes, oldestEventMs: page.events[0]?.occurredAtMs ?? null, pending: page.events.length };
+    const { length: events } = page.events;
+    const inFlight = { page, bytes, oldestEventMs: page.events[0]?.occurredAtMs ?? null, events, pending: events };
     this.pages.push(inFlight);
     this.bytesHeld += bytes;
     return inFlight;
+  }
+
+  /** So many events of the page are another shard's business. */
+  leaveOut(inFlight: PageInFlight, events: number): void {
+    inFlight.events -= events;
+    inFlight.pending -= events;
   }
 
   /** The last page of the confirmed prefix: settling it settles all before it. `null` when the first one is not confirmed. */

@@ -1,4 +1,4 @@
-import { CaptureError, type CaptureMode, type SourcePort } from '@millrace/capture';
+import { CaptureError, type CaptureMode, type RouteShards, type SourcePort } from '@millrace/capture';
 import { type SinkPort } from '@millrace/transport';
 import { configVersionOf } from './config-version.js';
 import { DEFAULT_SHARING_TUNING, sharingProblems, type SharingTuning } from './placement.js';
@@ -6,12 +6,15 @@ import { type RelayClock, type RelayRandom, systemRelayClock, systemRelayRandom 
 import { type RelayObserver } from './relay-observer.js';
 import { RelayError } from './relay.errors.js';
 import { parseRoute, type Route, type RouteConfig } from './route-config.js';
+import { shardsProblem } from './route-shard.js';
 import { RouteMeter } from './route-meter.js';
 import { RouteRunner } from './route-runner.js';
 import { RouteSeat } from './route-seat.js';
 import { type RouteStatus } from './route-status.js';
 import { SendGate } from './send-gate.js';
+import { type RunningShard, ShardedRoute } from './sharded-route.js';
 import { SourceMembers, type SourceMembersStatus } from './source-members.js';
+import { wholeRouteStatus } from './whole-route-status.js';
 
 /** What an engine is made of. Sources and sinks are known by the names that the routes use. */
 export interface RelayEngineOptions {
@@ -40,11 +43,20 @@ export interface CaptureCommand extends RouteCommand {
   readonly mode: CaptureMode | null;
 }
 
-interface RunningRoute {
-  readonly route: Route;
+/** Who asks for another number of shards. */
+export interface ShardsCommand extends RouteCommand {
+  readonly shards: number;
+}
+
+interface ConfiguredRoute {
   readonly source: SourcePort;
-  readonly seat: RouteSeat;
-  readonly runner: RouteRunner;
+  readonly sink: SinkPort;
+  readonly sharded: ShardedRoute;
+}
+
+/** What a name stands for: a route, or one of its shards. */
+interface Found extends ConfiguredRoute {
+  readonly shards: readonly RunningShard[];
 }
 
 /** What all routes of an engine have in common. */
@@ -66,7 +78,7 @@ interface Surroundings {
  * tells.
  */
 export class RelayEngine {
-  private readonly routes = new Map<string, RunningRoute>();
+  private readonly routes = new Map<string, ConfiguredRoute>();
   private readonly gates = new Map<SinkPort, SendGate>();
   private readonly members = new Map<string, SourceMembers>();
   private readonly surroundings: Surroundings;
@@ -106,8 +118,8 @@ export class RelayEngine {
     for (const members of this.members.values()) {
       members.start();
     }
-    for (const { runner } of this.routes.values()) {
-      runner.start();
+    for (const { sharded } of this.routes.values()) {
+      sharded.start();
     }
   }
 
@@ -117,14 +129,14 @@ export class RelayEngine {
    */
   async stop(): Promise<void> {
     const leaving = [...this.members.values()].map((members) => members.stop());
-    await Promise.all([...this.routes.values()].map(({ runner }) => runner.stop()));
+    await Promise.all([...this.routes.values()].map(({ sharded }) => sharded.stop()));
     await Promise.all(leaving);
     await Promise.all([...this.gates.keys()].map((sink) => sink.stop()));
   }
 
-  /** The status of every route, in the order of the configuration. Touches no server. */
+  /** The status of every route, shard by shard, in the order of the configuration. Touches no server. */
   status(): RouteStatus[] {
-    return [...this.routes.values()].map(({ runner }) => runner.status());
+    return this.allShards().map(({ runner }) => runner.status());
   }
 
   /** The relays of every source, as this one last read them. Touches no server. */
@@ -132,9 +144,13 @@ export class RelayEngine {
     return [...this.members.values()].map((members) => members.status());
   }
 
-  /** The status of one route. Throws `RelayError` `route_unknown`. */
+  /** The status of one route, over all its shards, or of one shard. Throws `RelayError` `route_unknown`. */
   routeStatus(route: string): RouteStatus {
-    return this.find(route).runner.status();
+    const [first, ...others] = this.find(route).shards.map(({ runner }) => runner.status());
+    if (first === undefined) {
+      throw new RelayError('internal', `Route ${route} has no shard.`);
+    }
+    return wholeRouteStatus(first, others);
   }
 
   /**
@@ -143,9 +159,9 @@ export class RelayEngine {
    * than a second. Throws `RelayError` `route_unknown`, `CaptureError`.
    */
   async pause({ route, actor, reason }: RouteCommand): Promise<void> {
-    const { source, runner } = this.find(route);
+    const { source, shards } = this.find(route);
     await source.setPaused({ route, isPaused: true, actor, reason });
-    await runner.lookAtLedger();
+    await lookAtLedgers(shards);
   }
 
   /**
@@ -154,17 +170,17 @@ export class RelayEngine {
    * take the command: then nothing has changed.
    */
   async resume({ route, actor, reason }: RouteCommand): Promise<void> {
-    const { source, seat, runner } = this.find(route);
+    const { source, shards } = this.find(route);
     try {
       await source.setPaused({ route, isPaused: false, actor, reason });
     } catch (error) {
       // a route that was stopped before it ever ran has no pause mark yet
-      const isHeldUp = runner.isStopped || seat.stoppedBy !== null;
+      const isHeldUp = shards.some(({ runner, seat }) => runner.isStopped || seat.stoppedBy !== null);
       if (!(isHeldUp && error instanceof CaptureError && error.code === 'route_unknown')) {
         throw error;
       }
     }
-    await runner.resume();
+    await Promise.all(shards.map(({ runner }) => runner.resume()));
   }
 
   /**
@@ -172,7 +188,7 @@ export class RelayEngine {
    * as it is: for whoever has removed the cause. Resolves as `pause` does. Throws `RelayError` `route_unknown`.
    */
   async startAnew(route: string): Promise<void> {
-    await this.find(route).runner.resume();
+    await Promise.all(this.find(route).shards.map(({ runner }) => runner.resume()));
   }
 
   /**
@@ -181,23 +197,48 @@ export class RelayEngine {
    * does: the status shows the mode, not yet that the stream is read. Throws `RelayError` `route_unknown`, `CaptureError`.
    */
   async setCapture({ route, mode, actor, reason }: CaptureCommand): Promise<void> {
-    const { source, runner } = this.find(route);
+    const { source, shards } = this.find(route);
     await source.setCapture({ route, mode, actor, reason });
-    await runner.lookAtLedger();
+    await lookAtLedgers(shards);
   }
 
   /**
-   * Gives the route to another relay: finishes and settles what is in flight, gives the lease back, and does not want
-   * the route for a minute. Without another relay it comes back after twice the grace. Writes an audit row first. Throws
+   * Sets how many shards the route has, in its source. Whoever runs the present ones, wherever it is, lets them settle what
+   * any of them has read; then the new ones begin. The number in force calls a change off. Throws `RelayError`
+   * `route_unknown`, `shards_unfit` when a topic of the route that is known here cannot be shared by so many, and
+   * `CaptureError`: then nothing has changed.
+   */
+  async setShards({ route, shards: count, actor, reason }: ShardsCommand): Promise<RouteShards> {
+    const { source, sink, sharded } = this.configured(route);
+    const named = sharded.route.topic.topicsOf(sharded.route.aggregateTypes).map((topic) => sink.openTopic(topic));
+    const met = sharded.shards.flatMap(({ runner }) => runner.openedTopics);
+    const unfit = [...(await Promise.all(named)), ...met].map((topic) => shardsProblem(topic, count));
+    const problem = unfit.find((each) => each !== null) ?? null;
+    if (problem !== null) {
+      throw new RelayError('shards_unfit', problem);
+    }
+    const state = await source.setShards({ route, shards: count, actor, reason });
+    await lookAtLedgers(sharded.shards);
+    return state;
+  }
+
+  /** How the route is divided, by its source. Throws `RelayError` `route_unknown`, `CaptureError`. */
+  shards(route: string): Promise<RouteShards> {
+    return this.configured(route).source.shards(route);
+  }
+
+  /**
+   * Gives the route, or what this relay runs of its shards, to another relay: finishes and settles what is in flight,
+   * gives the lease back, and does not want it for a minute. Without another relay it comes back after twice the grace. Writes an audit row first. Throws
    * `RelayError` `route_unknown`, `route_not_run` when this relay does not run the route, and `CaptureError`: then
    * nothing has changed.
    */
   async stepDown({ route, actor, reason }: RouteCommand): Promise<void> {
-    const { source, runner } = this.find(route);
-    if (runner.isRunning) {
+    const { source, shards } = this.find(route);
+    if (shards.some(({ runner }) => runner.isRunning)) {
       await source.audit({ actor, action: 'route.step-down', target: route, reason });
     }
-    if (!runner.stepDown()) {
+    if (shards.filter(({ runner }) => runner.stepDown()).length === 0) {
       throw new RelayError(
         'route_not_run',
         `This relay does not run route ${route}: it has nothing to give away. Ask the relay that runs it.`,
@@ -207,10 +248,8 @@ export class RelayEngine {
 
   /** There may be new events in `source`: its routes poll now instead of after their idle wait. */
   notify(source: string): void {
-    for (const { route, runner } of this.routes.values()) {
-      if (route.source === source) {
-        runner.notify();
-      }
+    for (const { runner } of this.shardsOver(source)) {
+      runner.notify();
     }
   }
 
@@ -228,12 +267,17 @@ export class RelayEngine {
     const { owner, configVersion, clock, random, tuning } = this.surroundings;
     const observer = options.observer ?? {};
     const members = this.membersOf(source, route.source, observer);
-    const meter = new RouteMeter(route.name, clock, observer);
     const gate = this.gates.get(sink) ?? new SendGate(clock);
     this.gates.set(sink, gate);
-    const seat = new RouteSeat({ place: { route: route.name, index, configVersion }, owner, clock, tuning });
-    const runner = new RouteRunner({ route, owner, source, sink, clock, random, meter, gate, seat, others: members });
-    this.routes.set(route.name, { route, source, seat, runner });
+    const make = (shard: Route, resharded: (shards: number) => void): RunningShard => {
+      const place = { route: shard.name, index: index + shard.shard.number - 1, configVersion };
+      const seat = new RouteSeat({ place, owner, clock, tuning });
+      members.showTo(seat);
+      const meter = new RouteMeter(shard.name, clock, observer);
+      const parts = { owner, source, sink, clock, random, meter, gate, seat, others: members, resharded };
+      return { route: shard, seat, runner: new RouteRunner({ ...parts, route: shard }) };
+    };
+    this.routes.set(route.name, { source, sink, sharded: new ShardedRoute({ route, make }) });
   }
 
   private membersOf(source: SourcePort, name: string, observer: RelayObserver): SourceMembers {
@@ -241,7 +285,7 @@ export class RelayEngine {
     if (known !== undefined) {
       return known;
     }
-    const routesHere = (): RunningRoute[] => [...this.routes.values()].filter(({ route }) => route.source === name);
+    const shardsHere = (): readonly RunningShard[] => this.shardsOver(name);
     const { owner, configVersion, clock, tuning } = this.surroundings;
     const members = new SourceMembers({
       name,
@@ -252,11 +296,11 @@ export class RelayEngine {
       tuning,
       observer,
       presence: () => ({
-        wants: routesHere().flatMap(({ route, runner }) => (runner.isWanting ? [route.name] : [])),
-        stopped: routesHere().flatMap(({ route, runner }) => (runner.isStoppedForAll ? [route.name] : [])),
+        wants: shardsHere().flatMap(({ route, runner }) => (runner.isWanting ? [route.name] : [])),
+        stopped: shardsHere().flatMap(({ route, runner }) => (runner.isStoppedForAll ? [route.name] : [])),
       }),
       seen: (view) => {
-        for (const { seat, runner } of routesHere()) {
+        for (const { seat, runner } of shardsHere()) {
           seat.see(view);
           runner.lookAround();
         }
@@ -266,7 +310,15 @@ export class RelayEngine {
     return members;
   }
 
-  private find(name: string): RunningRoute {
+  private allShards(): readonly RunningShard[] {
+    return [...this.routes.values()].flatMap(({ sharded }) => sharded.shards);
+  }
+
+  private shardsOver(source: string): readonly RunningShard[] {
+    return this.allShards().filter(({ route }) => route.source === source);
+  }
+
+  private configured(name: string): ConfiguredRoute {
     const found = this.routes.get(name);
     if (found === undefined) {
       const known = [...this.routes.keys()].join(', ');
@@ -274,4 +326,14 @@ export class RelayEngine {
     }
     return found;
   }
+
+  private find(name: string): Found {
+    const shard = this.allShards().find(({ route }) => route.name === name);
+    const configured = this.configured(shard?.route.shard.of ?? name);
+    return { ...configured, shards: shard === undefined ? configured.sharded.shards : [shard] };
+  }
+}
+
+async function lookAtLedgers(shards: readonly RunningShard[]): Promise<void> {
+  await Promise.all(shards.map(({ runner }) => runner.lookAtLedger()));
 }

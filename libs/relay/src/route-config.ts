@@ -1,4 +1,4 @@
-import { type StartFrom } from '@millrace/capture';
+import { type RouteShard, SHARDS_MAX, type StartFrom } from '@millrace/capture';
 import { RelayError } from './relay.errors.js';
 import { TopicTemplate } from './topic-template.js';
 
@@ -74,6 +74,8 @@ export interface RouteConfig {
   readonly aggregateTypes?: readonly string[] | null;
   /** Where the route begins when the source has no ledger of it; default `earliest`. */
   readonly from?: StartFrom;
+  /** Into how many shards the route is divided when the source has no ledger of it; default 1. The source keeps it. */
+  readonly shards?: number;
   readonly tuning?: Partial<RouteTuning>;
 }
 
@@ -85,16 +87,18 @@ export interface Route {
   readonly topic: TopicTemplate;
   readonly aggregateTypes: readonly string[] | null;
   readonly from: StartFrom;
+  /** How many shards a new route gets. */
+  readonly shards: number;
+  /** The part of the route that is meant; the whole of it as it comes from the configuration. */
+  readonly shard: RouteShard;
   readonly tuning: RouteTuning;
 }
 
 /** Fills in the defaults. Throws `RelayError` `configuration` that names every problem of the route. */
 export function parseRoute(config: RouteConfig): Route {
   const tuning = { ...DEFAULT_ROUTE_TUNING, ...config.tuning };
-  const problems = tuningProblems(tuning);
-  if (config.name === '') {
-    problems.push('a route has an empty name');
-  }
+  const { shards = 1 } = config;
+  const problems = [...tuningProblems(tuning), ...nameProblems(config.name), ...shardsProblems(shards)];
   let topic: TopicTemplate | null = null;
   try {
     topic = new TopicTemplate(config.topic ?? DEFAULT_TOPIC_TEMPLATE, { source: config.source, route: config.name });
@@ -111,8 +115,23 @@ export function parseRoute(config: RouteConfig): Route {
     topic,
     aggregateTypes: config.aggregateTypes ?? null,
     from: config.from ?? { kind: 'earliest' },
+    shards,
+    shard: { of: config.name, number: 1, count: 1 },
     tuning,
   };
+}
+
+function nameProblems(name: string): string[] {
+  if (name === '') {
+    return ['a route has an empty name'];
+  }
+  return name.includes('/') ? ['a route has a name with "/", which is how shards are named'] : [];
+}
+
+function shardsProblems(shards: number): string[] {
+  return Number.isInteger(shards) && shards >= 1 && shards <= SHARDS_MAX
+    ? []
+    : [`shards is ${shards}; it must be a whole number from 1 to ${SHARDS_MAX}`];
 }
 
 function tuningProblems(tuning: RouteTuning): string[] {

@@ -1,6 +1,6 @@
 import { type CapturePort, type CaptureStatus, type SettleResult } from '@millrace/capture';
-import { type Epoch } from '@millrace/events';
-import { type SinkPort } from '@millrace/transport';
+import { type Epoch, type Position } from '@millrace/events';
+import { type SinkPort, type SinkTopic } from '@millrace/transport';
 import { RecordEncoder } from './event-record.js';
 import { openKnownTopics } from './known-topics.js';
 import { LaneSender } from './lane-sender.js';
@@ -20,6 +20,7 @@ export interface PumpClaim {
   readonly capture: CapturePort;
   readonly epoch: Epoch;
   readonly isPaused: boolean;
+  readonly fence: Position | null;
   /** Taken before the claim was asked for. */
   readonly claimedAt: LeaseStamp;
 }
@@ -52,6 +53,7 @@ export interface PumpHealth {
 /** The pump's part of a route's status. */
 export interface PumpSnapshot {
   readonly epoch: Epoch;
+  readonly fence: Position | null;
   readonly capture: CaptureStatus;
   readonly pagesInFlight: number;
   readonly bytesInFlight: number;
@@ -177,9 +179,15 @@ export class RoutePump {
     });
   }
 
+  /** The topics that were opened for its events. */
+  get openedTopics(): readonly SinkTopic[] {
+    return this.reader.openedTopics;
+  }
+
   snapshot(): PumpSnapshot {
     return {
       epoch: this.claim.epoch,
+      fence: this.claim.fence,
       capture: this.claim.capture.status(),
       pagesInFlight: this.window.size,
       bytesInFlight: this.window.bytes,

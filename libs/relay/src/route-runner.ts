@@ -1,7 +1,9 @@
-import { CaptureError, type ClaimResult, type SourcePort } from '@millrace/capture';
+import { CaptureError, type SourcePort } from '@millrace/capture';
+import { type SinkTopic } from '@millrace/transport';
 import { backoffMs } from './backoff.js';
 import { LeaseValidity } from './lease-validity.js';
-import { isOwnFault, sinkProblemOf, sinkSilent, sourceProblemOf, sourceSilent } from './problem.js';
+import { isOwnFault, sinkProblemOf, sinkSilent, sourceProblemOf } from './problem.js';
+import { askForRoute, type Claimed, giveBack } from './route-claim.js';
 import { type PumpEnd, type PumpHealth, type PumpParts, RoutePump } from './route-pump.js';
 import { type RouteSeat } from './route-seat.js';
 import { nextRouteState, type RouteEvent, type RouteProblem, type RouteState } from './route-state.js';
@@ -18,6 +20,8 @@ export interface RunnerParts extends PumpParts {
   /** What to do about the route beside the other relays. */
   readonly seat: RouteSeat;
   readonly others: Pick<SourceMembers, 'known' | 'tellNow'>;
+  /** The route has another number of shards than this one was made for: it is of no use any more. */
+  readonly resharded: (shards: number) => void;
 }
 
 /** A command waits no longer for its effect: the answer then shows the state as it still is. */
@@ -25,8 +29,6 @@ const LOOK_MS = 1_000;
 
 /** Between looks at a route that another relay should run: so many times the usual wait. */
 const PATIENCE = 5;
-
-type Claimed = Extract<ClaimResult, { kind: 'claimed' }>;
 
 /** What to do after one try to run the route. */
 type NextStep =
@@ -74,6 +76,11 @@ export class RouteRunner {
     await this.life;
     timer.cancel();
     this.life = null;
+  }
+
+  /** The topics that its events go to, as far as this claim has met them. */
+  get openedTopics(): readonly SinkTopic[] {
+    return this.pump?.openedTopics ?? [];
   }
 
   /** The route waits for `resume`. */
@@ -216,7 +223,13 @@ export class RouteRunner {
     }
     const claimedAt = LeaseValidity.stamp(this.parts.clock);
     try {
-      const claim = await this.askForRoute();
+      const { graceMs } = this.parts.seat;
+      this.hasAskedAtOnce = graceMs === 0;
+      const claim = await askForRoute(this.parts, graceMs, this.abandon.signal);
+      if (claim.kind === 'resharded') {
+        this.parts.resharded(claim.shards);
+        return { kind: 'again', afterMs: this.nextWaitMs(), event: { kind: 'started' } };
+      }
       if (claim.kind === 'held') {
         this.failures = 0;
         this.parts.meter.seenRunningElsewhere();
@@ -234,28 +247,9 @@ export class RouteRunner {
     await withDeadline(sink.start(), deadline);
   }
 
-  private async askForRoute(): Promise<ClaimResult> {
-    const { source, owner, route, clock, seat } = this.parts;
-    const { name, from, aggregateTypes, tuning } = route;
-    const { graceMs } = seat;
-    this.hasAskedAtOnce = graceMs === 0;
-    const asked = source.claim({ route: name, owner, ttlMs: tuning.leaseTtlMs, graceMs, from, aggregateTypes });
-    const deadline = { clock, ms: tuning.callDeadlineMs, signal: this.abandon.signal, error: sourceSilent };
-    try {
-      return await withDeadline(asked, deadline);
-    } catch (error) {
-      // a claim that comes after we gave up on it must not keep the route from others
-      asked.then(
-        (late) => (late.kind === 'claimed' ? this.giveBack(late) : undefined),
-        () => undefined,
-      );
-      throw error;
-    }
-  }
-
   private async runClaim(claim: Claimed, claimedAt: ReturnType<typeof LeaseValidity.stamp>): Promise<NextStep> {
-    const { epoch, capture, isPaused } = claim;
-    const pump = new RoutePump(this.parts, { epoch, capture, isPaused, claimedAt }, (health) => {
+    const { epoch, capture, isPaused, fence } = claim;
+    const pump = new RoutePump(this.parts, { epoch, capture, isPaused, fence, claimedAt }, (health) => {
       this.tellHealth(health, claim);
     });
     this.pump = pump;
@@ -270,7 +264,7 @@ export class RouteRunner {
       return this.afterPump(end);
     } finally {
       this.pump = null;
-      await this.giveBack(claim);
+      await giveBack(this.parts, claim);
     }
   }
 
@@ -317,13 +311,6 @@ export class RouteRunner {
     const { claimRetryMinMs: minMs, claimRetryMaxMs: maxMs } = this.parts.route.tuning;
     this.failures += 1;
     return backoffMs(this.failures, { minMs, maxMs }, this.parts.random);
-  }
-
-  /** Bounded. When it fails the lease runs out by itself. */
-  private async giveBack(claim: Claimed): Promise<void> {
-    const { clock, route } = this.parts;
-    const deadline = { clock, ms: route.tuning.drainMs, signal: new AbortController().signal, error: sourceSilent };
-    await withDeadline(claim.capture.close(), deadline).catch(() => undefined);
   }
 
   private async waitForResume(problem: RouteProblem): Promise<void> {

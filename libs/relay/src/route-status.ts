@@ -14,7 +14,12 @@ const BLIND_AFTER_MS = 2_000;
 
 /** Everything that metrics and the admin API show of a route. */
 export interface RouteStatus extends RouteCounts {
+  /** The name of its ledger and in its records: `orders`, or `orders/2` for a shard. */
   readonly route: string;
+  /** The route of the configuration. */
+  readonly shardOf: string;
+  /** How many shards that has, as this relay knows it. */
+  readonly shards: number;
   readonly source: string;
   readonly sink: string;
   /** This relay. */
@@ -47,6 +52,8 @@ export interface ClaimStatus {
   readonly slot: SlotStatus | null;
   /** How often reading went from the stream back to the table within this claim, by itself. */
   readonly streamsLost: number;
+  /** Set while the route is on its way to another number of shards: nothing above it is sent or settled. */
+  readonly fence: Position | null;
   readonly low: Position;
   readonly high: Position;
   /** The highest position that the source's sequence has given out, as last read. */
@@ -82,6 +89,8 @@ export function routeStatusOf(parts: StatusParts): RouteStatus {
   return {
     ...meter.counts,
     route: route.name,
+    shardOf: route.shard.of,
+    shards: route.shard.count,
     source: route.source,
     sink: route.sink,
     owner,
@@ -96,12 +105,12 @@ export function routeStatusOf(parts: StatusParts): RouteStatus {
 }
 
 function claimStatusOf(pump: PumpSnapshot, meter: RouteMeter): ClaimStatus {
-  const { epoch, capture, pagesInFlight, bytesInFlight } = pump;
+  const { epoch, fence, capture, pagesInFlight, bytesInFlight } = pump;
   const { mode, reading, slot, streamsLost } = capture;
   const { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder } = capture;
   const lagEvents = lagEventsOf(pump, meter);
   const ledger = { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder };
-  return { ...ledger, mode, reading, slot, streamsLost, epoch, lagEvents, pagesInFlight, bytesInFlight };
+  return { ...ledger, mode, reading, slot, streamsLost, epoch, fence, lagEvents, pagesInFlight, bytesInFlight };
 }
 
 function lagEventsOf({ capture, unsettledEvents }: PumpSnapshot, meter: RouteMeter): number {

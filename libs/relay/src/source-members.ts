@@ -4,7 +4,7 @@ import { sourceProblemOf, sourceSilent } from './problem.js';
 import { type RelayClock } from './relay-clock.js';
 import { type RelayObserver } from './relay-observer.js';
 import { type RouteProblem } from './route-state.js';
-import { type MembersView } from './route-seat.js';
+import { type MembersView, type RouteSeat } from './route-seat.js';
 import { sleep, withDeadline } from './waiting.js';
 
 /** How long to wait for an answer before the next try; above what a source takes to give up by itself. */
@@ -90,6 +90,13 @@ export class SourceMembers {
   /** What this relay says of itself has changed in a way that the others should know now. */
   tellNow(): void {
     this.nap.abort();
+  }
+
+  /** For a shard that comes later: what was read last. */
+  showTo(seat: Pick<RouteSeat, 'see'>): void {
+    if (this.view !== null) {
+      seat.see(this.view);
+    }
   }
 
   status(): SourceMembersStatus {

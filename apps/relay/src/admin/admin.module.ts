@@ -8,6 +8,7 @@ import { LeafCountsController } from './retention/leaf-counts.controller.js';
 import { LetGoOnController } from './retention/let-go-on.controller.js';
 import { RetentionController } from './retention/retention.controller.js';
 import { RoutesController } from './routes/routes.controller.js';
+import { ShardsController } from './routes/shards.controller.js';
 import { UnknownAdminRouteController } from './unknown-admin-route.controller.js';
 
 /** Who may use the admin API, and where its controllers find what they show. */
@@ -21,6 +22,7 @@ export interface AdminParts {
   // the last one answers what no other takes
   controllers: [
     RoutesController,
+    ShardsController,
     RelaysController,
     RetentionController,
     LeafCountsController,

@@ -93,7 +93,7 @@ extra: 1
       'routes.order.topic: a text of 3 characters; give letters, digits, ".", "_", "-" and {aggregatetype}, {type}, {source} or {route}, at most 249 characters',
       'routes.order.from: a text of 9 characters; give earliest, now or the number of a position (in quotes above 9007199254740991)',
       'routes.order.onPoison: a text of 4 characters; park is not available in this release: give block',
-      'routes.empty: empty; give a mapping with: source, sink, filter, topic, from, onPoison, batch',
+      'routes.empty: empty; give a mapping with: source, sink, filter, topic, from, shards, onPoison, batch',
       'consumers: a mapping; consumers are not available in this release: remove this',
       'admin.port: a whole number; give a whole number from 0 to 65535',
       'extra: unknown key; known here: version, sources, sinks, routes, admin',

@@ -1,4 +1,4 @@
-import { CAPTURE_MODES, type StartFrom } from '@millrace/capture';
+import { CAPTURE_MODES, SHARDS_MAX, type StartFrom } from '@millrace/capture';
 import { toPosition } from '@millrace/events';
 import { postgresUrl } from '@millrace/http';
 import { z } from 'zod';
@@ -85,6 +85,7 @@ const route = mapping({
       z.custom<StartFrom>((value) => value !== undefined, { error: FROM }),
     )
     .optional(),
+  shards: whole(1, SHARDS_MAX).optional(),
   onPoison: oneOf(['block'], ['park', 'skip']).optional(),
   batch: mapping({ records: whole(1, 1_000).optional(), bytes: whole(1_024, 1_000_000).optional() }).optional(),
 });

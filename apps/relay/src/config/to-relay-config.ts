@@ -78,7 +78,7 @@ function tlsOf(tls: NonNullable<ConfigFile['sinks'][string]['tls']>): NonNullabl
 }
 
 function routeOf(name: string, route: ConfigFile['routes'][string]): RouteConfig {
-  const { source, sink, topic, from, filter, batch } = route;
+  const { source, sink, topic, from, shards, filter, batch } = route;
   return {
     name,
     source,
@@ -86,6 +86,7 @@ function routeOf(name: string, route: ConfigFile['routes'][string]): RouteConfig
     aggregateTypes: filter?.aggregatetypes ?? null,
     ...(topic && { topic }),
     ...(from && { from }),
+    ...(shards && { shards }),
     tuning: {
       drainMs: ROUTE_DRAIN_MS,
       ...(batch?.records && { batchRecordsMax: batch.records }),

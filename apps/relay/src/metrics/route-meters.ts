@@ -6,6 +6,7 @@ import {
   type SendFailed,
   sendPolicyFor,
 } from '@millrace/relay';
+import { routeOfHeader } from '@millrace/events';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import {
   BYTES,
@@ -22,7 +23,7 @@ import { type RouteLabels } from './route-labels.js';
 
 /** Counts and times what the engine tells while it works. */
 export class RouteMeters implements RelayObserver {
-  private readonly labels: ReadonlyMap<string, RouteLabels>;
+  private readonly labels: Map<string, RouteLabels>;
   private readonly pages;
   private readonly polls;
   private readonly events;
@@ -75,6 +76,13 @@ export class RouteMeters implements RelayObserver {
   }
 
   private labelsOf(route: string): RouteLabels {
-    return this.labels.get(route) ?? { route, source: 'unknown', sink: 'unknown' };
+    const known = this.labels.get(route);
+    if (known !== undefined) {
+      return known;
+    }
+    const { source = 'unknown', sink = 'unknown' } = this.labels.get(routeOfHeader(route)) ?? {};
+    const labels = { route, source, sink };
+    this.labels.set(route, labels);
+    return labels;
   }
 }

@@ -11,7 +11,9 @@ import {
   type JoinRequest,
   type PauseRequest,
   type RelayMember,
+  type RouteShards,
   type SettleResult,
+  type ShardsRequest,
   type SourcePort,
 } from '@millrace/capture';
 import { type OutboxEvent, toEpoch, toEventId, toPosition } from '@millrace/events';
@@ -136,6 +138,8 @@ export class FakeSource implements SourcePort {
   readonly modes: CaptureRequest[] = [];
   readonly audits: AuditEntry[] = [];
   readonly joins: JoinRequest[] = [];
+  readonly shardRequests: ShardsRequest[] = [];
+  shardsInForce = 1;
   leaves = 0;
   heldBy: string | null = null;
   expiresInMs = 10_000;
@@ -163,13 +167,16 @@ export class FakeSource implements SourcePort {
     if (this.claimError !== null) {
       throw this.claimError;
     }
+    if ((request.shard?.count ?? 1) !== this.shardsInForce) {
+      return { kind: 'resharded', shards: this.shardsInForce };
+    }
     if (this.heldBy !== null) {
       return { kind: 'held', owner: this.heldBy, expiresInMs: this.expiresInMs };
     }
     const capture = new FakeCapture();
     this.prepare(capture);
     this.captures.push(capture);
-    return { kind: 'claimed', epoch: toEpoch(this.captures.length), isPaused: capture.isPaused, capture };
+    return { kind: 'claimed', epoch: toEpoch(this.captures.length), isPaused: capture.isPaused, fence: null, capture };
   }
 
   setCapture(request: CaptureRequest): Promise<void> {
@@ -192,6 +199,15 @@ export class FakeSource implements SourcePort {
       capture.isPaused = request.isPaused;
     }
     return Promise.resolve();
+  }
+
+  setShards(request: ShardsRequest): Promise<RouteShards> {
+    this.shardRequests.push(request);
+    return this.shards(request.route);
+  }
+
+  shards(route: string): Promise<RouteShards> {
+    return Promise.resolve({ route, inForce: this.shardsInForce, wanted: null, fence: null, shards: [] });
   }
 
   audit(entry: AuditEntry): Promise<void> {

@@ -6,7 +6,9 @@ import {
   type JoinRequest,
   type PauseRequest,
   type RelayMember,
+  type RouteShards,
   type SettleResult,
+  type ShardsRequest,
   type SourcePort,
 } from '@millrace/capture';
 import { toEpoch } from '@millrace/events';
@@ -65,7 +67,7 @@ export class SharedDatabase {
     lease.epoch += 1;
     lease.expiresMs = this.nowMs + ttlMs;
     const capture = new LeasedCapture(this, request, lease.epoch);
-    return { kind: 'claimed', epoch: toEpoch(lease.epoch), isPaused: false, capture };
+    return { kind: 'claimed', epoch: toEpoch(lease.epoch), isPaused: false, fence: null, capture };
   }
 
   renew({ route, ttlMs }: ClaimRequest, epoch: number): void {
@@ -147,6 +149,14 @@ export class SharedSource implements SourcePort {
 
   setCapture({ route }: CaptureRequest): Promise<void> {
     return Promise.reject(new CaptureError('route_unknown', `Route ${route} has one way to be captured here.`));
+  }
+
+  setShards({ route }: ShardsRequest): Promise<RouteShards> {
+    return this.shards(route);
+  }
+
+  shards(route: string): Promise<RouteShards> {
+    return Promise.reject(new CaptureError('route_unknown', `Route ${route} is never divided here.`));
   }
 
   audit({ action, target }: { readonly action: string; readonly target: string }): Promise<void> {

@@ -27,6 +27,7 @@ const claimView = z
     epoch: bigNumber,
     low: bigNumber.describe('all positions at or below are settled'),
     high: bigNumber.describe('the highest position seen'),
+    fence: bigNumber.nullable().describe('set while the number of shards changes: nothing above it is sent or settled'),
     lastPosition: bigNumber.describe('the highest position given out by the source'),
     leavesAhead: count()
       .nullable()
@@ -43,7 +44,9 @@ const claimView = z
 /** A route as the admin API shows it. */
 export const routeViewSchema = z
   .object({
-    name: z.string(),
+    name: z.string().describe('of a shard: orders/2'),
+    shardOf: z.string().describe('the route as configured'),
+    shards: count().describe('how many shards that has; 1: it is not divided'),
     source: z.string(),
     sink: z.string(),
     relay: z.string().describe('the relay that answers'),
@@ -92,6 +95,7 @@ function claimViewOf(claim: ClaimStatus): NonNullable<RouteView['claim']> {
     epoch: String(claim.epoch),
     low: String(claim.low),
     high: String(claim.high),
+    fence: claim.fence === null ? null : String(claim.fence),
     lastPosition: String(claim.lastPosition),
     ...{ leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight },
   };

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Put } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { CAPTURE_MODES } from '@millrace/capture';
-import { ApiProblems, ProblemError } from '@millrace/http';
+import { ApiProblems } from '@millrace/http';
 import { RelayEngine, type RouteStatus } from '@millrace/relay';
 import { z } from 'zod';
 import { Caller, RequireRole } from '../auth/access.decorators.js';
@@ -44,7 +44,7 @@ export class RoutesController {
 
   @Get()
   @RequireRole('viewer')
-  @ApiOperation({ summary: 'All routes of this relay' })
+  @ApiOperation({ summary: 'All routes of this relay, those that are divided shard by shard' })
   @ApiResponse({ status: 200, description: 'the routes', standardSchema: routeListSchema })
   list(): { routes: RouteView[] } {
     return { routes: this.engine.status().map(routeViewOf) };
@@ -52,8 +52,8 @@ export class RoutesController {
 
   @Get(':route')
   @RequireRole('viewer')
-  @ApiOperation({ summary: 'One route' })
-  @ApiParam({ name: 'route', description: 'name of the route' })
+  @ApiOperation({ summary: 'One route, over all its shards, or one shard' })
+  @ApiParam({ name: 'route', description: 'name of the route, or of one of its shards' })
   @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
   @ApiProblems({ 404: 'no such route' })
   get(@Param('route') route: string): RouteView {
@@ -70,7 +70,7 @@ export class RoutesController {
       'finishes what is in flight and sends nothing more. Pausing a paused route changes nothing.' +
       EFFECT,
   })
-  @ApiParam({ name: 'route', description: 'name of the route' })
+  @ApiParam({ name: 'route', description: 'name of the route, or of one of its shards' })
   @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
   @ApiProblems(COMMAND_PROBLEMS)
   async pause(
@@ -93,7 +93,7 @@ export class RoutesController {
       'that it leaves to another one that has. Resuming a running route changes nothing.' +
       EFFECT,
   })
-  @ApiParam({ name: 'route', description: 'name of the route' })
+  @ApiParam({ name: 'route', description: 'name of the route, or of one of its shards' })
   @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
   @ApiProblems(COMMAND_PROBLEMS)
   async resume(
@@ -117,7 +117,7 @@ export class RoutesController {
       'the route tells.' +
       EFFECT,
   })
-  @ApiParam({ name: 'route', description: 'name of the route' })
+  @ApiParam({ name: 'route', description: 'name of the route, or of one of its shards' })
   @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
   @ApiProblems(COMMAND_PROBLEMS)
   async setCapture(
@@ -141,7 +141,7 @@ export class RoutesController {
       'gives the lease back and does not want the route for a minute. The next relay begins within seconds; without ' +
       'another one the same relay goes on after 6 s.',
   })
-  @ApiParam({ name: 'route', description: 'name of the route' })
+  @ApiParam({ name: 'route', description: 'name of the route, or of one of its shards' })
   @ApiResponse({ status: 200, description: 'the route', standardSchema: routeViewSchema })
   @ApiProblems({ ...COMMAND_PROBLEMS, 409: 'this relay does not run the route; GET /admin/v1/relays lists all' })
   async stepDown(
@@ -155,10 +155,6 @@ export class RoutesController {
   }
 
   private find(route: string): RouteStatus {
-    const status = this.engine.status().find((one) => one.route === route);
-    if (status === undefined) {
-      throw new ProblemError('not-found', 'This relay has no route of this name; GET /admin/v1/routes lists all.');
-    }
-    return status;
+    return this.engine.routeStatus(route);
   }
 }

@@ -1,0 +1,78 @@
+import { type Position } from '@millrace/events';
+import { type CapturePort, type SettleResult } from './capture-port.js';
+import { CaptureError } from './capture.errors.js';
+import {
+  type OutboxReaderPort,
+  type OutboxWriters,
+  type PollRequest,
+  type PollResult,
+  type SequenceReading,
+} from './outbox-reader.js';
+import { type PgConnection } from './pg-connection.js';
+import { PgRouteShards } from './pg-route-shards.js';
+
+/** Reads gaps and nothing above `high`, which stands at the fence. */
+export class FencedReader implements OutboxReaderPort {
+  constructor(private readonly reader: OutboxReaderPort) {}
+
+  poll(request: PollRequest): Promise<PollResult> {
+    return this.reader.poll({ ...request, reach: request.above === null ? null : 0n });
+  }
+
+  flushedLsn(): Promise<bigint> {
+    return this.reader.flushedLsn();
+  }
+
+  forceFlush(): Promise<void> {
+    return this.reader.forceFlush();
+  }
+
+  writers(): Promise<OutboxWriters> {
+    return this.reader.writers();
+  }
+
+  sequence(): Promise<SequenceReading> {
+    return this.reader.sequence();
+  }
+
+  ensureLeaves(): Promise<void> {
+    return this.reader.ensureLeaves();
+  }
+
+  close(): Promise<void> {
+    return this.reader.close();
+  }
+}
+
+/** A shard whose route is about to get another number of shards. */
+export interface DrainingParts {
+  readonly route: string;
+  /** Hands out nothing above the fence. */
+  readonly capture: CapturePort;
+  readonly fence: Position;
+  /** That of the ledger. */
+  readonly connection: PgConnection;
+}
+
+/**
+ * The last claim of a shard: settles what lies at or below the fence, waits for the other shards, and ends with `fenced`
+ * when the new ones are there. Whoever finds all of them done, after a write of its own ledger, makes the new ones.
+ */
+export function drainingCapture({ route, capture, fence, connection }: DrainingParts): CapturePort {
+  const shards = new PgRouteShards(connection);
+  const afterwards = async (written: Promise<SettleResult>): Promise<SettleResult> => {
+    const result = await written;
+    const count = capture.status().low < fence ? null : await shards.finish(route);
+    if (count !== null) {
+      throw new CaptureError('fenced', `Route ${route} has ${String(count)} shards now.`);
+    }
+    return result;
+  };
+  return {
+    nextPage: () => capture.nextPage(),
+    settle: (page) => afterwards(capture.settle(page)),
+    renew: () => afterwards(capture.renew()),
+    status: () => capture.status(),
+    close: () => capture.close(),
+  };
+}
