@@ -1,9 +1,17 @@
 import { migrate, printMigration } from '@millrace/schema';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { UsageError } from './usage.error.js';
+import {
+  addAdoptOptions,
+  adopt,
+  type AdoptCommandOptions,
+  adoptScript,
+  checkAdoptOptions,
+  release,
+} from './adopt.command.js';
 import { type Terminal } from './terminal.js';
+import { UsageError } from './usage.error.js';
 
-interface MigrateCommandOptions {
+interface MigrateCommandOptions extends AdoptCommandOptions {
   readonly databaseUrl?: string;
   readonly print?: boolean;
   readonly ahead: number;
@@ -11,9 +19,9 @@ interface MigrateCommandOptions {
 
 const LEAVES_AHEAD_MAX = 1_000;
 
-/** `millrace migrate`: prepares one database, or brings it to this release. */
+/** `millrace migrate`: prepares one database, or brings it to this release; has a table of another outbox adopted. */
 export function addMigrateCommand(program: Command, terminal: Terminal): void {
-  program
+  const command = program
     .command('migrate')
     .description('create schema millrace in a database, or bring it to this release; can be repeated')
     .addOption(
@@ -24,21 +32,46 @@ export function addMigrateCommand(program: Command, terminal: Terminal): void {
       new Option('--ahead <leaves>', 'outbox leaves of 1,000,000 positions to make ahead')
         .default(10)
         .argParser(parseLeaves),
-    )
-    .action(async (options: MigrateCommandOptions) => {
-      await (options.print === true ? print(options, terminal) : apply(options, terminal));
-    });
+    );
+  addAdoptOptions(command).action(async (options: MigrateCommandOptions) => {
+    checkAdoptOptions(options, (option) => command.getOptionValueSource(option) === 'cli');
+    await (options.print === true ? print(options, terminal) : run(options, terminal));
+  });
 }
 
-async function print({ databaseUrl, ahead }: MigrateCommandOptions, terminal: Terminal): Promise<void> {
+async function print(options: MigrateCommandOptions, terminal: Terminal): Promise<void> {
+  const { databaseUrl, ahead } = options;
   const target = databaseUrl === undefined ? null : { databaseUrl };
-  terminal.out(await printMigration(target, { leavesAhead: ahead }));
+  const script = await printMigration(target, { leavesAhead: ahead });
+  if (options.adopt === undefined) {
+    terminal.out(script);
+    return;
+  }
+  terminal.out(`${script}\n${await adoptScript(needUrl(databaseUrl), options)}`);
 }
 
-async function apply({ databaseUrl, ahead }: MigrateCommandOptions, terminal: Terminal): Promise<void> {
+async function run(options: MigrateCommandOptions, terminal: Terminal): Promise<void> {
+  const databaseUrl = needUrl(options.databaseUrl);
+  if (options.release !== undefined) {
+    await release(databaseUrl, options, terminal);
+    return;
+  }
+  if (options.dryRun !== true) {
+    await apply(databaseUrl, options.ahead, terminal);
+  }
+  if (options.adopt !== undefined) {
+    await adopt(databaseUrl, options, terminal);
+  }
+}
+
+function needUrl(databaseUrl: string | undefined): string {
   if (databaseUrl === undefined) {
     throw new UsageError('Name the database: millrace migrate --database-url URL, or set DATABASE_URL.');
   }
+  return databaseUrl;
+}
+
+async function apply(databaseUrl: string, ahead: number, terminal: Terminal): Promise<void> {
   const { version, applied, leavesAhead, notices } = await migrate({ databaseUrl }, { leavesAhead: ahead });
   for (const step of applied) {
     terminal.out(`Applied step ${step.version}: ${step.name}.\n`);

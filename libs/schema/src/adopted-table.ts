@@ -41,7 +41,7 @@ const PAYLOAD_KINDS: Readonly<Record<string, PayloadKind>> = {
   ...Object.fromEntries(TEXTS.map((type) => [type, 'text' as const])),
 };
 
-/** What a relay sets itself; `libs/events` has the list, `apps/cli` compares. */
+/** What a relay sets itself (`HEADER` of libs/events); it would leave such a header out. */
 const RESERVED_HEADER = /^(id|eventType|schemaversion|aggregateversion|millrace-.*)$/;
 const HEADER_NAME = /^[^\s\p{C}]{1,200}$/u;
 
