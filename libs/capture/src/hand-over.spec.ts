@@ -1,0 +1,245 @@
+import { describe, expect, it } from '@jest/globals';
+import { toPosition } from '@millrace/events';
+import { CaptureError } from './capture.errors.js';
+import { HandOver } from './hand-over.js';
+import { LedgerPages } from './ledger-pages.js';
+import { type SlotHealth } from './slot/slot-health.js';
+import { type SlotKeeperState } from './slot/slot-keeper-state.js';
+import { type SlotFacts } from './slot/slot-reading.js';
+import { type OpenStream } from './stream-reader.js';
+import { type TablePage } from './table-reader.js';
+
+const SLOT: SlotFacts = {
+  name: 'millrace_r',
+  plugin: 'pgoutput',
+  isOfThisDatabase: true,
+  isTemporary: false,
+  isTwoPhase: false,
+  activePid: null,
+  restartLsn: 40n,
+  confirmedFlushLsn: 50n,
+  walStatus: 'reserved',
+  safeWalBytes: null,
+  retainedBytes: 0n,
+  inactiveSince: null,
+  isConflicting: false,
+  invalidationReason: null,
+  isFailover: true,
+  isSynced: false,
+  spill: null,
+  reader: null,
+  waitingFor: null,
+};
+const READY: SlotKeeperState = { kind: 'ready', slot: SLOT };
+
+interface World {
+  readonly handOver: HandOver;
+  readonly clock: { now: number };
+  readonly asked: string[];
+  state: SlotKeeperState;
+  health: SlotHealth;
+  /** Where the opened stream begins: `null` where it was asked to. */
+  startsAt: bigint | null;
+  openError: CaptureError | null;
+}
+
+/** A slot at 50, a fence at LSN 100 with the bound 7 and the last position 9. */
+function world(): World {
+  const clock = { now: 1_000 };
+  const asked: string[] = [];
+  const note = (what: string): void => {
+    asked.push(what);
+  };
+  const made: World = {
+    clock,
+    asked,
+    state: READY,
+    health: { kind: 'ready', slot: SLOT },
+    startsAt: null,
+    openError: null,
+    handOver: new HandOver({
+      clock: { nowMs: () => clock.now, sleep: () => Promise.resolve() },
+      keeper: {
+        get state(): SlotKeeperState {
+          return made.state;
+        },
+        start: () => {
+          note('start');
+        },
+        remake: () => {
+          note('remake');
+        },
+        check: (known) => {
+          note(`check from ${String(known().confirmedLsn)}`);
+          return Promise.resolve({ health: made.health, reading: NO_READING });
+        },
+      },
+      readFence: (slotLsn) => {
+        note(`fence from ${String(slotLsn)}`);
+        return Promise.resolve({ slotLsn, flushLsn: 100n, bound: 7n, lastPosition: 9n });
+      },
+      openStream: ({ slot, startLsn }) => {
+        note(`open ${slot} at ${String(startLsn)}`);
+        return made.openError === null
+          ? Promise.resolve(streamAt(made.startsAt ?? startLsn, note))
+          : Promise.reject(made.openError);
+      },
+    }),
+  };
+  return made;
+}
+
+const NO_READING = {
+  serverVersion: 180_000,
+  isStandby: false,
+  walLevel: 'logical',
+  mayReplicate: true,
+  slotsMax: 10,
+  slotsUsed: 1,
+  walSenderTimeoutMs: 60_000,
+  synchronizedStandbySlots: null,
+  databaseOid: '1',
+  walLsn: 100n,
+  publication: null,
+  slots: [],
+};
+
+function streamAt(startLsn: bigint, note: (what: string) => void): OpenStream {
+  return {
+    pid: 1,
+    startLsn,
+    confirmedLsn: startLsn,
+    receivedLsn: startLsn,
+    takeQueued: () => null,
+    arrival: () => Promise.resolve(),
+    askForProgress: () => undefined,
+    confirm: () => undefined,
+    close: () => {
+      note('close');
+      return Promise.resolve();
+    },
+  };
+}
+
+function polled(endedBelow: bigint, coveredTo: bigint | 'all'): TablePage {
+  const store = {
+    claim: () => Promise.resolve({ kind: 'held' as const, owner: '', expiresInMs: 0 }),
+    save: () => Promise.resolve({ isPaused: false, mode: null, xid: 1n }),
+    release: () => Promise.resolve(),
+  };
+  const clock = { nowMs: () => 0, sleep: () => Promise.resolve() };
+  const pages = new LedgerPages(store, clock, { high: toPosition(0), gaps: [] });
+  const row = { position: toPosition(1), event: null, bytes: 1 };
+  return { page: pages.take({ rows: [row], isFull: false, endedBelow }), endedBelow, coveredTo, insertLsn: 1n };
+}
+
+/** Lets what was begun in the background go as far as it can. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) {
+    await Promise.resolve();
+  }
+}
+
+async function fallen(made: World): Promise<void> {
+  await made.handOver.beforePoll();
+  made.handOver.pageRead(polled(7n, 'all'));
+  made.handOver.pageSettled(1);
+  await settle();
+}
+
+describe('the hand-over from the table to the stream', () => {
+  it('opens the stream where the fence allows it, and judges the slot once it is held', async () => {
+    const made = world();
+    await fallen(made);
+    expect(made.handOver.takeStream()).toMatchObject({ startLsn: 100n });
+    expect(made.asked).toEqual(['fence from 50', 'open millrace_r at 100', 'check from 100']);
+  });
+
+  it('waits until a poll after the fence saw everybody end, looked at all positions, and is settled', async () => {
+    const made = world();
+    await made.handOver.beforePoll();
+    made.handOver.pageRead(polled(6n, 'all'));
+    made.handOver.pageSettled(1);
+    made.handOver.pageRead(polled(7n, 8n));
+    made.handOver.pageSettled(1);
+    await settle();
+    expect(made.asked).toEqual(['fence from 50']);
+
+    const read = polled(7n, 9n);
+    made.handOver.pageRead({ ...read, page: Object.assign(read.page, { number: 2 }) });
+    await settle();
+    expect(made.asked).toEqual(['fence from 50']);
+    made.handOver.pageSettled(2);
+    await settle();
+    expect(made.asked[1]).toBe('open millrace_r at 100');
+  });
+
+  it('has the bound of the fence looked after by the lock rule while it is up', async () => {
+    const made = world();
+    expect(made.handOver.fenceBound).toBeUndefined();
+    await made.handOver.beforePoll();
+    expect(made.handOver.fenceBound).toEqual({ xid: 7n, knownAtMs: 1_000 });
+  });
+
+  it('has a slot made anew that stands ahead of what was settled', async () => {
+    const made = world();
+    made.startsAt = 101n;
+    await fallen(made);
+    expect(() => made.handOver.takeStream()).toThrow(/ahead of what this relay has settled/);
+    expect(made.asked).toContain('remake');
+    expect(made.asked).toContain('close');
+  });
+
+  it('has a slot made anew that was moved between the look and the start', async () => {
+    const made = world();
+    made.health = { kind: 'ahead-of-us', name: 'millrace_r', confirmedFlushLsn: 200n, ours: 100n };
+    await fallen(made);
+    expect(() => made.handOver.takeStream()).toThrow(/somebody advanced it/);
+    expect(made.asked.slice(-2)).toEqual(['remake', 'close']);
+  });
+
+  it('leaves a slot alone that is unfit for another reason, for its keeper to see to', async () => {
+    const made = world();
+    made.health = { kind: 'publication-wrong' };
+    await fallen(made);
+    expect(() => made.handOver.takeStream()).toThrow(/Publication millrace does not publish/);
+    expect(made.asked.slice(-2)).toEqual(['start', 'close']);
+  });
+
+  it('tells once why a stream could not be opened, and tries again after a wait that grows', async () => {
+    const made = world();
+    made.openError = new CaptureError('slot_in_use', 'in use');
+    const waits: number[] = [];
+    for (let tries = 0; tries < 3; tries += 1) {
+      await fallen(made);
+      expect(() => made.handOver.takeStream()).toThrow('in use');
+      expect(made.handOver.takeStream()).toBeNull();
+      const since = made.clock.now;
+      for (const before = made.asked.length; made.asked.length === before; made.clock.now += 100) {
+        await made.handOver.beforePoll();
+      }
+      waits.push(made.clock.now - since - 100);
+      made.handOver.reset();
+    }
+    expect(waits).toEqual([500, 1_000, 2_000]);
+  });
+
+  it('starts over when the slot is lost on the way', async () => {
+    const made = world();
+    await made.handOver.beforePoll();
+    made.state = { kind: 'looking' };
+    await made.handOver.beforePoll();
+    expect(made.handOver.fenceBound).toBeUndefined();
+    made.handOver.pageRead(polled(7n, 'all'));
+    made.handOver.pageSettled(1);
+    await settle();
+    expect(made.asked).toEqual(['fence from 50']);
+  });
+
+  it('closes a stream that nobody takes any more', async () => {
+    const made = world();
+    await fallen(made);
+    await made.handOver.close();
+    expect(made.asked.at(-1)).toBe('close');
+  });
+});
