@@ -6,6 +6,7 @@ import { EXIT_CODE, exitCodeOf } from './exit-code.js';
 import { addInboxCommands } from './inbox.command.js';
 import { addLedgerCommands } from './ledger.command.js';
 import { addMigrateCommand } from './migrate.command.js';
+import { addRetentionCommands } from './retention.command.js';
 import { type Terminal } from './terminal.js';
 import { UsageError } from './usage.error.js';
 import { VERSION } from './version.js';
@@ -14,6 +15,7 @@ import { VERSION } from './version.js';
 const COMMANDS: readonly ((program: Command, terminal: Terminal) => void)[] = [
   addMigrateCommand,
   addLedgerCommands,
+  addRetentionCommands,
   addInboxCommands,
 ];
 
