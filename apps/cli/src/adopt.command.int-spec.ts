@@ -52,8 +52,8 @@ async function captured(): Promise<unknown[]> {
     from: { kind: 'earliest' },
     aggregateTypes: null,
   });
-  if (claim.kind === 'held') {
-    throw new Error('The route is held.');
+  if (claim.kind !== 'claimed') {
+    throw new Error(`The route is ${claim.kind}.`);
   }
   const page = await claim.capture.nextPage();
   await claim.capture.settle(page);
