@@ -1,7 +1,9 @@
+import { CAPTURE_RULES } from './capture-rules.mjs';
 import { CONSUMER_RULES } from './consumer-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
 
-const POLLING = 'libs/capture/src/polling-capture.ts';
+const TABLE_READER = 'libs/capture/src/table-reader.ts';
+const PAGES = 'libs/capture/src/ledger-pages.ts';
 const LEDGER = 'libs/capture/src/ledger.ts';
 const LEDGER_SQL = 'libs/capture/src/ledger.sql.ts';
 const STORE = 'libs/capture/src/pg-ledger-store.ts';
@@ -36,11 +38,21 @@ export const RULES = [
       ),
       edit(
         READER,
-        'lastPosition: toPosition(text(snapshot, 4)),',
-        'lastPosition: toPosition(text(snapshot, 4)), snapshotXmax: BigInt(text(snapshot, 8)),',
+        'lastPosition: toPosition(cell(snapshot, 4)),',
+        'lastPosition: toPosition(cell(snapshot, 4)), snapshotXmax: BigInt(cell(snapshot, 8)),',
       ),
-      edit(POLLING, 'const bound: GapBound = { xid: null,', 'const bound: GapBound = { xid: result.snapshotXmax,'),
-      edit(POLLING, '        bound.xid = saved.xid;\n', ''),
+      edit(
+        TABLE_READER,
+        'this.pages.take({ rows, isFull, endedBelow });',
+        'this.pages.take({ rows, isFull, endedBelow, xmax: result.snapshotXmax });',
+      ),
+      edit(PAGES, 'hasMore = isFull }: PageReading', 'hasMore = isFull, xmax = null }: PageReading'),
+      edit(
+        PAGES,
+        'const bound: GapBound = { xid: null, knownAtMs: Number.POSITIVE_INFINITY };\n    const positions',
+        'const bound: GapBound = { xid: xmax, knownAtMs: Number.POSITIVE_INFINITY };\n    const positions',
+      ),
+      edit(PAGES, '      bound.xid = saved.xid;\n', ''),
     ],
   },
   {
@@ -71,7 +83,7 @@ export const RULES = [
     name: 'no-flush-gate',
     wrong: 'a page is handed out before its WAL is on the disk',
     test: DURABLE,
-    edits: [edit(POLLING, 'await this.waitForFlush(result);', '')],
+    edits: [edit(TABLE_READER, 'await this.waitForFlush(result);', '')],
   },
   {
     name: 'epoch-check-dropped',
@@ -97,7 +109,7 @@ export const RULES = [
     test: UNDER_WRITERS,
     edits: [
       edit(
-        POLLING,
+        TABLE_READER,
         'this.writers.endedBelow > result.snapshotXmin ? this.writers.endedBelow : result.snapshotXmin',
         'result.snapshotXmin',
       ),
@@ -121,13 +133,13 @@ export const RULES = [
     name: 'gaps-not-probed',
     wrong: 'a poll for new rows leaves the gaps out',
     test: UNDER_WRITERS,
-    edits: [edit(POLLING, 'gaps: this.state.gaps,\n      rowsMax', 'gaps: [],\n      rowsMax')],
+    edits: [edit(TABLE_READER, 'gaps: state.gaps,\n      rowsMax', 'gaps: [],\n      rowsMax')],
   },
   {
     name: 'gaps-not-written',
     wrong: 'the ledger write leaves the gaps out',
     test: UNDER_WRITERS,
-    edits: [edit(STORE, 'if (delta.removed.length === 0 && delta.written.length === 0) {', 'if (delta !== null) {')],
+    edits: [edit(STORE, 'if (delta.removed.length === 0 && delta.written.length === 0 && added', 'if (added')],
   },
   {
     name: 'gaps-in-text-order',
@@ -139,24 +151,30 @@ export const RULES = [
     name: 'settle-what-was-read',
     wrong: 'a settlement writes the ledger of the last page read, not of the page settled',
     test: { ...CAPTURE, only: 'read ahead' },
-    edits: [edit(POLLING, 'store.save(page.step.state)', 'store.save(this.state)')],
+    edits: [edit(PAGES, '      page.step.state,\n', '      this.current,\n')],
   },
   {
     name: 'bound-before-read',
     wrong: 'a page read ahead takes its bound from a ledger write that began before it',
     test: { ...CAPTURE_ALONE, only: 'earlier page' },
-    edits: [edit(POLLING, 'if (number <= page.number) {', 'if (number > 0) {')],
+    edits: [
+      edit(
+        PAGES,
+        'const pages = this.unsettled.filter(({ number }) => number <= page.number);',
+        'const pages = this.unsettled;',
+      ),
+    ],
   },
   {
     name: 'locks-after-poll',
     wrong: 'the look at the locks comes after the poll that uses it',
     test: { ...CAPTURE_ALONE, only: 'look at the locks' },
     edits: [
-      edit(POLLING, '    await this.writers.watch(this.state.gaps, isCrowded);\n', ''),
+      edit(TABLE_READER, '    await this.writers.watch(boundsOf(state.gaps, alsoEnded), isCrowded);\n', ''),
       edit(
-        POLLING,
-        '    const page = this.takePage(result);',
-        '    await this.writers.watch(this.state.gaps, isCrowded);\n    const page = this.takePage(result);',
+        TABLE_READER,
+        '    const result = await this.poll(request);\n',
+        '    const result = await this.poll(request);\n    await this.writers.watch(boundsOf(state.gaps, alsoEnded), isCrowded);\n',
       ),
     ],
   },
@@ -170,7 +188,7 @@ export const RULES = [
     name: 'sequence-place-unchecked',
     wrong: 'a sequence that was set back goes unnoticed',
     test: { ...CAPTURE, only: 'set back below' },
-    edits: [edit(POLLING, '    checkSequencePlace(result.lastPosition, step.state.high);\n', '')],
+    edits: [edit(TABLE_READER, '    checkSequencePlace(lastPosition, highest > high ? highest : high);\n', '')],
   },
   {
     name: 'number-before-xid',
@@ -184,6 +202,7 @@ export const RULES = [
       ),
     ],
   },
+  ...CAPTURE_RULES,
   ...INBOX_RULES,
   ...CONSUMER_RULES,
 ];
