@@ -38,6 +38,17 @@ export async function leaderOf(world: RowWorld, route = world.routes[0]?.name ??
   return leader;
 }
 
+/** Waits until the relay is ready and another one runs the (first) route. Rejects when it takes too long. */
+export async function standsBy(world: RowWorld, name: string): Promise<void> {
+  const isStandby = await world.holds(FOUND_MS, async () => {
+    const { routes } = (await world.relay(name).admin('GET', 'routes')) as { readonly routes: readonly RouteView[] };
+    return routes[0]?.state.kind === 'standby';
+  });
+  if (!isStandby) {
+    throw new Error(`Relay ${name} has not stood by within ${FOUND_MS} ms.`);
+  }
+}
+
 /** Waits until all routes are run, each relay having as many as it should; false when it takes longer. */
 export async function isShared(world: RowWorld, relays: number, withinMs: number): Promise<boolean> {
   const share = Math.floor(world.routes.length / relays);

@@ -3,7 +3,7 @@ import { FaultProxy, type WhichLinks } from '@millrace/testing';
 import { BOTH_MODES, type CaptureRow } from '../capture-row.js';
 import { LedgerHistory } from '../ledger-history.js';
 import { ownEventsSql } from '../own-events.js';
-import { leaderOf } from '../relay-at-work.js';
+import { leaderOf, standsBy } from '../relay-at-work.js';
 import { type RowWorld } from '../row-world.js';
 
 const RESETS = 6;
@@ -74,6 +74,7 @@ export const BLACK_HOLE: CaptureRow = {
     await beginBehind(world, proxy);
     const history = await LedgerHistory.begin(world);
     await world.startRelay('outside');
+    await standsBy(world, 'outside');
     await takeOverFrom(world, proxy, history);
     await world.relay('outside').end('SIGTERM');
     await leaderOf(world);

@@ -42,8 +42,9 @@ async function standInTheWay(world: RowWorld): Promise<void> {
 
 /** A keeper for each run, as if by several relays, so that each run also removes emptied leaves. */
 async function retain(world: RowWorld, isOver: () => boolean): Promise<Removed> {
-  let [emptied, dropped, made] = [0, 0, 0];
-  for (let ahead = LEAVES.count; !isOver(); ahead += 1) {
+  let [emptied, dropped] = [0, 0];
+  const before = await leavesEnd(world);
+  while (!isOver()) {
     const keeper = createRetentionKeeper({
       source: 'main',
       databaseUrl: world.relayUrl(),
@@ -57,11 +58,15 @@ async function retain(world: RowWorld, isOver: () => boolean): Promise<Removed> 
     report.alarms.forEach(({ kind }) => {
       world.found('other', `retention raised ${kind}`);
     });
-    const sql = 'select millrace.ensure_leaves(millrace.leaves_ahead() + 1, $1) as made';
-    made += (await world.query<{ made: number }>(sql, [LEAVES.width]))[0]?.made ?? 0;
+    await world.query('select millrace.ensure_leaves(millrace.leaves_ahead() + 1, $1)', [LEAVES.width]);
     await sleep(RETENTION_EVERY_MS);
   }
-  return { emptied, dropped, made };
+  return { emptied, dropped, made: ((await leavesEnd(world)) - before) / LEAVES.width };
+}
+
+async function leavesEnd(world: RowWorld): Promise<number> {
+  const [row] = await world.query<{ hi: number }>('select max(hi)::int as hi from millrace.outbox_leaf');
+  return row?.hi ?? 0;
 }
 
 /** Milliseconds of each insert of one producer. */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BOTH_MODES, type CaptureRow } from '../capture-row.js';
 import { LedgerHistory } from '../ledger-history.js';
-import { leaderOf } from '../relay-at-work.js';
+import { leaderOf, standsBy } from '../relay-at-work.js';
 import { type RowWorld } from '../row-world.js';
 
 /** More than twice the lease, so that the other one has published for a while when the zombie goes on. */
@@ -19,6 +19,7 @@ const BLOCKED_LOOP = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '
 async function isReplaced(world: RowWorld, absent: (relay: string) => Promise<void>): Promise<void> {
   const history = await LedgerHistory.begin(world);
   const { name } = await leaderOf(world);
+  await standsBy(world, name === 'a' ? 'b' : 'a');
   const [claim] = await history.claims();
   const since = await history.now();
   const back = absent(name);
