@@ -194,6 +194,17 @@ describe('docker-compose.yml', () => {
     expect(serviceOf('postgres').command).toContain('wal_level=logical');
   });
 
+  it('has the relay keep rows for a week, or as long as it is asked to', () => {
+    const kept = (environment: Record<string, string>): unknown[] => {
+      const given = fileSchema.parse(interpolated(parsed, environment)).services['relay'];
+      const file = fileURLToPath(new URL('millrace.yaml', ROOT));
+      const { relay } = readRelaySettings({ ...given?.environment, MILLRACE_CONFIG: file });
+      return relay.sources.map(({ retention }) => retention?.policy.keepMs);
+    };
+    expect(kept({})).toEqual(Array(3).fill(7 * 86_400_000));
+    expect(kept({ MILLRACE_RETENTION_KEEP: '12h' })).toEqual(Array(3).fill(43_200_000));
+  });
+
   it('makes a database for each service', () => {
     const script = serviceOf('databases').command?.at(-1);
     expect(script).toContain(`for name in ${SERVICES.map(({ name }) => name).join(' ')}; do`);

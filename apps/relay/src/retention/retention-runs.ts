@@ -1,9 +1,11 @@
-import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { type SourceHistory, type SourceRetention } from './source-retention.js';
 
 /** The retention of all sources of this relay. */
 @Injectable()
-export class RetentionRuns implements BeforeApplicationShutdown {
+export class RetentionRuns implements OnModuleDestroy, BeforeApplicationShutdown {
+  private stopped: Promise<unknown> = Promise.resolve();
+
   constructor(private readonly sources: readonly SourceRetention[]) {}
 
   /** To be called with the engine's start. */
@@ -13,8 +15,13 @@ export class RetentionRuns implements BeforeApplicationShutdown {
     }
   }
 
+  /** Comes before the engine is stopped, which goes on meanwhile. */
+  onModuleDestroy(): void {
+    this.stopped = Promise.all(this.sources.map((source) => source.stop()));
+  }
+
   async beforeApplicationShutdown(): Promise<void> {
-    await Promise.all(this.sources.map((source) => source.stop()));
+    await this.stopped;
   }
 
   /** Of every source, in the order of the configuration. Touches no server. */
