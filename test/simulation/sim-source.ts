@@ -174,6 +174,9 @@ export class SimSource implements SourcePort {
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     const store = new SimLedgerStore(this.parts);
     const claim = await store.claim(request);
+    if (claim.kind === 'forked') {
+      throw new CaptureError('internal', 'The simulated database never fails over.');
+    }
     if (claim.kind !== 'claimed') {
       return claim;
     }

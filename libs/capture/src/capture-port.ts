@@ -1,4 +1,5 @@
 import { type Epoch, type OutboxEvent, type Position } from '@millrace/events';
+import { type ForkRepair } from './fork/fork-repair.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
 import { type RouteShard, type RouteShards, type ShardsRequest } from './route-shards.js';
 import { type SlotHealth } from './slot/slot-health.js';
@@ -125,7 +126,8 @@ export type StartFrom =
 /**
  * The answer to a request for a route. `held`: not now; `owner` is empty while nobody has it, and `expiresInMs` is the
  * time until the request would be granted if nothing happens before. `resharded`: there is no such shard, the route has
- * another number of them.
+ * another number of them. `forked`: granted, but the ledger was written on another server or timeline: once it is
+ * repaired, ask again.
  *
  * `fence`: the route is on its way to another number of shards; `capture` hands out what lies at or below it and nothing
  * else, and ends with `fenced` when the new shards are there. `null` otherwise.
@@ -139,6 +141,7 @@ export type ClaimResult =
       readonly capture: CapturePort;
     }
   | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number }
+  | { readonly kind: 'forked'; readonly epoch: Epoch; readonly repair: ForkRepair }
   | { readonly kind: 'resharded'; readonly shards: number };
 
 /** A source as the engine sees it: routes are claimed from it. */

@@ -14,7 +14,7 @@ export interface LedgerClaimRequest {
   readonly shard?: RouteShard;
 }
 
-/** The ledger as the new owner finds it, or who has it. */
+/** The ledger as the new owner finds it, or who has it. `forked`: it was written on another server or timeline. */
 export type LedgerClaim =
   | {
       readonly kind: 'claimed';
@@ -26,6 +26,7 @@ export type LedgerClaim =
       readonly fence: Position | null;
     }
   | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number }
+  | { readonly kind: 'forked'; readonly epoch: Epoch; readonly state: LedgerState; readonly sinceMs: number }
   /** There is no such shard: the route has another number of them. */
   | { readonly kind: 'resharded'; readonly shards: number };
 

@@ -13,6 +13,8 @@ import { type CaptureObserver } from './capture-observer.js';
 import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
 import { drainingCapture, FencedReader } from './draining-capture.js';
 import { FirstPage } from './first-page.js';
+import { PgForkRepair, type PgForkRepairParts } from './fork/pg-fork-repair.js';
+import { type LedgerClaim } from './ledger-store.js';
 import { ADOPT_SQL, AUDIT_SQL, PAUSE_SQL, SET_CAPTURE_SQL } from './ledger.sql.js';
 import { PgConnection, type Statement } from './pg-connection.js';
 import { PgLedgerStore } from './pg-ledger-store.js';
@@ -57,12 +59,19 @@ class OutboxSource implements SourcePort {
     try {
       await checkSchema(ledgerConnection);
       const claim = await store.claim(request);
+      if (claim.kind === 'forked') {
+        return this.forked(request, claim, { connection: ledgerConnection, release: () => store.release() });
+      }
       if (claim.kind !== 'claimed') {
         await store.release();
         return claim;
       }
       const { fence } = claim;
-      const reader = new PgOutboxReader(this.connection(`${request.route} reader`), request.aggregateTypes);
+      const reader = new PgOutboxReader(
+        this.connection(`${request.route} reader`),
+        request.aggregateTypes,
+        request.route,
+      );
       const capture = new PollingCapture({
         reader: fence === null ? reader : new FencedReader(reader),
         store,
@@ -130,6 +139,16 @@ class OutboxSource implements SourcePort {
     } finally {
       await connection.close();
     }
+  }
+
+  private forked(
+    { route, ttlMs, aggregateTypes }: ClaimRequest,
+    { epoch, state, sinceMs }: Extract<LedgerClaim, { kind: 'forked' }>,
+    { connection, release }: Pick<PgForkRepairParts, 'connection' | 'release'>,
+  ): ClaimResult {
+    const reader = new PgOutboxReader(this.connection(`${route} reader`), aggregateTypes);
+    const ledger = { route, epoch, ttlMs, state, sinceMs, aggregateTypes };
+    return { kind: 'forked', epoch, repair: new PgForkRepair({ ...ledger, connection, reader, release }) };
   }
 
   private firstPageOf(route: string): FirstPage {

@@ -1,6 +1,7 @@
 import { type Epoch, type Position, toEpoch, toPosition } from '@millrace/events';
 import { CaptureError } from './capture.errors.js';
 import { CAPTURE_MODES, type CaptureMode, type StartFrom } from './capture-port.js';
+import { SINCE_SQL } from './fork/fork.sql.js';
 import { type GapBound, type GapRange, gapDelta, type LedgerState, lowOf } from './ledger.js';
 import { reachFence } from './ledger-fence.js';
 import { type LedgerClaim, type LedgerClaimRequest, type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
@@ -130,13 +131,8 @@ export class PgLedgerStore implements LedgerStorePort {
     const { route, ttlMs } = request;
     this.held = { route, epoch, ttlMs, counts, ctid: column(row, 'ctid'), stored: state };
     if (row['is_same_server'] !== 't') {
-      await this.release();
-      throw new CaptureError(
-        'identity_changed',
-        `Route ${request.route}: the database is another server, or has another timeline, than the one the ledger was written on ` +
-          '(fail-over or restore). Positions may have been used twice. Compare the outbox with the topic, then run ' +
-          '`millrace ledger adopt` for this route.',
-      );
+      const since = await this.one({ text: SINCE_SQL, values: [route] });
+      return { kind: 'forked', epoch, state, sinceMs: Number(since?.['since_ms'] ?? 0) };
     }
     const fence = fenceOf(row);
     const reached = fence === null ? state : await this.reach(state, fence);

@@ -78,8 +78,8 @@ async function claim(
   const connection = (): PgConnection => new PgConnection({ databaseUrl: database.url, applicationName: 'capture' });
   const store = new PgLedgerStore(connection());
   const claimed = await store.claim({ route: 'r', owner: 'a', ttlMs: 60_000, from: { kind: 'earliest' } });
-  if (claimed.kind === 'held') {
-    throw new Error(`The route is held by ${claimed.owner}.`);
+  if (claimed.kind !== 'claimed') {
+    throw new Error(`The claim was answered with ${claimed.kind}.`);
   }
   const capture = new PollingCapture({
     reader: new PgOutboxReader(connection(), aggregateTypes),

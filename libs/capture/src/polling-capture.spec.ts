@@ -63,6 +63,7 @@ function captureOver(
         epoch: toEpoch(1),
         isPaused: false,
         mode: null,
+        fence: null,
         state: { high: toPosition(0), gaps: [] },
       }),
     save: () => Promise.resolve({ isPaused: false, mode: null, xid: 1n }),

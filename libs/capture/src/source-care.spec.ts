@@ -68,7 +68,8 @@ function claim(): PollingCapture {
     close: () => Promise.resolve(),
   };
   const store: LedgerStorePort = {
-    claim: () => Promise.resolve({ kind: 'claimed', epoch: toEpoch(1), isPaused: true, mode: null, state: claimed }),
+    claim: () =>
+      Promise.resolve({ kind: 'claimed', epoch: toEpoch(1), isPaused: true, mode: null, fence: null, state: claimed }),
     save: () => note('save', () => ({ isPaused: true, mode: null, xid: 1n })),
     release: () => Promise.resolve(),
   };

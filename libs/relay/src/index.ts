@@ -8,6 +8,7 @@ export { RelayError } from './relay.errors.js';
 export type { RelayErrorCode } from './relay.errors.js';
 export type {
   BatchSent,
+  ForkRepaired,
   MembersChange,
   PageRead,
   PagesSettled,

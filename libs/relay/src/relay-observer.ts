@@ -1,3 +1,4 @@
+import { type ForkReport } from '@millrace/capture';
 import { type SinkLane } from '@millrace/transport';
 import { type RouteState } from './route-state.js';
 import { type SendErrorCode } from './send-policy.js';
@@ -50,6 +51,13 @@ export interface MembersChange {
   readonly members: readonly string[];
 }
 
+/** A route was repaired after its database failed over, was restored or moved. */
+export interface ForkRepaired {
+  readonly route: string;
+  readonly source: string;
+  readonly report: ForkReport;
+}
+
 /** The ledger has been written after so many pages. */
 export interface PagesSettled {
   readonly route: string;
@@ -60,8 +68,8 @@ export interface PagesSettled {
 
 /**
  * What the engine tells while it works: for metrics, logs and tests. Called synchronously, most of them on the hot
- * path: be quick, do not throw, do not call back into the engine. `stateChanged` and `membersChanged` are the ones to
- * log.
+ * path: be quick, do not throw, do not call back into the engine. `stateChanged`, `membersChanged` and
+ * `forkRepaired` are the ones to log.
  */
 export interface RelayObserver {
   stateChanged?(change: StateChange): void;
@@ -70,4 +78,5 @@ export interface RelayObserver {
   batchSent?(sent: BatchSent): void;
   sendFailed?(failed: SendFailed): void;
   pagesSettled?(settled: PagesSettled): void;
+  forkRepaired?(repaired: ForkRepaired): void;
 }

@@ -1,6 +1,14 @@
 /** The closed list of what the engine itself refuses. */
 export type RelayErrorCode =
-  'configuration' | 'route_unknown' | 'route_not_run' | 'topic_invalid' | 'event_refused' | 'shards_unfit' | 'internal';
+  | 'configuration'
+  | 'route_unknown'
+  | 'route_not_run'
+  | 'topic_invalid'
+  | 'event_refused'
+  | 'shards_unfit'
+  | 'fork_repair'
+  | 'fork_waits'
+  | 'internal';
 
 /** The one error of this lib. `message` is a sentence for an operator; `details` are ids and counts, never payloads. */
 export class RelayError extends Error {

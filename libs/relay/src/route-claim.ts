@@ -26,7 +26,7 @@ export async function askForRoute(parts: ClaimParts, graceMs: number, signal: Ab
   } catch (error) {
     // a claim that comes after we gave up on it must not keep the route from others
     asked.then(
-      (late) => (late.kind === 'claimed' ? giveBack(parts, late) : undefined),
+      (late) => giveBack(parts, late),
       () => undefined,
     );
     throw error;
@@ -34,7 +34,14 @@ export async function askForRoute(parts: ClaimParts, graceMs: number, signal: Ab
 }
 
 /** Bounded. When it fails the lease runs out by itself. */
-export async function giveBack({ clock, route }: ClaimParts, claim: Claimed): Promise<void> {
+export async function giveBack({ clock, route }: ClaimParts, claim: ClaimResult): Promise<void> {
+  const closing = claim.kind === 'claimed' ? claim.capture.close() : closedRepair(claim);
   const deadline = { clock, ms: route.tuning.drainMs, signal: new AbortController().signal, error: sourceSilent };
-  await withDeadline(claim.capture.close(), deadline).catch(() => undefined);
+  await withDeadline(closing, deadline).catch(() => undefined);
+}
+
+async function closedRepair(claim: Exclude<ClaimResult, Claimed>): Promise<void> {
+  if (claim.kind === 'forked') {
+    await claim.repair.close();
+  }
 }

@@ -1,5 +1,6 @@
 import {
   type BatchSent,
+  type ForkRepaired,
   type PageRead,
   type PagesSettled,
   type RelayObserver,
@@ -95,6 +96,10 @@ export class RouteMeter {
   pagesSettled(settled: Told<PagesSettled>): void {
     this.settlements += 1;
     this.observer.pagesSettled?.({ route: this.route, ...settled });
+  }
+
+  forkRepaired(repaired: Told<ForkRepaired>): void {
+    this.observer.forkRepaired?.({ route: this.route, ...repaired });
   }
 
   private countRate(events: number): void {

@@ -1,10 +1,11 @@
-import { CaptureError, type SourcePort } from '@millrace/capture';
-import { type SinkTopic } from '@millrace/transport';
+import { CaptureError, type ForkRepair, type SourcePort } from '@millrace/capture';
+import { SinkError, type SinkTopic } from '@millrace/transport';
 import { backoffMs } from './backoff.js';
 import { LeaseValidity } from './lease-validity.js';
 import { isOwnFault, sinkProblemOf, sinkSilent, sourceProblemOf } from './problem.js';
 import { askForRoute, type Claimed, giveBack } from './route-claim.js';
 import { type PumpEnd, type PumpHealth, type PumpParts, RoutePump } from './route-pump.js';
+import { RouteRepair } from './route-repair.js';
 import { type RouteSeat } from './route-seat.js';
 import { nextRouteState, type RouteEvent, type RouteProblem, type RouteState } from './route-state.js';
 import { routeStatusOf, type RouteStatus } from './route-status.js';
@@ -235,7 +236,7 @@ export class RouteRunner {
         this.parts.meter.seenRunningElsewhere();
         return this.lookAgain(claim.owner, claim.expiresInMs);
       }
-      return await this.runClaim(claim, claimedAt);
+      return claim.kind === 'forked' ? await this.repair(claim.repair) : await this.runClaim(claim, claimedAt);
     } catch (error) {
       return this.afterSourceError(error);
     }
@@ -265,6 +266,22 @@ export class RouteRunner {
     } finally {
       this.pump = null;
       await giveBack(this.parts, claim);
+    }
+  }
+
+  private async repair(repair: ForkRepair): Promise<NextStep> {
+    const tell = (problem: RouteProblem): void => {
+      this.tell({ kind: 'hindered', problem });
+    };
+    const end = await new RouteRepair({ ...this.parts, repair, signal: this.stopping.signal, tell }).run();
+    switch (end.kind) {
+      case 'repaired':
+        this.parts.meter.forkRepaired({ source: this.parts.route.source, report: end.report });
+        return { kind: 'again', afterMs: 0, event: { kind: 'started' } };
+      case 'refused':
+        return { kind: 'stop', problem: end.problem };
+      case 'failed':
+        return end.error instanceof SinkError ? this.afterSinkError(end.error) : this.afterSourceError(end.error);
     }
   }
 

@@ -75,6 +75,20 @@ export class TopicTemplate {
     return [...new Set(topics)].filter((topic) => topicProblem(topic) === null);
   }
 
+  /** Tells the topics that events of these aggregate types (`null`: any) can go to. */
+  matcherOf(aggregateTypes: readonly string[] | null): (topic: string) => boolean {
+    const any = '[A-Za-z0-9._-]+';
+    const values: Record<Placeholder, string> = {
+      aggregatetype: aggregateTypes === null ? any : `(?:${aggregateTypes.map(escaped).join('|')})`,
+      type: any,
+      source: escaped(this.fixed.source),
+      route: escaped(this.fixed.route),
+    };
+    const pattern = this.parts.map((part) => (part.kind === 'text' ? escaped(part.text) : values[part.name])).join('');
+    const wanted = new RegExp(`^${pattern}$`);
+    return (topic) => wanted.test(topic);
+  }
+
   private fill(event: TopicParts): string {
     const values: Record<Placeholder, string> = {
       aggregatetype: event.aggregateType,
@@ -84,6 +98,10 @@ export class TopicTemplate {
     };
     return this.parts.map((part) => (part.kind === 'text' ? part.text : values[part.name])).join('');
   }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
 function parse(template: string): readonly Part[] {

@@ -70,8 +70,8 @@ async function claim(route: string, owner: string): Promise<CapturePort> {
   const source = createOutboxSource({ name: 'shop', databaseUrl: database.url, pageRowsMax: 40 });
   const from = { kind: 'earliest' } as const;
   const result = await source.claim({ route, owner, ttlMs: 60_000, from, aggregateTypes: null });
-  if (result.kind === 'held') {
-    throw new Error(`The route is held by ${result.owner}.`);
+  if (result.kind !== 'claimed') {
+    throw new Error(`The claim was answered with ${result.kind}.`);
   }
   open.push(result.capture);
   return result.capture;

@@ -65,8 +65,8 @@ function keeper(policy: Partial<RetentionPolicy> = {}, archive?: ArchiveHook): R
 async function claim(route: string, from: StartFrom = { kind: 'earliest' }, owner = 'a'): Promise<CapturePort> {
   const source = createOutboxSource({ name: 'shop', databaseUrl: relayUrl });
   const result = await source.claim({ route, owner, ttlMs: 60_000, from, aggregateTypes: null });
-  if (result.kind === 'held') {
-    throw new Error(`The route is held by ${result.owner}.`);
+  if (result.kind !== 'claimed') {
+    throw new Error(`The claim was answered with ${result.kind}.`);
   }
   open.push(result.capture);
   return result.capture;
