@@ -34,7 +34,7 @@ interface Reading {
 }
 
 const PAGE_ROWS = 1_000;
-const PAGE_BYTES = 8 * 1024 * 1024;
+const PAGE_BYTES = 4 * 1024 * 1024;
 const REMEMBERED_MAX = 100;
 const ABANDONED_AFTER_MS = 86_400_000;
 const PARTIAL = '.partial';
@@ -124,8 +124,9 @@ class LeafArchive {
     const text = archiveRowsSql(leaf.lo === DEFAULT_LEAF);
     try {
       // positions of the default partition may lie anywhere
+      let rowsMax = PAGE_ROWS;
       for (let after = leaf.lo === DEFAULT_LEAF ? 0n : leaf.lo - 1n; ;) {
-        const values = [String(after), String(leaf.last), PAGE_ROWS, PAGE_BYTES];
+        const values = [String(after), String(leaf.last), rowsMax, PAGE_BYTES];
         const page = await connection.records({ text, values });
         const final = page[page.length - 1];
         if (final === undefined) {
@@ -135,6 +136,8 @@ class LeafArchive {
         hash.update(bytes);
         found.rows += page.length;
         after = BigInt(column(final, 'position'));
+        // the server prints all rows before it cuts them by bytes
+        rowsMax = Math.min(PAGE_ROWS, Math.ceil((PAGE_BYTES * page.length) / bytes.length));
         yield bytes;
       }
     } finally {
