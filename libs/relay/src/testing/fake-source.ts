@@ -16,7 +16,7 @@ import {
   type ShardsRequest,
   type SourcePort,
 } from '@millrace/capture';
-import { type OutboxEvent, toEpoch, toEventId, toPosition } from '@millrace/events';
+import { type OutboxEvent, type Position, toEpoch, toEventId, toPosition } from '@millrace/events';
 
 /** An event with a position; the rest can be said where it matters. */
 export function anEvent(position: number, more: Partial<OutboxEvent> = {}): OutboxEvent {
@@ -133,6 +133,8 @@ export class FakeCapture implements CapturePort {
 export class FakeSource implements SourcePort {
   readonly name = 'db';
   readonly captures: FakeCapture[] = [];
+  /** The last one of each. */
+  readonly byRoute = new Map<string, FakeCapture>();
   readonly claims: ClaimRequest[] = [];
   readonly pauses: PauseRequest[] = [];
   readonly modes: CaptureRequest[] = [];
@@ -140,6 +142,7 @@ export class FakeSource implements SourcePort {
   readonly joins: JoinRequest[] = [];
   readonly shardRequests: ShardsRequest[] = [];
   shardsInForce = 1;
+  fence: Position | null = null;
   leaves = 0;
   heldBy: string | null = null;
   expiresInMs = 10_000;
@@ -176,7 +179,14 @@ export class FakeSource implements SourcePort {
     const capture = new FakeCapture();
     this.prepare(capture);
     this.captures.push(capture);
-    return { kind: 'claimed', epoch: toEpoch(this.captures.length), isPaused: capture.isPaused, fence: null, capture };
+    this.byRoute.set(request.route, capture);
+    return {
+      kind: 'claimed',
+      epoch: toEpoch(this.captures.length),
+      isPaused: capture.isPaused,
+      fence: this.fence,
+      capture,
+    };
   }
 
   setCapture(request: CaptureRequest): Promise<void> {
