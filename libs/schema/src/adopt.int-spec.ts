@@ -3,6 +3,7 @@ import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { adoptTable, planAdoption, releaseTable } from './adopt.js';
 import { type AdoptRequest, type AdoptResult } from './adoption.js';
+import { migrate } from './migrate.js';
 
 const DEBEZIUM = `(id uuid not null, aggregatetype varchar(255) not null, aggregateid varchar(255) not null,
   type varchar(255) not null, payload jsonb not null)`;
@@ -43,6 +44,15 @@ async function events(): Promise<Record<string, unknown>[]> {
      from millrace.outbox order by position`,
   );
   return rows;
+}
+
+/** Waits until the adopted table has so many rows. */
+async function rowsOf(count: number): Promise<void> {
+  let found: number | null = null;
+  while (found !== count) {
+    await client.query('select pg_sleep(0.02)');
+    found = (await client.query('select from public.outbox')).rowCount;
+  }
 }
 
 async function keys(): Promise<unknown[]> {
@@ -151,6 +161,30 @@ describe('an adopted table', () => {
     expect(await keys()).toEqual(['a']);
   });
 
+  it('leaves alone what comes by logical replication: those are events of another database', async () => {
+    const origin = await createTestDatabase({ isMigrated: false });
+    const there = await origin.connect();
+    await there.query(`create table public.outbox ${DEBEZIUM}; create publication p for table public.outbox`);
+    await there.query(`select pg_create_logical_replication_slot('${origin.name}', 'pgoutput')`);
+    await insert(['by the first copy'], there);
+    await table();
+    await adopt();
+
+    const { hostname, port, username } = new URL(origin.url);
+    await client.query(`create subscription ${database.name} connection
+      'host=${hostname} port=${port} user=${username} dbname=${origin.name}' publication p
+      with (create_slot = false, slot_name = '${origin.name}')`);
+    await rowsOf(1);
+    await insert(['by the stream'], there);
+    await rowsOf(2);
+    await insert(['by a producer']);
+
+    expect(await keys()).toEqual(['by a producer']);
+    await client.query(`drop subscription ${database.name}`);
+    await there.end();
+    await origin.drop();
+  });
+
   it('may be partitioned, now and later', async () => {
     await table(`${DEBEZIUM} partition by list (aggregateid)`);
     await client.query(`create table public.outbox_a partition of public.outbox for values in ('a')`);
@@ -256,7 +290,12 @@ describe('an adopted table', () => {
     await adopt();
     expect(await adopt()).toMatchObject({ outcome: 'unchanged', findings: [] });
 
+    expect((await migrate({ client })).notices).toEqual([]);
+
     await client.query('alter table public.outbox disable trigger all');
+    expect((await migrate({ client })).notices).toEqual([
+      expect.stringMatching(/^The trigger on the adopted table public\.outbox is missing or disabled/),
+    ]);
     expect(await adopt()).toMatchObject({
       outcome: 'changed',
       findings: [expect.stringMatching(/^The trigger on public\.outbox was missing or disabled, and is mended/)],

@@ -34,13 +34,23 @@ select p.puballtables as is_for_all, pg_has_role(p.pubowner, 'usage') as is_owne
       where s.pnpubid = p.oid and c.oid in ${family(oid)}) as has_other
 from pg_publication p where p.pubname = ${pg.escapeLiteral(publication)}`;
 
-/** The trigger of an adopted table, with the function that it calls; `is_complete`: on all partitions, and always firing. */
-export const triggerSql = (oid: string, trigger: string): string => `
-select f.proname as function_name, f.prosrc as source,
+/** Whether the trigger is on the table and all its partitions, and always fires. */
+const isComplete = (oid: string, trigger: string): string => `
   (select bool_and(coalesce(x.tgenabled = 'A', false)) from ${family(oid)} p
-    left join pg_trigger x on x.tgrelid = p.oid and x.tgname = ${pg.escapeLiteral(trigger)}) as is_complete
+    left join pg_trigger x on x.tgrelid = p.oid and x.tgname = ${pg.escapeLiteral(trigger)})`;
+
+/** The trigger of an adopted table, with the function that it calls. */
+export const triggerSql = (oid: string, trigger: string): string => `
+select f.proname as function_name, f.prosrc as source, ${isComplete(oid, trigger)} as is_complete
 from pg_trigger t join pg_proc f on f.oid = t.tgfoid
 where t.tgrelid = ${oid}::oid and t.tgname = ${pg.escapeLiteral(trigger)}`;
+
+/** Adopted tables of which something is left to do; those that were dropped are of no interest. */
+export const unfinishedAdoptionsSql = (trigger: string): string => `
+select n.name, n.is_complete from (
+  select quote_ident(s.nspname) || '.' || quote_ident(c.relname) as name, a.state, ${isComplete('c.oid', trigger)} as is_complete
+  from millrace.adoption a join pg_class c on c.oid = a.source::oid join pg_namespace s on s.oid = c.relnamespace
+) n where n.state <> 'adopted' or n.is_complete is not true order by n.name`;
 
 /** Who holds a lock on the table that ours would have to wait for. `mode`: the lock that is wanted. */
 export const holdersSql = (oid: string, isExclusive: boolean): string => `

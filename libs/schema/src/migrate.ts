@@ -1,3 +1,4 @@
+import { adoptionNotices } from './adoption-notices.js';
 import { READ_HISTORY } from './history.sql.js';
 import {
   inTransaction,
@@ -53,7 +54,7 @@ export async function migrate(target: MigrationTarget, options: MigrateOptions =
     });
     const wanted = options.leavesAhead ?? DEFAULT_LEAVES_AHEAD;
     const leavesAhead = await makeLeaves(client, wanted, options.leafWidth);
-    const notices = await roleNotices(client);
+    const notices = [...(await roleNotices(client)), ...(await adoptionNotices(client))];
     if (leavesAhead < wanted) {
       notices.push(
         `Only ${leavesAhead} of ${wanted} outbox leaves lie ahead: an open transaction holds the default ` +
