@@ -103,9 +103,10 @@ class DeliveryCheck {
   take(record: ConsumedRecord): void {
     this.delivered += 1;
     const where = `${record.topic}/${record.partition} offset ${record.offset}`;
-    const event = this.committed.get(record.headers['id'] ?? '');
+    const id = record.headers['id'] ?? '';
+    const event = this.committed.get(id);
     if (event === undefined) {
-      this.found('phantom', `${where}: no committed event has its id`);
+      this.found('phantom', `${where}: no committed event has its id ${id}`);
       return;
     }
     const numbers = numbersOf(record);

@@ -2,6 +2,7 @@ import { type CaptureRow } from './capture-row.js';
 import { LONG_ROWS, RELAY_ROWS } from './relay-rows.js';
 import { ALTER_OUTBOX } from './rows/alter-outbox.js';
 import { ASYNC_COMMIT } from './rows/async-commit.js';
+import { FAIL_OVER_BEHIND, FAIL_OVER_WITH_SLOT, FAIL_OVER_WITHOUT_SLOT } from './rows/fail-over.js';
 import { SYNC_FAILS, WAL_DISK_FULL } from './rows/disk.js';
 import { FOREIGN_TRANSACTION } from './rows/foreign-transaction.js';
 import { IDLE_PUBLICATION, PUBLICATION_GONE } from './rows/publication.js';
@@ -29,6 +30,9 @@ export const CAPTURE_ROWS: readonly CaptureRow[] = [
   SLOT_MEDDLED,
   PUBLICATION_GONE,
   ALTER_OUTBOX,
+  FAIL_OVER_WITH_SLOT,
+  FAIL_OVER_WITHOUT_SLOT,
+  FAIL_OVER_BEHIND,
   IDLE_PUBLICATION,
   SMALL_PAGES,
   ASYNC_COMMIT,

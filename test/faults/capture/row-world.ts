@@ -56,6 +56,7 @@ const START_MS = 60_000;
 const RECOVER_MS = 30_000;
 const TOLD_MS = 10_000;
 const POLL_MS = 50;
+const LOOK_MS = 100;
 const POSTGRES_SETTINGS = { shared_buffers: '128MB', max_slot_wal_keep_size: -1 };
 /** With the rights that the documentation names, and no more. */
 const RELAY_ROLE = 'relay_under_test';
@@ -114,9 +115,14 @@ export class RowWorld {
     return this.url;
   }
 
-  /** With the relay's rights; of another server's port where one is given. */
-  relayUrl(port = this.postgres.port): string {
-    return Object.assign(new URL(this.url), { username: RELAY_ROLE, port }).toString();
+  /** From now on producers, relays and queries find the database at this port. */
+  moveTo(port: number): void {
+    this.url = Object.assign(new URL(this.url), { port }).toString();
+  }
+
+  /** With the relay's rights; of another port where one is given. */
+  relayUrl(port?: number): string {
+    return Object.assign(new URL(this.url), { username: RELAY_ROLE, ...(port !== undefined && { port }) }).toString();
   }
 
   get routes(): readonly RelayRoute[] {
@@ -291,7 +297,7 @@ export class RowWorld {
       if (await check().catch(() => false)) {
         return true;
       }
-      await sleep(POLL_MS);
+      await sleep(LOOK_MS);
     }
     return false;
   }
