@@ -544,6 +544,35 @@ describe('the command to step down', () => {
   });
 });
 
+describe('the decisions about retention', () => {
+  const LET_GO_ON = '/admin/v1/routes/order/let-go-on';
+  const ACCEPT = '/admin/v1/retention/order/leaves/1/accept-count';
+
+  it.each([
+    ['viewer', 200, 403, 403],
+    ['operator', 200, 404, 403],
+    ['admin', 200, 404, 404],
+  ] as const)('let a %s look (%i), let go on (%i) and accept a count (%i)', async (role, look, letGoOn, accept) => {
+    principal = { name: 'someone', role };
+    expect((await ask('/admin/v1/retention')).status).toBe(look);
+    const command = { method: 'POST', body: '{"reason":"done"}' };
+    expect((await ask(LET_GO_ON, command)).status).toBe(letGoOn);
+    expect((await ask(ACCEPT, { method: 'POST', body: '{"dryRun":true}' })).status).toBe(accept);
+  });
+
+  it.each([
+    [LET_GO_ON, '{}', 400],
+    [LET_GO_ON, '{"reason":"r","exemptSeconds":-1}', 400],
+    ['/admin/v1/routes/absent/let-go-on', '{"reason":"r"}', 404],
+    [ACCEPT, '{}', 400],
+    [ACCEPT, '{"dryRun":true,"rows":1}', 400],
+  ])('refuse %s %s with %i', async (path, body, status) => {
+    const answer = await ask(path, { method: 'POST', body });
+    expect(answer.status).toBe(status);
+    expect(answer.headers['content-type']).toContain('application/problem+json');
+  });
+});
+
 describe('the shards of a route', () => {
   const SHARDS = '/admin/v1/routes/order/shards';
 

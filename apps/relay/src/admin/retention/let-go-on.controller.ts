@@ -2,7 +2,7 @@ import { Body, Controller, HttpCode, Param, Post } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { letRouteGoOn, readRetentionStatus } from '@millrace/capture';
 import { ApiProblems, ProblemError } from '@millrace/http';
-import { RelayEngine, type RouteStatus } from '@millrace/relay';
+import { RelayEngine } from '@millrace/relay';
 import { z } from 'zod';
 import { RetentionRuns } from '../../retention/retention-runs.js';
 import { Caller, RequireRole } from '../auth/access.decorators.js';
@@ -78,7 +78,7 @@ export class LetGoOnController {
     @Body({ schema: commandSchema }) { reason, exemptSeconds }: Command,
     @Caller() caller: Principal,
   ): Promise<LettingGoOn> {
-    const retention = this.runs.find(this.find(route).source);
+    const retention = this.runs.find(this.engine.routeStatus(route).source);
     if (retention === undefined) {
       throw new ProblemError('not-found', 'The source of this route is not looked after by this relay.');
     }
@@ -92,25 +92,20 @@ export class LetGoOnController {
         ledgers.push({ ledger, lost: lost === null ? null : { from: String(lost.from), to: String(lost.to) } });
       }
     }
-    await this.startAnew(route);
+    if (ledgers.length > 0 || this.isStopped(route)) {
+      await this.engine.startAnew(route);
+    }
     retention.runSoon();
     return { route, ledgers };
   }
 
-  /** Also where another relay was asked to let it go on. */
-  private async startAnew(route: string): Promise<void> {
-    const { state } = this.find(route);
-    if (state.kind !== 'stopped' || state.problem.code === 'route_expired') {
-      await this.engine.startAnew(route);
-    }
-  }
-
-  private find(route: string): RouteStatus {
-    const status = this.engine.status().find((one) => one.route === route);
-    if (status === undefined) {
-      throw new ProblemError('not-found', 'This relay has no route of this name; GET /admin/v1/routes lists all.');
-    }
-    return status;
+  /** Also by a relay whose neighbour was asked to let the route go on. */
+  private isStopped(route: string): boolean {
+    return this.engine
+      .status()
+      .some(
+        ({ shardOf, state }) => shardOf === route && state.kind === 'stopped' && state.problem.code === 'route_expired',
+      );
   }
 }
 
