@@ -9,7 +9,8 @@ import {
   type SequenceReading,
 } from './outbox-reader.js';
 import { type PgConnection } from './pg-connection.js';
-import { PgRouteShards } from './pg-route-shards.js';
+import { type DrainedShard, PgRouteShards } from './pg-route-shards.js';
+import { type SlotKeeper } from './slot/slot-keeper.js';
 
 /** Reads gaps and nothing above `high`, which stands at the fence. */
 export class FencedReader implements OutboxReaderPort {
@@ -45,34 +46,40 @@ export class FencedReader implements OutboxReaderPort {
 }
 
 /** A shard whose route is about to get another number of shards. */
-export interface DrainingParts {
-  readonly route: string;
+export interface DrainingParts extends DrainedShard {
   /** Hands out nothing above the fence. */
   readonly capture: CapturePort;
   readonly fence: Position;
   /** That of the ledger. */
   readonly connection: PgConnection;
+  /** Of the slot that the shard may have had; there may be no such shard afterwards. */
+  readonly keeper: Pick<SlotKeeper, 'letGo' | 'state' | 'stop'>;
 }
 
 /**
- * The last claim of a shard: settles what lies at or below the fence, waits for the other shards, and ends with `fenced`
- * when the new ones are there. Whoever finds all of them done, after a write of its own ledger, makes the new ones.
+ * The last claim of a shard: settles what lies at or below the fence, lets its slot go, waits for the other shards, and
+ * ends with `fenced` when the new ones are there. Whoever is the last to be done, after a write of its own ledger, makes
+ * the new ones.
  */
-export function drainingCapture({ route, capture, fence, connection }: DrainingParts): CapturePort {
+export function drainingCapture({ capture, fence, connection, keeper, ...shard }: DrainingParts): CapturePort {
   const shards = new PgRouteShards(connection);
+  const isDone = (): boolean => capture.status().low >= fence && keeper.state.kind === 'let-go';
   const afterwards = async (written: Promise<SettleResult>): Promise<SettleResult> => {
     const result = await written;
-    const count = capture.status().low < fence ? null : await shards.finish(route);
+    const count = isDone() ? await shards.drained(shard) : null;
     if (count !== null) {
-      throw new CaptureError('fenced', `Route ${route} has ${String(count)} shards now.`);
+      throw new CaptureError('fenced', `Route ${shard.route} has ${String(count)} shards now.`);
     }
     return result;
   };
+  keeper.letGo('The number of shards changes: the route is captured by polling meanwhile.');
   return {
     nextPage: () => capture.nextPage(),
     settle: (page) => afterwards(capture.settle(page)),
     renew: () => afterwards(capture.renew()),
     status: () => capture.status(),
-    close: () => capture.close(),
+    close: async () => {
+      await Promise.all([keeper.stop(), capture.close()]);
+    },
   };
 }

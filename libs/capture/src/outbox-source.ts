@@ -1,8 +1,10 @@
+import { type Epoch } from '@millrace/events';
 import { requireSchema, SchemaError } from '@millrace/schema';
 import { systemClock } from './capture-clock.js';
 import {
   type AuditEntry,
   type CaptureMode,
+  type CapturePort,
   type CaptureRequest,
   type ClaimRequest,
   type ClaimResult,
@@ -11,7 +13,7 @@ import {
 } from './capture-port.js';
 import { type CaptureObserver } from './capture-observer.js';
 import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
-import { drainingCapture, FencedReader } from './draining-capture.js';
+import { drainingCapture, type DrainingParts, FencedReader } from './draining-capture.js';
 import { FirstPage } from './first-page.js';
 import { PgForkRepair, type PgForkRepairParts } from './fork/pg-fork-repair.js';
 import { type LedgerClaim } from './ledger-store.js';
@@ -25,6 +27,7 @@ import { PollingCapture } from './polling-capture.js';
 import { DEFAULT_POLLING_OPTIONS, type PollingOptions } from './table-reader.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
 import { type RouteShards, type ShardsRequest } from './route-shards.js';
+import { SlotKeeper } from './slot/slot-keeper.js';
 
 /** What a source needs to be read. */
 export interface OutboxSourceOptions extends Partial<PollingOptions> {
@@ -80,13 +83,15 @@ class OutboxSource implements SourcePort {
         options: { ...DEFAULT_POLLING_OPTIONS, ...limitsOf(this.options) },
         firstPage: this.firstPageOf(request.route),
       });
-      const route = request.shard?.of ?? request.route;
       return {
         kind: 'claimed',
         epoch: claim.epoch,
         isPaused: claim.isPaused,
         fence,
-        capture: fence === null ? capture : drainingCapture({ route, capture, fence, connection: ledgerConnection }),
+        capture:
+          fence === null
+            ? capture
+            : this.drainingOf(request, claim.epoch, { capture, fence, connection: ledgerConnection }),
       };
     } catch (error) {
       await store.release();
@@ -139,6 +144,21 @@ class OutboxSource implements SourcePort {
     } finally {
       await connection.close();
     }
+  }
+
+  /** The last claim of a shard. */
+  private drainingOf(
+    { route, shard }: ClaimRequest,
+    epoch: Epoch,
+    parts: Pick<DrainingParts, 'capture' | 'fence' | 'connection'>,
+  ): CapturePort {
+    const { databaseUrl } = this.options;
+    const keeper = new SlotKeeper({
+      databaseUrl,
+      applicationName: applicationName(`${route} slot`),
+      claim: { route, epoch },
+    });
+    return drainingCapture({ route: shard?.of ?? route, ledger: route, epoch, keeper, ...parts });
   }
 
   private forked(

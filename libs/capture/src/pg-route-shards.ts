@@ -1,16 +1,23 @@
-import { type Position, toPosition } from '@millrace/events';
+import { type Epoch, type Position, toPosition } from '@millrace/events';
 import { CaptureError } from './capture.errors.js';
 import { type PgConnection, type TextColumns } from './pg-connection.js';
 import { columnReader } from './required-text.js';
 import { type RouteShards, SHARDS_MAX, type ShardProgress, type ShardsRequest } from './route-shards.js';
 
+/** Which shard has nothing left to do, and under which epoch it found that. */
+export interface DrainedShard {
+  readonly route: string;
+  readonly ledger: string;
+  readonly epoch: Epoch;
+}
+
 const SET_SHARDS_SQL = `select verdict from millrace.set_shards($1, $2, $3, $4)`;
 
-const FINISH_SQL = `select verdict, shards::text from millrace.finish_resharding($1)`;
+const FINISH_SQL = `select verdict, shards::text from millrace.finish_resharding($1, $2, $3)`;
 
 /** $1 route. */
 const SHARDS_SQL = `select s.shards::text, s.wanted::text, l.fence::text, l.route, l.low::text, l.is_paused,
-  case when l.expires > clock_timestamp() then l.owner end as owner, coalesce(l.low >= l.fence, false) as is_drained
+  case when l.expires > clock_timestamp() then l.owner end as owner, l.is_drained and l.low >= l.fence as is_drained
 from millrace.route_shards s join millrace.ledger l on s.route in (l.route, l.shard_of)
 where s.route = $1 order by length(l.route), l.route`;
 
@@ -63,9 +70,9 @@ export class PgRouteShards {
     };
   }
 
-  /** Puts the new shards into force when all have drained; their number, or `null` when some have not. */
-  async finish(route: string): Promise<number | null> {
-    const [row] = await this.connection.records({ text: FINISH_SQL, values: [route] });
+  /** A shard has drained: puts the new ones into force when all have; their number, or `null` when some have not. */
+  async drained({ route, ledger, epoch }: DrainedShard): Promise<number | null> {
+    const [row] = await this.connection.records({ text: FINISH_SQL, values: [route, ledger, String(epoch)] });
     return row?.['verdict'] === 'finished' ? Number(column(row, 'shards')) : null;
   }
 }

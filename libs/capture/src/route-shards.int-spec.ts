@@ -4,6 +4,7 @@ import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { type CapturePort, type ClaimResult, type SourcePort, type StartFrom } from './capture-port.js';
 import { createOutboxSource } from './outbox-source.js';
+import { slotPrefix } from './slot/slot-name.js';
 import { ledgerName, type RouteShard, type RouteShards } from './route-shards.js';
 
 const DEADLINE_MS = 20_000;
@@ -76,8 +77,8 @@ async function drain(capture: CapturePort): Promise<number[]> {
   return positions;
 }
 
-/** Polls until all up to `low` is settled, or the claim has ended; the code of the error that ended it. */
-async function drainTo(low: number, capture: CapturePort): Promise<string> {
+/** Polls until the shard has nothing left to do, or the claim has ended; the code of the error that ended it. */
+async function drainAs(name: string, capture: CapturePort): Promise<string> {
   const deadline = performance.now() + DEADLINE_MS;
   while (performance.now() < deadline) {
     try {
@@ -86,12 +87,13 @@ async function drainTo(low: number, capture: CapturePort): Promise<string> {
     } catch (error) {
       return codeOf(error);
     }
-    if (Number(capture.status().low) >= low) {
+    const { shards } = await source.shards('r');
+    if (shards.find((shard) => shard.name === name)?.isDrained === true) {
       return 'drained';
     }
     await sleep(50);
   }
-  throw new Error(`low is ${String(capture.status().low)}, not ${low}`);
+  throw new Error(`${name} does not drain, at ${String(capture.status().low)}`);
 }
 
 function codeOf(error: unknown): string {
@@ -100,6 +102,13 @@ function codeOf(error: unknown): string {
 
 function setShards(shards: number): Promise<RouteShards> {
   return source.setShards({ route: 'r', shards, actor: 'anna', reason: 'more of them' });
+}
+
+async function databaseOid(): Promise<string> {
+  const { rows } = await client.query<{ oid: string }>(
+    'select oid::text from pg_database where datname = current_database()',
+  );
+  return rows[0]?.oid ?? '';
 }
 
 interface StoredLedger {
@@ -196,12 +205,12 @@ describe('another number of shards', () => {
     expect(await drain(before.capture)).toEqual([1, 2, 3, 4, 5]);
     await publish(3);
     const state = await setShards(2);
-    expect(state).toMatchObject({ inForce: 1, wanted: 2, fence: 5n, shards: [{ name: 'r', isDrained: true }] });
+    expect(state).toMatchObject({ inForce: 1, wanted: 2, fence: 5n, shards: [{ name: 'r', isDrained: false }] });
     await expect(before.capture.renew()).rejects.toMatchObject({ code: 'fenced' });
     const draining = await claim(1, 1);
     expect(draining.fence).toBe(5n);
     expect(await drain(draining.capture)).toEqual([]);
-    await expect(draining.capture.renew()).rejects.toMatchObject({ code: 'fenced' });
+    expect(await drainAs('r', draining.capture)).toBe('fenced');
     expect(await shapes()).toEqual(['r/1 of 2 at 5, fence null', 'r/2 of 2 at 5, fence null']);
     expect(await ask(1, 1)).toEqual({ kind: 'resharded', shards: 2 });
     expect(await drain((await claim(1, 2)).capture)).toEqual([6, 7, 8]);
@@ -220,7 +229,7 @@ describe('another number of shards', () => {
     await setShards(3);
     await expect(ahead.capture.renew()).rejects.toMatchObject({ code: 'fenced' });
     const first = await claim(1, 2);
-    expect(await drainTo(4, first.capture)).toBe('drained');
+    expect(await drainAs('r/1', first.capture)).toBe('drained');
     expect((await source.shards('r')).shards.map(({ isDrained }) => isDrained)).toEqual([true, false]);
     const behind = await claim(2, 2, 'b');
     const page = await behind.capture.nextPage();
@@ -228,7 +237,7 @@ describe('another number of shards', () => {
     // dies before it has settled anything
     await behind.capture.close();
     const heir = await claim(2, 2, 'c');
-    expect(await drainTo(4, heir.capture)).toBe('fenced');
+    expect(await drainAs('r/2', heir.capture)).toBe('fenced');
     expect((await ledgers()).map(({ route, low }) => `${route} ${low}`)).toEqual(['r/1 4', 'r/2 4', 'r/3 4']);
     expect(await drain((await claim(3, 3)).capture)).toEqual([5, 6]);
   });
@@ -247,7 +256,8 @@ describe('another number of shards', () => {
     expect((await ledgers()).map(({ fence }) => fence)).toEqual([2, 2]);
     await late.end('commit');
     expect(await drain(first.capture)).toEqual([late.position]);
-    expect(await drainTo(late.position + 1, second.capture)).toBe('fenced');
+    expect(await drainAs('r/1', first.capture)).toBe('drained');
+    expect(await drainAs('r/2', second.capture)).toBe('fenced');
     expect(await shapes()).toEqual(['r of 1 at 2, fence null']);
   });
 
@@ -288,11 +298,11 @@ describe('another number of shards', () => {
     await client.query(`update millrace.ledger set low = 2, high = 2 where route = 'r/1'`);
     await client.query(`delete from millrace.ledger_gap where route = 'r/1'`);
     await setShards(1);
-    expect(await drainTo(2, (await claim(1, 2)).capture)).toBe('drained');
+    expect(await drainAs('r/1', (await claim(1, 2)).capture)).toBe('drained');
     const behind = await claim(2, 2);
     expect(await drain(behind.capture)).toEqual([1]);
     await nobody.end('rollback');
-    expect(await drainTo(2, behind.capture)).toBe('fenced');
+    expect(await drainAs('r/2', behind.capture)).toBe('fenced');
     expect(await drain((await claim(1, 1)).capture)).toEqual([3]);
   });
 
@@ -308,11 +318,8 @@ describe('another number of shards', () => {
       }
       await setShards(next);
       for (let number = 1; number <= now; number += 1) {
-        const asked = await ask(number, now);
-        if (asked.kind === 'claimed') {
-          open.push(asked.capture);
-          await asked.capture.renew().catch(() => undefined);
-        }
+        const { capture } = await claim(number, now);
+        expect(await drainAs(now === 1 ? 'r' : `r/${number}`, capture)).toBe(number === now ? 'fenced' : 'drained');
       }
       const stored = await ledgers();
       expect(stored.map(({ shards }) => shards)).toEqual(Array<number>(next).fill(next));
@@ -352,8 +359,7 @@ describe('another number of shards', () => {
     await source.setPaused({ route: 'r', isPaused: true, actor: 'anna', reason: null });
     await source.setCapture({ route: 'r', mode: 'auto', actor: 'anna', reason: null });
     await setShards(2);
-    const draining = await claim(1, 1);
-    await expect(draining.capture.renew()).rejects.toMatchObject({ code: 'fenced' });
+    expect(await drainAs('r', (await claim(1, 1)).capture)).toBe('fenced');
     expect(
       (await client.query('select route, is_paused, capture, counted_from::int from millrace.ledger order by route'))
         .rows,
@@ -366,6 +372,28 @@ describe('another number of shards', () => {
       (await client.query('select route, rows_found::int from millrace.leaf_miscount(1, $1)', ['millrace.outbox_p1']))
         .rows,
     ).toEqual([{ route: null, rows_found: 3 }]);
+  });
+
+  it('waits for every owner to know of it, whatever there is to settle', async () => {
+    await claim(1, 2, 'a');
+    const two = await claim(2, 2, 'b');
+    await setShards(1);
+    await two.capture.close();
+    expect(await drainAs('r/2', (await claim(2, 2, 'b')).capture)).toBe('drained');
+    expect(await shapes()).toEqual(['r/1 of 2 at 0, fence 0', 'r/2 of 2 at 0, fence 0']);
+    expect(await drainAs('r/1', (await claim(1, 2, 'a')).capture)).toBe('fenced');
+    expect(await shapes()).toEqual(['r of 1 at 0, fence null']);
+  });
+
+  it('leaves no slot behind of a shard that is no more', async () => {
+    await (await claim(1, 2)).capture.close();
+    const name = slotPrefix({ route: 'r/2', databaseOid: await databaseOid() });
+    await client.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [`${name}0`]);
+    await setShards(1);
+    expect(await drainAs('r/1', (await claim(1, 2)).capture)).toBe('drained');
+    expect(await drainAs('r/2', (await claim(2, 2)).capture)).toBe('fenced');
+    const slots = 'select slot_name from pg_replication_slots where database = current_database()';
+    expect((await client.query(slots)).rows).toEqual([]);
   });
 
   it('is refused with a name where it could never end', async () => {

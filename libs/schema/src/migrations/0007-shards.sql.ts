@@ -9,10 +9,12 @@ const SHARDS = `
 alter table millrace.ledger
   add column shard_of text,
   add column shards integer not null default 1,
-  add column fence bigint;
+  add column fence bigint,
+  add column is_drained boolean not null default false;
 comment on column millrace.ledger.shard_of is 'the route, of which this is one shard; null for the ledger of a whole route';
 comment on column millrace.ledger.shards is 'the shards of the route: this one has the sink partitions p with p % shards = its number - 1';
 comment on column millrace.ledger.fence is 'set while the number of shards changes: nothing above it is sent or settled';
+comment on column millrace.ledger.is_drained is 'its owner knows the fence, has settled all up to it, and has no slot any more';
 
 create table millrace.route_shards (
   route text constraint route_shards_pk primary key,
@@ -86,7 +88,7 @@ begin
     verdict := 'unchanged';
     return;
   elsif known.wanted is not null and in_shards = known.shards then
-    update millrace.ledger l set fence = null, epoch = l.epoch + 1, updated_at = clock_timestamp()
+    update millrace.ledger l set fence = null, is_drained = false, epoch = l.epoch + 1, updated_at = clock_timestamp()
     where in_route in (l.route, l.shard_of);
     verdict := 'cancelled';
     wanted := null;
@@ -116,12 +118,13 @@ $body$;
 `;
 
 /**
- * Ends the change once every shard has settled all up to the fence: the ledgers of the next number take their place and
- * begin at the fence. A repair meanwhile may have moved the fence: then they drain up to the new one. Their epochs lie above all that the route has had, so a name that comes back never goes back.
+ * One shard is done: all up to the fence is settled. It must be told by an owner who claimed the shard after the fence was
+ * set: whoever had it before has given up by then, or lost his lease. When all have told it the ledgers of the next number
+ * take their place and begin at the fence. A repair meanwhile may have moved the fence: then they drain up to the new one. Their epochs lie above all that the route has had, so a name that comes back never goes back.
  * Retention is kept out meanwhile: it sees either the old ledgers or the new ones.
  */
 const FINISH = `
-create function millrace.finish_resharding(in_route text, out verdict text, out shards integer)
+create function millrace.finish_resharding(in_route text, in_ledger text, in_epoch bigint, out verdict text, out shards integer)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '2s' as $body$
@@ -133,7 +136,9 @@ declare
 begin
   perform millrace.require_read_committed();
   verdict := 'draining';
-  if exists (select from millrace.ledger l where in_route in (l.route, l.shard_of) and l.low < l.fence) then
+  update millrace.ledger l set is_drained = true
+  where l.route = in_ledger and l.epoch = in_epoch and l.low >= l.fence and not l.is_drained;
+  if exists (select from millrace.ledger l where in_route in (l.route, l.shard_of) and not (l.is_drained and l.low >= l.fence)) then
     return;
   end if;
   perform pg_advisory_xact_lock_shared(hashtextextended('millrace.retention', 0));
@@ -144,7 +149,7 @@ begin
     return;
   end if;
   perform from millrace.ledger l where in_route in (l.route, l.shard_of) order by l.route for update;
-  select count(*) filter (where l.low >= l.fence and l.expired_at is null
+  select count(*) filter (where l.is_drained and l.low >= l.fence and l.expired_at is null
       and l.system_identifier = (select c.system_identifier::text from pg_control_system() c)
       and l.timeline = ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint) as drained,
     count(*) as number, max(l.fence) as fence, max(l.epoch) as epoch, bool_or(l.is_paused) as is_paused, max(l.exempt_until) as exempt_until, max(l.fork_base) as fork_base
@@ -153,7 +158,7 @@ begin
     return;
   end if;
   if millrace.fence_of(in_route) > ledgers.fence then
-    update millrace.ledger l set fence = millrace.fence_of(in_route), epoch = l.epoch + 1, updated_at = clock_timestamp()
+    update millrace.ledger l set fence = millrace.fence_of(in_route), is_drained = false, epoch = l.epoch + 1, updated_at = clock_timestamp()
     where in_route in (l.route, l.shard_of);
     return;
   end if;
@@ -170,6 +175,7 @@ begin
   next.exempt_until := ledgers.exempt_until;
   next.shards := known.wanted;
   next.fence := null;
+  next.is_drained := false;
   next.fork_base := ledgers.fork_base;
   next.owner := null;
   next.expires := null;
@@ -207,8 +213,8 @@ begin
   end if;
 end
 $check$;
-drop function millrace.finish_resharding(text), millrace.set_shards(text, integer, text, text), millrace.fence_of(text),
+drop function millrace.finish_resharding(text, text, bigint), millrace.set_shards(text, integer, text, text), millrace.fence_of(text),
   millrace.shard_names(text, integer);
 drop table millrace.route_shards;
-alter table millrace.ledger drop column shard_of, drop column shards, drop column fence;`,
+alter table millrace.ledger drop column shard_of, drop column shards, drop column fence, drop column is_drained;`,
 };
