@@ -37,7 +37,7 @@ export class LedgerPage implements CapturedPage {
     readonly number: number,
     rows: readonly PolledRow[],
     readonly step: LedgerStep,
-    { bound, isFull, hasWaited }: { bound: GapBound; isFull: boolean; hasWaited: boolean },
+    { bound, isFull, hasWaited, readAtMs }: PageOrigin,
   ) {
     this.rowCount = rows.length;
     this.bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
@@ -45,11 +45,21 @@ export class LedgerPage implements CapturedPage {
     this.bound = bound;
     this.isFull = isFull;
     this.hasWaited = hasWaited;
+    this.readAtMs = readAtMs;
     this.isChanged = step.isChanged;
   }
 
   /** That of the gaps which this page found. */
   readonly bound: GapBound;
+  readonly readAtMs: number;
+}
+
+/** How a page came about; `readAtMs` by the capture's clock. */
+interface PageOrigin {
+  readonly bound: GapBound;
+  readonly isFull: boolean;
+  readonly hasWaited: boolean;
+  readonly readAtMs: number;
 }
 
 /**
@@ -140,6 +150,7 @@ export class LedgerPages {
     const saved = await this.store.save(
       page.step.state,
       pages.map(({ step }) => step.taken),
+      this.unsettledMs(page.number),
     );
     this.written = page.step.state;
     this.settledPage = page.number;
@@ -154,18 +165,20 @@ export class LedgerPages {
 
   /** Writes the ledger as it was written last. */
   async renew(): Promise<LedgerSaved> {
-    return this.store.save(this.written, []);
+    return this.store.save(this.written, [], this.unsettledMs(this.settledPage));
   }
 
-  private add(
-    rows: readonly PolledRow[],
-    step: LedgerStep,
-    more: ConstructorParameters<typeof LedgerPage>[3],
-  ): LedgerPage {
+  /** For how long the oldest page after this one has been on its way. */
+  private unsettledMs(after: number): number {
+    const oldest = this.unsettled.find(({ number }) => number > after);
+    return oldest === undefined ? 0 : this.clock.nowMs() - oldest.readAtMs;
+  }
+
+  private add(rows: readonly PolledRow[], step: LedgerStep, origin: Omit<PageOrigin, 'readAtMs'>): LedgerPage {
     this.current = step.state;
     this.died += step.diedCount;
     this.count += 1;
-    const page = new LedgerPage(this.count, rows, step, more);
+    const page = new LedgerPage(this.count, rows, step, { ...origin, readAtMs: this.clock.nowMs() });
     if (step.isChanged) {
       this.changed = page.number;
       this.unsettled = [...this.unsettled, page];

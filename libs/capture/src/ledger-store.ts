@@ -49,8 +49,10 @@ export interface LedgerStorePort {
    * Writes `next` over what this store wrote or claimed last, and extends the lease. Gaps without a bound get the
    * write's xid. `taken` are the positions of the rows that `next` has settled since (`LedgerStep.taken` of each
    * reading, in order): they are counted by leaf in the same statement.
+   * `unsettledMs`: for so long the oldest page that `next` has not settled has been on its way; 0 without one. A repair
+   * after a fail-over looks so far back for what was sent.
    */
-  save(next: LedgerState, taken: readonly (readonly Position[])[]): Promise<LedgerSaved>;
+  save(next: LedgerState, taken: readonly (readonly Position[])[], unsettledMs: number): Promise<LedgerSaved>;
   /** Gives the lease back if it is still ours, and closes the connection. */
   release(): Promise<void>;
 }

@@ -96,38 +96,39 @@ select l.route, g.lo, g.hi, l.xid from l cross join unnest($3::bigint[], $4::big
  * The ledger write: row, lease, gap deltas and counters of rows by leaf in one autocommit statement, found by ctid (flat under old snapshots)
  * and guarded by the epoch on the same row. No row returned: the row has moved, or another owner has it.
  *
- * $1 ctid, $2 route, $3 epoch, $4 low, $5 high, $6 ttl in ms, $7 leaf, $8 rows of it, $9 removed lo, $10 written lo,
- * $11 hi, $12 bound (null: mine).
+ * $1 ctid, $2 route, $3 epoch, $4 low, $5 high, $6 ttl in ms, $7 leaf, $8 rows of it, $9 ms for which the oldest page has been unsettled,
+ * $10 removed lo, $11 written lo, $12 hi, $13 bound (null: mine).
  */
 const saveSql = (counted: string): string => `with l as (
   update millrace.ledger set low = $4, high = $5, expires = clock_timestamp() + $6::bigint * interval '1 millisecond',
-    leaf_lo = $7, leaf_rows = $8, updated_at = clock_timestamp()
+    leaf_lo = $7, leaf_rows = $8, unsettled_since = clock_timestamp() - $9::bigint * interval '1 millisecond',
+    updated_at = clock_timestamp()
   where ctid = $1::tid and route = $2 and epoch = $3
   returning ctid, route, is_paused, capture, pg_current_xact_id() as xid
 ), removed as (
-  delete from millrace.ledger_gap g using l where g.route = l.route and g.lo = any($9::bigint[])
+  delete from millrace.ledger_gap g using l where g.route = l.route and g.lo = any($10::bigint[])
 ), written as (
   insert into millrace.ledger_gap (route, lo, hi, bound)
   select l.route, w.lo, w.hi, coalesce(w.bound, l.xid)
-  from l cross join unnest($10::bigint[], $11::bigint[], $12::text[]::xid8[]) w(lo, hi, bound)
+  from l cross join unnest($11::bigint[], $12::bigint[], $13::text[]::xid8[]) w(lo, hi, bound)
   on conflict (route, lo) do update set hi = excluded.hi, bound = excluded.bound
 )${counted}
 select ctid::text as ctid, is_paused, capture, xid::text as xid from l`;
 
-/** $1 to $12. */
+/** $1 to $13. */
 export const SAVE_SQL = saveSql('');
 
-/** The same write of a page with rows in another leaf than that of the ledger row: $13 leaves, $14 rows to add to each. */
+/** The same write of a page with rows in another leaf than that of the ledger row: $14 leaves, $15 rows to add to each. */
 export const SAVE_COUNTED_SQL = saveSql(`, counted as (
   insert into millrace.ledger_leaf as kept (route, leaf_lo, rows_read)
-  select l.route, c.leaf, c.rows_read from l cross join unnest($13::bigint[], $14::bigint[]) c(leaf, rows_read)
+  select l.route, c.leaf, c.rows_read from l cross join unnest($14::bigint[], $15::bigint[]) c(leaf, rows_read)
   on conflict (route, leaf_lo) do update set rows_read = kept.rows_read + excluded.rows_read
 )`);
 
 /** The same write without gap deltas, of rows in the leaf of the ledger row: most pages are like that. */
 export const SAVE_ROW_SQL = `update millrace.ledger set low = $4, high = $5,
   expires = clock_timestamp() + $6::bigint * interval '1 millisecond', leaf_lo = $7, leaf_rows = $8,
-  updated_at = clock_timestamp()
+  unsettled_since = clock_timestamp() - $9::bigint * interval '1 millisecond', updated_at = clock_timestamp()
 where ctid = $1::tid and route = $2 and epoch = $3
 returning ctid::text as ctid, is_paused, capture, pg_current_xact_id()::text as xid`;
 

@@ -215,7 +215,7 @@ describe('a relay that was taken over', () => {
     await client.query(EXPIRE);
     const taker = await database.connect();
     await taker.query('begin');
-    await taker.query(CLAIM_SQL, ['r', 'b', 30_000, 0]);
+    await taker.query(CLAIM_SQL, ['r', 'b', 30_000, 0, 1]);
 
     const late = expect(zombie.settle(page)).rejects.toMatchObject({ code: 'fenced' });
     await blocked('update millrace.ledger set low');

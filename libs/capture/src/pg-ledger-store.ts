@@ -61,11 +61,11 @@ export class PgLedgerStore implements LedgerStorePort {
     return row === undefined ? { kind: 'held', owner: '', expiresInMs: graceMs } : this.claimed(request, row);
   }
 
-  async save(next: LedgerState, taken: readonly (readonly Position[])[]): Promise<LedgerSaved> {
+  async save(next: LedgerState, taken: readonly (readonly Position[])[], unsettledMs: number): Promise<LedgerSaved> {
     const held = this.owned();
     const counted = await held.counts.stepFor(taken);
     for (let tries = 1; tries <= SAVE_TRIES_MAX; tries += 1) {
-      const row = await this.one(saveStatement(held, next, counted));
+      const row = await this.one(saveStatement(held, next, counted, unsettledMs));
       if (row !== undefined) {
         held.ctid = column(row, 'ctid');
         held.stored = next;
@@ -144,7 +144,7 @@ export class PgLedgerStore implements LedgerStorePort {
     const bound: GapBound = { xid: null, knownAtMs: Number.NEGATIVE_INFINITY };
     const reached = reachFence(state, fence, bound);
     if (reached !== state) {
-      bound.xid = (await this.save(reached, [])).xid;
+      bound.xid = (await this.save(reached, [], 0)).xid;
     }
     return reached;
   }
@@ -210,7 +210,12 @@ function refuseExpired(route: string, holder: TextColumns): void {
   }
 }
 
-function saveStatement(held: Held, next: LedgerState, { current, added }: LeafCountStep): Statement {
+function saveStatement(
+  held: Held,
+  next: LedgerState,
+  { current, added }: LeafCountStep,
+  unsettledMs: number,
+): Statement {
   const delta = gapDelta(held.stored, next);
   const row: unknown[] = [
     held.ctid,
@@ -220,7 +225,7 @@ function saveStatement(held: Held, next: LedgerState, { current, added }: LeafCo
     String(next.high),
     held.ttlMs,
   ];
-  row.push(current.leaf === null ? null : String(current.leaf), String(current.rows));
+  row.push(current.leaf === null ? null : String(current.leaf), String(current.rows), Math.ceil(unsettledMs));
   if (delta.removed.length === 0 && delta.written.length === 0 && added.size === 0) {
     return { text: SAVE_ROW_SQL, name: 'millrace_save_row', values: row };
   }

@@ -1,9 +1,10 @@
-import { CaptureError, type ForkRepair, type ForkReport } from '@millrace/capture';
+import { CaptureError, type ForkRepair } from '@millrace/capture';
 import { type Delivery, SinkError, type SinkPort } from '@millrace/transport';
 import { type RelayClock } from './relay-clock.js';
 import { publishedRecordOf } from './published-record.js';
 import { type Route } from './route-config.js';
-import { type RouteProblem } from './route-state.js';
+import { type RouteMeter } from './route-meter.js';
+import { type RouteEvent, type RouteProblem } from './route-state.js';
 import { type SendGate } from './send-gate.js';
 import { sendPolicyFor } from './send-policy.js';
 import { sleep } from './waiting.js';
@@ -14,16 +15,17 @@ export interface RouteRepairParts {
   readonly sink: SinkPort;
   readonly clock: RelayClock;
   readonly gate: SendGate;
+  readonly meter: RouteMeter;
   readonly repair: ForkRepair;
   /** Told to stop: the repair is given up, and begun anew by whoever claims the route next. */
   readonly signal: AbortSignal;
-  /** What it is doing, as a problem that heals by itself. */
-  readonly tell: (problem: RouteProblem) => void;
+  /** Told what it is doing, as a problem that heals by itself. */
+  readonly tell: (event: RouteEvent) => void;
 }
 
 /** `refused`: only a person can decide. `failed`: of the sink or the source; the route is to be asked for again. */
 export type RepairEnd =
-  | { readonly kind: 'repaired'; readonly report: ForkReport }
+  | { readonly kind: 'repaired' }
   | { readonly kind: 'refused'; readonly problem: RouteProblem }
   | { readonly kind: 'failed'; readonly error: unknown };
 
@@ -51,7 +53,7 @@ export class RouteRepair {
   /** Never rejects. Closes the repair. */
   async run(): Promise<RepairEnd> {
     const { repair, tell } = this.parts;
-    tell({ side: 'relay', code: 'fork_repair', message: UNDER_WAY });
+    tell({ kind: 'hindered', problem: { side: 'relay', code: 'fork_repair', message: UNDER_WAY } });
     const renewing = this.keepLease().catch((error: unknown) => {
       this.over.abort();
       return { kind: 'failed', error } as const;
@@ -85,15 +87,16 @@ export class RouteRepair {
   }
 
   private async complete(): Promise<RepairEnd> {
-    const { repair, clock, tell } = this.parts;
+    const { repair, clock, route, meter, tell } = this.parts;
     for (;;) {
       this.assertGoingOn();
       const step = await repair.complete();
       if (step.kind === 'repaired') {
-        return step;
+        meter.forkRepaired({ source: route.source, report: step.report });
+        return { kind: 'repaired' };
       }
       const message = `The repair after a fail-over waits for an open transaction that writes events to end: ${step.holder}.`;
-      tell({ side: 'relay', code: 'fork_waits', message });
+      tell({ kind: 'hindered', problem: { side: 'relay', code: 'fork_waits', message } });
       await sleep(clock, POLL_MS, this.signal);
     }
   }
@@ -109,13 +112,13 @@ export class RouteRepair {
 
   private async keepLease(): Promise<null> {
     const { repair, route, clock } = this.parts;
-    while (!this.signal.aborted) {
+    for (;;) {
       await sleep(clock, route.tuning.leaseTtlMs / RENEWALS, this.signal);
-      if (!this.signal.aborted) {
-        await repair.renew();
+      if (this.signal.aborted) {
+        return null;
       }
+      await repair.renew();
     }
-    return null;
   }
 
   private assertGoingOn(): void {

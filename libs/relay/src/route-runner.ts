@@ -270,13 +270,10 @@ export class RouteRunner {
   }
 
   private async repair(repair: ForkRepair): Promise<NextStep> {
-    const tell = (problem: RouteProblem): void => {
-      this.tell({ kind: 'hindered', problem });
-    };
+    const tell = this.tell.bind(this);
     const end = await new RouteRepair({ ...this.parts, repair, signal: this.stopping.signal, tell }).run();
     switch (end.kind) {
       case 'repaired':
-        this.parts.meter.forkRepaired({ source: this.parts.route.source, report: end.report });
         return { kind: 'again', afterMs: 0, event: { kind: 'started' } };
       case 'refused':
         return { kind: 'stop', problem: end.problem };

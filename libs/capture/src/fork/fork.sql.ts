@@ -1,6 +1,6 @@
 /** When the oldest event was sent that the ledger may not have settled, with room for clocks. $1 route. */
 export const SINCE_SQL = `select floor(extract(epoch from
-  least(coalesce(unsettled_since, updated_at), updated_at) - interval '10 minutes') * 1000)::bigint::text as since_ms
+  unsettled_since - interval '10 minutes') * 1000)::bigint::text as since_ms
 from millrace.ledger where route = $1`;
 
 /** Renews the lease under the epoch; no row: another owner has the route. $1 route, $2 epoch, $3 ttl in ms. */

@@ -38,7 +38,8 @@ create unlogged table millrace.fork_row (
 create index fork_row_by_id on millrace.fork_row (route, id);
 comment on table millrace.fork_row is 'while a fork is repaired: what becomes of the rows that the ledger has not settled';
 
-alter table millrace.ledger add column unsettled_since timestamptz, add column fork_base bigint;
+alter table millrace.ledger add column unsettled_since timestamptz not null default clock_timestamp(),
+  add column fork_base bigint;
 comment on column millrace.ledger.unsettled_since is 'nothing that is not settled was sent before';
 comment on column millrace.ledger.fork_base is 'below the block of positions that a fork repair has reserved last';
 `;

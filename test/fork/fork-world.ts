@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createOutboxSource } from '@millrace/capture';
+import { type ForkRepaired, RelayEngine } from '@millrace/relay';
+import { migrate } from '@millrace/schema';
+import {
+  FAST_UNSAFE_SETTINGS,
+  FaultProxy,
+  PostgresStandby,
+  TemporaryPostgres,
+  testKafkaBrokers,
+  uniqueName,
+} from '@millrace/testing';
+import { createKafkaSink, type SinkPort } from '@millrace/transport';
+import pg from 'pg';
+
+/** A record that the topic of a route has. */
+export interface TopicRecord {
+  readonly id: string;
+  readonly position: bigint;
+  readonly key: string;
+  readonly partition: number;
+  readonly offset: bigint;
+}
+
+/** An event of the outbox, as its producer committed it. */
+export interface CommittedEvent {
+  readonly id: string;
+  readonly key: string;
+  readonly position: bigint;
+}
+
+const DATABASE = 'shop';
+const KEYS = 7;
+const DEADLINE_MS = 30_000;
+const LOOK_MS = 100;
+const TUNING = { leaseTtlMs: 3_000, leaseMarginMs: 500, claimRetryMaxMs: 500, drainMs: 500, standbyLookMs: 200 };
+
+/**
+ * A database with a standby, an address that leads to whichever is to be the primary, and a relay with two routes. Ends
+ * with `close`.
+ */
+export class ForkWorld {
+  readonly primary = new TemporaryPostgres(FAST_UNSAFE_SETTINGS);
+  readonly prefix = uniqueName('fork');
+  readonly repairs: ForkRepaired[] = [];
+  private readonly engines: RelayEngine[] = [];
+  private standby: PostgresStandby | null = null;
+  private address: FaultProxy | null = null;
+  private producer: pg.Client | null = null;
+  private count = 0;
+
+  async start(): Promise<void> {
+    await this.primary.start();
+    const admin = new pg.Client({ connectionString: this.primary.adminUrl });
+    await admin.connect();
+    await admin.query(`create database ${DATABASE}`);
+    await admin.end();
+    await migrate({ databaseUrl: this.primary.databaseUrl(DATABASE) });
+    this.standby = await PostgresStandby.of(this.primary, FAST_UNSAFE_SETTINGS);
+    this.address = await FaultProxy.start({ target: { port: this.primary.port }, protocol: 'postgres' });
+    await this.produceOn(this.primary.databaseUrl(DATABASE));
+  }
+
+  /** Where the relay finds the database. */
+  get databaseUrl(): string {
+    return `postgres://postgres@127.0.0.1:${String(this.address?.port)}/${DATABASE}`;
+  }
+
+  /** A relay of its own with both routes, `orders` and `audit`. */
+  relay(owner: string, sink: SinkPort = this.sink()): RelayEngine {
+    const routes = ['orders', 'audit'].map((name) => ({
+      name,
+      source: 'shop',
+      sink: 'kafka',
+      topic: this.topicOf(name),
+      tuning: TUNING,
+    }));
+    const engine = new RelayEngine({
+      owner,
+      sources: new Map([['shop', createOutboxSource({ name: 'shop', databaseUrl: this.databaseUrl })]]),
+      sinks: new Map([['kafka', sink]]),
+      routes,
+      sharing: { beatMs: 400, presenceTtlMs: 2_000, graceMs: 300, settlingMs: 500 },
+      observer: {
+        forkRepaired: (repaired) => {
+          this.repairs.push(repaired);
+        },
+      },
+    });
+    this.engines.push(engine);
+    engine.start();
+    return engine;
+  }
+
+  sink(): SinkPort {
+    return createKafkaSink({
+      client: 'platformatic',
+      connection: { brokers: testKafkaBrokers() },
+      topics: { create: true, partitions: 3, replication: 1 },
+    });
+  }
+
+  topicOf(route: string): string {
+    return `${this.prefix}.${route}`;
+  }
+
+  /** Commits so many events, one transaction each, over a few keys. */
+  async commit(events: number): Promise<CommittedEvent[]> {
+    const committed: CommittedEvent[] = [];
+    for (let at = 0; at < events; at += 1) {
+      const id = randomUUID();
+      const key = `key-${this.count++ % KEYS}`;
+      const { rows } = (await this.producer?.query<{ position: string }>(
+        `insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload) values ($1, 'order', $2, 'placed', '{}')
+         returning position`,
+        [id, key],
+      )) ?? { rows: [] };
+      committed.push({ id, key, position: BigInt(rows[0]?.position ?? 0) });
+    }
+    return committed;
+  }
+
+  async caughtUp(): Promise<void> {
+    await this.standby?.caughtUp(this.primary);
+  }
+
+  /** What is committed from now on will be missing after `failOver`. */
+  async cutOff(): Promise<void> {
+    await this.caughtUp();
+    await this.standby?.cutOff();
+  }
+
+  /** The primary dies and the standby takes over; producers go on there. The relay comes to it with `lead`. */
+  async failOver(): Promise<void> {
+    await this.address?.stop();
+    await this.producer?.end().catch(() => undefined);
+    await this.primary.stop('immediate');
+    await this.standby?.promote();
+    await this.produceOn(this.standby?.databaseUrl(DATABASE) ?? '');
+  }
+
+  /** The address leads to the new primary. */
+  async lead(): Promise<void> {
+    const target = { port: this.standby?.port ?? 0 };
+    this.address = await FaultProxy.start({ target, protocol: 'postgres', port: this.address?.port });
+  }
+
+  /** Asks the primary. */
+  async query<Row extends pg.QueryResultRow>(statement: string): Promise<Row[]> {
+    return (await this.producer?.query<Row>(statement))?.rows ?? [];
+  }
+
+  /** All records of the route's topic: per partition in their order. */
+  async topic(route: string): Promise<TopicRecord[]> {
+    const records: TopicRecord[] = [];
+    const sink = this.sink();
+    const { signal } = new AbortController();
+    await sink.readBack?.({ isWanted: (name) => name === this.topicOf(route), sinceMs: 0, signal }, (found) => {
+      for (const { headers, key, partition, offset } of found) {
+        const position = BigInt(String(headers.get('millrace-position')));
+        records.push({ id: String(headers.get('id')), position, key: String(key), partition, offset });
+      }
+      return Promise.resolve();
+    });
+    await sink.stop();
+    return records;
+  }
+
+  /** Waits until the route's topic has all of these. */
+  async published(route: string, events: readonly CommittedEvent[]): Promise<TopicRecord[]> {
+    const deadline = performance.now() + DEADLINE_MS;
+    for (;;) {
+      const records = await this.topic(route);
+      const ids = new Set(records.map(({ id }) => id));
+      const missing = events.filter(({ id }) => !ids.has(id));
+      if (missing.length === 0) {
+        return records;
+      }
+      if (performance.now() > deadline) {
+        const states = this.engines.map((engine) => JSON.stringify(engine.routeStatus(route).state));
+        throw new Error(`${missing.length} of ${events.length} events are not in ${route}: ${states.join(' ')}`);
+      }
+      await sleep(LOOK_MS);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.engines.map((engine) => engine.stop()));
+    await this.producer?.end().catch(() => undefined);
+    await this.address?.stop();
+    await this.standby?.remove();
+    await this.primary.remove();
+  }
+
+  private async produceOn(databaseUrl: string): Promise<void> {
+    this.producer = new pg.Client({ connectionString: databaseUrl });
+    this.producer.on('error', () => undefined);
+    await this.producer.connect();
+  }
+}
