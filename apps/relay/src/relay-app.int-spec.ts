@@ -26,8 +26,12 @@ import { startRelay } from './relay-app.js';
 
 const TOKEN = 'a-token-of-some-length';
 const LONGEST_WAIT_MS = 20_000;
-const NOWHERE = new Writable({
-  write: (_chunk, _encoding, done) => {
+
+/** What the relays of a test have logged; the logger of lines outside of a request is one for the process. */
+let logged = '';
+const LOG = new Writable({
+  write: (chunk: Buffer, _encoding, done) => {
+    logged += chunk.toString('utf8');
     done();
   },
 });
@@ -35,6 +39,7 @@ const NOWHERE = new Writable({
 interface RouteAnswer {
   readonly state: { readonly kind: string; readonly problem?: { readonly code: string; readonly message: string } };
   readonly claim: { readonly low: string; readonly high: string } | null;
+  readonly capture: { readonly mode: string; readonly reading: string; readonly slot: object | null } | null;
   readonly eventsSent: number;
   readonly sendsInFlight: number;
 }
@@ -45,7 +50,7 @@ class RelayUnderTest {
 
   async start(environment: Readonly<Record<string, string>>): Promise<this> {
     const settings = readRelaySettings({ PORT: '0', MILLRACE_ADMIN_TOKEN: TOKEN, ...environment });
-    this.app = await startRelay(settings, { logDestination: NOWHERE });
+    this.app = await startRelay(settings, { logDestination: LOG });
     return this;
   }
 
@@ -71,6 +76,10 @@ class RelayUnderTest {
     return await this.admin('POST', `default/${name}`, JSON.stringify({ reason }));
   }
 
+  async setCapture(mode: string, reason?: string): Promise<RouteAnswer> {
+    return await this.admin('PUT', 'default/capture', JSON.stringify({ mode, reason }));
+  }
+
   /** Idempotent. */
   async stop(): Promise<void> {
     await this.app?.close();
@@ -82,6 +91,10 @@ class RelayUnderTest {
       throw new Error('the relay is not running');
     }
     return portOf(this.app);
+  }
+
+  async metrics(): Promise<string> {
+    return await (await fetch(`${this.url}/metrics`)).text();
   }
 
   private get url(): string {
@@ -110,6 +123,7 @@ beforeEach(async () => {
   client = await database.connect();
   aggregateType = uniqueName('order');
   topic = `outbox.event.${aggregateType}`;
+  logged = '';
 });
 
 afterEach(async () => {
@@ -428,6 +442,72 @@ describe('pause and resume', () => {
       { actor: 'first-admin', action: 'route.pause', target: 'default', reason: 'maintenance of the consumers' },
       { actor: 'first-admin', action: 'route.resume', target: 'default', reason: 'done' },
     ]);
+  });
+});
+
+describe('the capture of a route', () => {
+  async function storedMode(): Promise<string | null | undefined> {
+    const { rows } = await client.query<{ capture: string | null }>('select capture from millrace.ledger');
+    return rows[0]?.capture;
+  }
+
+  /** A slot holds the server's WAL, so a route that polls keeps none. */
+  async function untilNoSlot(): Promise<void> {
+    const slots = 'select from pg_replication_slots where database = current_database()';
+    await until(
+      async () => (await client.query(slots)).rowCount,
+      (count) => count === 0,
+      'the slot to be gone',
+    );
+  }
+
+  it('is kept in the database, with an audit row for each change, until it is as configured again', async () => {
+    const before = await startedRelay();
+    await before.entered('running');
+    expect(await storedMode()).toBeNull();
+    expect((await before.route()).capture?.mode).toBe('polling');
+    expect((await before.setCapture('auto', 'lower latency')).state.kind).toBe('running');
+    expect(await storedMode()).toBe('auto');
+    await before.stop();
+    const after = await startedRelay();
+    await after.entered('running');
+    expect(await storedMode()).toBe('auto');
+    expect((await after.setCapture('configured')).capture?.mode).toBe('polling');
+    expect(await storedMode()).toBeNull();
+    await untilNoSlot();
+    const { rows } = await client.query('select actor, action, target, reason from millrace.audit order by at');
+    expect(rows).toEqual([
+      { actor: 'first-admin', action: 'route.capture auto', target: 'default', reason: 'lower latency' },
+      { actor: 'first-admin', action: 'route.capture as configured', target: 'default', reason: null },
+    ]);
+  });
+
+  it('changes while events are published, each of them once and in order', async () => {
+    const relay = await startedRelay();
+    await relay.entered('running');
+    for (const [turn, mode] of ['wal', 'polling', 'auto', 'configured'].entries()) {
+      const inserted = insertVersions(20 * turn + 1, 20 * turn + 20);
+      expect((await relay.setCapture(mode)).state.kind).toBe('running');
+      await inserted;
+    }
+    await untilInKafka(80);
+    const records = await consoleConsume({ brokers: testKafkaBrokers(), topic });
+    expect(records.map(({ headers }) => headers['aggregateversion'])).toEqual(
+      Array.from({ length: 80 }, (_, index) => String(index + 1)),
+    );
+    expect((await relay.ready()).status).toBe(200);
+    await untilNoSlot();
+  }, 60_000);
+
+  it('can be set through a relay that stands by', async () => {
+    const first = await startedRelay();
+    await first.entered('running');
+    const second = await startedRelay();
+    await second.entered('standby');
+    expect((await second.setCapture('wal')).capture).toBeNull();
+    expect(await storedMode()).toBe('wal');
+    await second.setCapture('configured');
+    await untilNoSlot();
   });
 });
 
