@@ -162,6 +162,7 @@ describe('a relay with a time to keep', () => {
     expect(await readdir(join(archive, 'default'))).toEqual([
       expect.stringMatching(/^outbox_p1\.1-1000000\.[0-9a-f]{16}\.jsonl\.gz$/),
     ]);
+    await until(history, (view) => view?.leaves[0]?.state === 'emptied', 'the end of the run');
     const seen = await until(history, (view) => view?.routes[0]?.low === String(LEAF + 2), 'the next run');
     expect(seen).toMatchObject({
       source: 'default',
@@ -190,6 +191,50 @@ describe('a relay with a time to keep', () => {
     }
     for (const name of ['outbox_bytes', 'oldest_row_seconds', 'last_success_timestamp_seconds']) {
       expect(metrics).toMatch(new RegExp(`millrace_retention_${name}\\{source="default"\\} \\d`));
+    }
+  });
+
+  it('counts rows from the stream as rows from the table, over changes of the mode and rolled-back ones', async () => {
+    const reading = async (): Promise<unknown> => {
+      const { body } = await ask('GET', '/admin/v1/routes/default');
+      return (body as { capture: { reading: string } | null }).capture?.reading;
+    };
+    const change = async (mode: string, wanted: string): Promise<void> => {
+      await ask('PUT', '/admin/v1/routes/default/capture', { mode });
+      await until(reading, (seen) => seen === wanted, `the route to read the ${wanted}`);
+    };
+    await start({ MILLRACE_RETENTION_KEEP: '1h', MILLRACE_CAPTURE: 'wal' });
+    await until(reading, (seen) => seen === 'stream', 'the stream');
+    try {
+      for (const [mode, wanted] of [
+        ['polling', 'table'],
+        ['wal', 'stream'],
+      ] as const) {
+        await insert(150, 24 * HOUR_MS);
+        await client.query('begin');
+        await insert(20, 24 * HOUR_MS);
+        await client.query('rollback');
+        await change(mode, wanted);
+        await insert(50, 24 * HOUR_MS);
+      }
+      await client.query(`select setval('millrace.position', ${LEAF})`);
+      await insert(2);
+      await untilRows('outbox_p1', 0);
+
+      // the line comes after the rows have gone
+      await until(
+        () => Promise.resolve(linesOf('leaf emptied')),
+        (lines) => lines.length > 0,
+        'the line of the log',
+      );
+      expect(linesOf('leaf emptied')).toMatchObject([{ rows: 400 }]);
+      expect(linesOf('retention alarm')).toEqual([]);
+      await until(inKafka, (count) => count === 402, 'all rows in Kafka');
+    } finally {
+      await change('polling', 'table');
+      await app?.close();
+      await client.query(`select pg_drop_replication_slot(slot_name) from pg_replication_slots
+        where database = current_database()`);
     }
   });
 

@@ -29,6 +29,11 @@ export class RetentionRuns implements OnModuleDestroy, BeforeApplicationShutdown
     return this.sources.map((source) => source.history());
   }
 
+  /** The databases of all sources, in the order of the configuration. */
+  databases(): readonly Pick<SourceRetention, 'source' | 'databaseUrl'>[] {
+    return this.sources;
+  }
+
   find(name: string): SourceRetention | undefined {
     return this.sources.find(({ source }) => source === name);
   }
