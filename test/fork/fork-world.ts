@@ -156,13 +156,16 @@ export class ForkWorld {
     const records: TopicRecord[] = [];
     const sink = this.sink();
     const { signal } = new AbortController();
-    await sink.readBack?.({ isWanted: (name) => name === this.topicOf(route), sinceMs: 0, signal }, (found) => {
+    const request = { isWanted: (name: string) => name === this.topicOf(route), sinceMs: 0, signal };
+    const reading = sink.readBack?.(request, (found) => {
       for (const { headers, key, partition, offset } of found) {
         const position = BigInt(String(headers.get('millrace-position')));
         records.push({ id: String(headers.get('id')), position, key: String(key), partition, offset });
       }
       return Promise.resolve();
     });
+    // a topic that has just been made may not answer yet
+    await reading?.catch(() => undefined);
     await sink.stop();
     return records;
   }

@@ -808,6 +808,7 @@ describe('the OpenAPI document', () => {
       '/admin/v1/retention',
       '/admin/v1/retention/{source}/leaves/{lo}/accept-count',
       '/admin/v1/routes/{route}/let-go-on',
+      '/admin/v1/incidents',
     ]);
     const capture = document.paths['/admin/v1/routes/{route}/capture']?.['put'];
     expect(Object.keys(capture?.responses ?? {})).toEqual(['200', '400', '401', '403', '404', '409', '429', '503']);

@@ -19,6 +19,8 @@ export type { CaptureChange, CaptureObserver } from './capture-observer.js';
 export type { CaptureClock } from './capture-clock.js';
 export { CaptureError } from './capture.errors.js';
 export type { CaptureDisposition, CaptureErrorCode } from './capture.errors.js';
+export { readIncidents } from './fork/incidents.js';
+export type { Incident, IncidentsRequest, LostEvent } from './fork/incidents.js';
 export type { ForkRepair, ForkReport, ForkStep, PublishedRecord } from './fork/fork-repair.js';
 export { FirstPage } from './first-page.js';
 export type { GapBound, GapRange, LedgerState } from './ledger.js';

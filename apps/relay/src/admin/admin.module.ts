@@ -3,6 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { AdminGuard } from './auth/admin.guard.js';
 import { AdminTokens } from './auth/admin-tokens.js';
 import { FailedAttempts } from './auth/failed-attempts.js';
+import { IncidentsController } from './incidents/incidents.controller.js';
 import { RelaysController } from './relays/relays.controller.js';
 import { LeafCountsController } from './retention/leaf-counts.controller.js';
 import { LetGoOnController } from './retention/let-go-on.controller.js';
@@ -27,6 +28,7 @@ export interface AdminParts {
     RetentionController,
     LeafCountsController,
     LetGoOnController,
+    IncidentsController,
     UnknownAdminRouteController,
   ],
   providers: [

@@ -55,6 +55,10 @@ function createEngine(parts: EngineParts, registry: Registry): RelayEngine {
       pagesSettled: (settled) => {
         meters.pagesSettled(settled);
       },
+      forkRepaired: (repaired) => {
+        meters.forkRepaired(repaired);
+        log.forkRepaired(repaired);
+      },
     },
   });
   registerRouteGauges(registry, engine);

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { type CaptureChange, type CaptureObserver } from '@millrace/capture';
-import { type MembersChange, type RouteState, type StateChange } from '@millrace/relay';
+import { type ForkRepaired, type MembersChange, type RouteState, type StateChange } from '@millrace/relay';
 
 type Line = Readonly<Record<string, string>>;
 
@@ -21,6 +21,20 @@ export class RouteLog implements CaptureObserver {
       this.logger.warn(line, 'capture changed');
     } else {
       this.logger.log(line, 'capture changed');
+    }
+  }
+
+  /** After a fail-over, restore or move. What the database lost is an error: somebody should know. */
+  forkRepaired({ route, source, report }: ForkRepaired): void {
+    const { found, moved, lost, incident } = report;
+    const line = { route, source, found: String(found), moved: String(moved), lost: String(lost) };
+    if (incident === null) {
+      this.logger.warn(line, 'fork repaired');
+    } else {
+      this.logger.error(
+        { ...line, incident, kind: 'events_lost_by_database' },
+        'fork repaired, events lost by database',
+      );
     }
   }
 

@@ -247,6 +247,14 @@ export const SETTLE_DURATION = {
   labelNames: ROUTE_LABELS,
 } as const;
 
+export const INCIDENTS = {
+  name: 'millrace_relay_incidents_total',
+  help:
+    'What happened to the database behind a route, by kind: fork_repaired (fail-over, restore or move, gone on by itself), ' +
+    'events_lost_by_database (published events that the database lost; GET /admin/v1/incidents lists them)',
+  labelNames: [...ROUTE_LABELS, 'kind'],
+} as const;
+
 /** Seconds, from a local poll to a send that waits for a lost replica. */
 export const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 

@@ -1,5 +1,6 @@
 import {
   type BatchSent,
+  type ForkRepaired,
   type PageRead,
   type PagesSettled,
   type RelayObserver,
@@ -12,6 +13,7 @@ import {
   BYTES,
   DURATION_BUCKETS,
   EVENTS,
+  INCIDENTS,
   PAGES,
   POLL_DURATION,
   RESENDS,
@@ -32,6 +34,7 @@ export class RouteMeters implements RelayObserver {
   private readonly sendErrors;
   private readonly resends;
   private readonly settlements;
+  private readonly incidents;
 
   constructor(registry: Registry, routes: readonly RouteLabels[]) {
     const registers = [registry];
@@ -45,6 +48,7 @@ export class RouteMeters implements RelayObserver {
     this.sendErrors = new Counter({ ...SEND_ERRORS, registers });
     this.resends = new Counter({ ...RESENDS, registers });
     this.settlements = new Histogram({ ...SETTLE_DURATION, buckets, registers });
+    this.incidents = new Counter({ ...INCIDENTS, registers });
   }
 
   pageRead(read: PageRead): void {
@@ -73,6 +77,14 @@ export class RouteMeters implements RelayObserver {
 
   pagesSettled(settled: PagesSettled): void {
     this.settlements.observe(this.labelsOf(settled.route), settled.durationMs / 1_000);
+  }
+
+  forkRepaired({ route, report }: ForkRepaired): void {
+    const labels = this.labelsOf(route);
+    this.incidents.inc({ ...labels, kind: 'fork_repaired' });
+    if (report.incident !== null) {
+      this.incidents.inc({ ...labels, kind: 'events_lost_by_database' });
+    }
   }
 
   private labelsOf(route: string): RouteLabels {
