@@ -139,8 +139,13 @@ export async function committedEvents(databaseUrl: string): Promise<CommittedEve
     if (key === null || version === null || key !== row.aggregateid || String(version) !== row.aggregateversion) {
       throw new Error(`The outbox and the table of what was committed differ in event ${id}.`);
     }
-    return { id, key, version, position: BigInt(position), type, payload, headers: headers ?? {} };
+    return { id, key, version, position: BigInt(position), type, payload, headers: producersOf(headers ?? {}) };
   });
+}
+
+/** Without what the repair of a fork has written beside the producer's own, for the relay alone. */
+function producersOf(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('millrace-')));
 }
 
 interface CommittedRow {
