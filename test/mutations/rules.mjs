@@ -1,3 +1,4 @@
+import { ADOPT_RULES } from './adopt-rules.mjs';
 import { CAPTURE_RULES } from './capture-rules.mjs';
 import { CONSUMER_RULES } from './consumer-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
@@ -202,6 +203,7 @@ export const RULES = [
       ),
     ],
   },
+  ...ADOPT_RULES,
   ...CAPTURE_RULES,
   ...INBOX_RULES,
   ...CONSUMER_RULES,

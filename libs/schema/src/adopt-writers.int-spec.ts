@@ -13,6 +13,7 @@ const PATIENT = { lockWaitMs: 2_000 };
 let database: TestDatabase;
 let client: pg.Client;
 let writers: Writers;
+let opened: pg.Client[];
 
 beforeEach(async () => {
   database = await createTestDatabase();
@@ -24,13 +25,22 @@ beforeEach(async () => {
     create table public.aggregate (key text primary key, n integer not null);
     insert into public.aggregate select 'key-' || k, 0 from generate_series(1, ${KEYS}) k`);
   writers = new Writers();
+  opened = [];
 });
 
 afterEach(async () => {
+  await Promise.all(opened.map((other) => other.end()));
   await writers.stop();
   await client.end();
   await database.drop();
 });
+
+/** A connection that the test may leave open, with what it holds. */
+async function connect(): Promise<pg.Client> {
+  const other = await database.connect();
+  opened.push(other);
+  return other;
+}
 
 /**
  * Producers as they are: each transaction counts its aggregate up under the row's lock and inserts an event with the
@@ -149,7 +159,7 @@ describe('a table is adopted while producers write', () => {
     const request: AdoptRequest = { ...REQUEST, existing: { kind: 'copy', orderBy: 'created_at' } };
 
     for (const rows of [50, 100]) {
-      const cut = await database.connect();
+      const cut = await connect();
       const run = adoptTable({ client: cut }, request, {
         ...PATIENT,
         chunkRows: 25,
@@ -160,7 +170,6 @@ describe('a table is adopted while producers write', () => {
         },
       });
       await expect(run).rejects.toThrow('cut short');
-      await cut.end();
     }
     await writers.after(100);
     expect((await client.query('select from millrace.adoption_held')).rowCount).toBeGreaterThan(10);
@@ -193,30 +202,36 @@ describe('a table is adopted while producers write', () => {
 
 describe('the lock', () => {
   it('is not waited for behind an open transaction, and producers are not held up', async () => {
-    const open = await database.connect();
+    const open = await connect();
     await open.query("begin; insert into public.outbox select gen_random_uuid(), 'order', 'open', 't', '{\"n\": 1}'");
     await writers.start(false);
     await writers.after(20);
 
-    let isAdopted = false;
-    const adoption = adoptTable(
-      { databaseUrl: database.url },
-      { ...REQUEST, existing: { kind: 'skip' } },
-      PATIENT,
-    ).then(() => {
-      isAdopted = true;
+    let adoption: Promise<unknown> = Promise.resolve();
+    let looks = 0;
+    const hasLookedOften = new Promise<void>((resolve) => {
+      const own = {
+        query: async (sql: string) => {
+          looks += sql.includes('from pg_locks') ? 1 : 0;
+          if (looks === 6) {
+            resolve();
+          }
+          return await client.query(sql);
+        },
+      };
+      adoption = adoptTable({ client: own }, { ...REQUEST, existing: { kind: 'skip' } }, { lockWaitMs: 500 });
     });
-    await writers.after(200);
-    expect(isAdopted).toBe(false);
+    await hasLookedOften;
+    await writers.after(50);
+    expect((await open.query(`select from pg_trigger where tgname = 'millrace_adopt'`)).rowCount).toBe(0);
     await open.query('commit');
     await adoption;
-    await open.end();
     await writers.stop();
     expect((await copied())['open']).toBeUndefined();
   });
 
   it('that does not come leaves all as it was and tells who has the table', async () => {
-    const open = await database.connect();
+    const open = await connect();
     const { rows } = await open.query<{ pid: number }>('select pg_backend_pid() as pid');
     await open.query('begin; lock table public.outbox in row exclusive mode');
 
