@@ -53,7 +53,7 @@ export interface DrainingParts extends DrainedShard {
   /** That of the ledger. */
   readonly connection: PgConnection;
   /** Of the slot that the shard may have had; there may be no such shard afterwards. */
-  readonly keeper: Pick<SlotKeeper, 'letGo' | 'state' | 'stop'>;
+  readonly keeper: Pick<SlotKeeper, 'letGo' | 'state' | 'close'>;
 }
 
 /**
@@ -79,7 +79,7 @@ export function drainingCapture({ capture, fence, connection, keeper, ...shard }
     renew: () => afterwards(capture.renew()),
     status: () => capture.status(),
     close: async () => {
-      await Promise.all([keeper.stop(), capture.close()]);
+      await Promise.all([keeper.close(), capture.close()]);
     },
   };
 }

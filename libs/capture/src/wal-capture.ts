@@ -29,7 +29,7 @@ const FAR_BEHIND_BYTES = 256n * 1024n * 1024n;
 const CROWDED_WAIT_MS = 100;
 
 /** What the capture uses of the keeper of its slot. */
-export type CaptureKeeper = HandOverParts['keeper'] & Pick<SlotKeeper, 'letGo' | 'stop' | 'emitHeartbeat'>;
+export type CaptureKeeper = HandOverParts['keeper'] & Pick<SlotKeeper, 'letGo' | 'stop' | 'close' | 'emitHeartbeat'>;
 
 /** What a claim hands to its capture. */
 export interface WalCaptureParts extends PollingCaptureParts, Pick<HandOverParts, 'readFence' | 'openStream'> {
@@ -131,7 +131,7 @@ export class WalCapture implements CapturePort {
       reader.close(),
       this.stream?.close(),
       this.handOver.close(),
-      this.keeper.stop(),
+      this.keeper.close(),
     ]);
   }
 

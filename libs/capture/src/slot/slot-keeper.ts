@@ -71,6 +71,8 @@ export class SlotKeeper {
   private goal: Goal | null = null;
   private stopping = new AbortController();
   private work: Promise<void> = Promise.resolve();
+  private isClosing = false;
+  private isClosed = false;
   private readonly clock: SlotClock;
 
   constructor(private readonly parts: SlotKeeperParts) {
@@ -119,6 +121,14 @@ export class SlotKeeper {
     this.enter({ kind: 'idle' });
   }
 
+  /** Stops for good: a read that is still under way, and finds its stream closed, begins nothing anew. */
+  async close(): Promise<void> {
+    this.isClosing = true;
+    await this.stop();
+    this.isClosed = true;
+    await this.control?.close();
+  }
+
   /**
    * Looks at the slot in use: after the stream has begun (only then nobody else can move it), and every ten seconds.
    * Anything but `ready` means: end the stream, poll, `start` again, or `remake` where the slot is `ahead-of-us`.
@@ -149,6 +159,9 @@ export class SlotKeeper {
   }
 
   private pursue(goal: Goal): void {
+    if (this.isClosing) {
+      return;
+    }
     this.stopping.abort();
     const stopping = new AbortController();
     this.stopping = stopping;
@@ -307,6 +320,9 @@ export class SlotKeeper {
 
   /** A connection that failed is never used again. */
   private async using<Result>(work: (control: SlotControl) => Promise<Result>): Promise<Result> {
+    if (this.isClosed) {
+      throw new CaptureError('fenced', 'The route is given back; its slot is not looked after here any more.');
+    }
     const { databaseUrl, applicationName, claim } = this.parts;
     const control = (this.control ??= new SlotControl(new PgConnection({ databaseUrl, applicationName }), claim));
     try {
