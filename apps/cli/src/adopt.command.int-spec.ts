@@ -62,7 +62,7 @@ async function captured(): Promise<unknown[]> {
     aggregateType,
     aggregateId,
     type,
-    payload: String(payload),
+    payload,
     headers,
   }));
 }
