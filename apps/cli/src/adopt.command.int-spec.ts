@@ -152,7 +152,7 @@ describe('millrace migrate --adopt', () => {
   it('names a table that is not there', async () => {
     expect(await migrate('--adopt', 'public.outbox')).toMatchObject({
       code: 2,
-      err: 'error: There is no table public.outbox in this database. Name it as schema.table.\n',
+      err: 'error: There is no table public.outbox in this database. Name it as schema.table, quoted where SQL needs it.\n',
     });
   });
 });

@@ -363,6 +363,21 @@ describe('a plan', () => {
     expect(await adopt()).toMatchObject({ outcome: 'unchanged' });
   });
 
+  it('needs no superuser: the owner of table and schema adopts and releases', async () => {
+    await table();
+    const role = `owner_${database.name}`;
+    await client.query(`create role ${role} nologin; grant create on database ${database.name} to ${role}`);
+    await client.query(`grant create on schema public to ${role}; alter table public.outbox owner to ${role};
+      drop schema millrace cascade; set role ${role}`);
+    await migrate({ client });
+
+    expect(await adoptTable({ client }, SKIP)).toMatchObject({ outcome: 'adopted' });
+    await insert(['a']);
+    expect(await keys()).toEqual(['a']);
+    expect(await releaseTable({ client }, SKIP)).toMatchObject({ isReleased: true });
+    await client.query(`reset role; drop owned by ${role} cascade; drop role ${role}`);
+  });
+
   it('gives the function to the owner of the schema, whoever runs it', async () => {
     await table();
     const role = `owner_${database.name}`;
@@ -474,6 +489,22 @@ describe('a table that cannot be adopted', () => {
     });
   });
 
+  it.each([
+    ['', /does not exist/],
+    ['create publication other_relay for all tables', /is for all tables/],
+    ['create publication other_relay', /does not name public\.outbox itself, and alone/],
+    ['create publication other_relay for tables in schema public', /does not name public\.outbox itself, and alone/],
+  ])('cannot leave a publication: %s', async (sql, message) => {
+    await table();
+    await client.query(sql);
+
+    await expect(adopt({ leavePublication: 'other_relay' })).rejects.toMatchObject({
+      code: 'publication_unfit',
+      message: expect.stringMatching(message),
+    });
+    expect((await client.query('select from millrace.adoption')).rowCount).toBe(0);
+  });
+
   it('belongs to somebody else', async () => {
     await table();
     const role = `stranger_${database.name}`;
@@ -502,7 +533,9 @@ describe('an outbox that inserts and deletes', () => {
     const { findings } = await adopt();
 
     expect(findings).toEqual([
-      expect.stringMatching(/^insert-and-delete outbox: 100 of 100 inserted rows of public\.outbox/),
+      expect.stringMatching(
+        /^insert-and-delete outbox: none of 100 rows that were inserted into public\.outbox is left/,
+      ),
     ]);
   });
 });

@@ -6,7 +6,14 @@ import {
   triggerBody,
   type TriggerTarget,
 } from './adopted-trigger.sql.js';
-import { type AdoptedTable, mapEvent, readTable, requireColumn, requirePublication } from './adopted-table.js';
+import {
+  type AdoptedTable,
+  mapEvent,
+  readFitTable,
+  readTable,
+  requireColumn,
+  requirePublication,
+} from './adopted-table.js';
 import { triggerSql } from './adopted-table.sql.js';
 import { type EventMapping } from './adopted-event.sql.js';
 import {
@@ -127,7 +134,7 @@ export async function releaseTable(
 }
 
 async function inspect(client: MigrationClient, request: AdoptRequest): Promise<Subject> {
-  const table = await readTable(client, request.table);
+  const table = await readFitTable(client, request.table);
   const mapping = mapEvent(table, request);
   const orderBy = orderByOf(request);
   const findings: string[] = [];

@@ -45,31 +45,42 @@ const PAYLOAD_KINDS: Readonly<Record<string, PayloadKind>> = {
 const RESERVED_HEADER = /^(id|eventType|schemaversion|aggregateversion|millrace-.*)$/;
 const HEADER_NAME = /^[^\s\p{C}]{1,200}$/u;
 
-/** Finds the table and refuses, by name and with what to do, one whose new rows a trigger would not all see. */
+/** Finds the table; throws `table_missing`, or `not_authorised` unless this user has its owner's rights. */
 export async function readTable(client: MigrationClient, name: string): Promise<AdoptedTable> {
-  const { rows } = await client.query(tableSql(name));
-  const [row] = rows;
-  if (row === undefined) {
-    throw new SchemaError('table_missing', `There is no table ${name} in this database. Name it as schema.table.`);
-  }
-  const table = {
-    oid: textField(row, 'oid'),
-    name: textField(row, 'name'),
-    bareName: textField(row, 'bare_name'),
-    columns: columnsOf(row),
-  };
+  return toTable(await readRow(client, name));
+}
+
+/** As `readTable`, and refuses, by name and with what to do, a table whose new rows a trigger would not all see. */
+export async function readFitTable(client: MigrationClient, name: string): Promise<AdoptedTable> {
+  const row = await readRow(client, name);
   const reason = unfitness(row, textField(row, 'schema'));
   if (reason !== null) {
-    throw new SchemaError('table_unfit', `${table.name} ${reason}`);
+    throw new SchemaError('table_unfit', `${textField(row, 'name')} ${reason}`);
   }
+  return toTable(row);
+}
+
+async function readRow(client: MigrationClient, name: string): Promise<unknown> {
+  const { rows } = await client.query(tableSql(name));
+  if (rows.length === 0) {
+    throw new SchemaError(
+      'table_missing',
+      `There is no table ${name} in this database. Name it as schema.table, quoted where SQL needs it.`,
+    );
+  }
+  return rows[0];
+}
+
+function toTable(row: unknown): AdoptedTable {
+  const name = textField(row, 'name');
   if (field(row, 'is_owned') !== true) {
     throw new SchemaError(
       'not_authorised',
-      `A trigger on ${table.name} needs its owner's rights: grant ${textField(row, 'owner')} to this user, or have a ` +
-        'DBA run what --print gives.',
+      `A trigger on ${name} needs its owner's rights: grant ${textField(row, 'owner')} to this user, or have a DBA run ` +
+        'what --print gives.',
     );
   }
-  return table;
+  return { oid: textField(row, 'oid'), name, bareName: textField(row, 'bare_name'), columns: columnsOf(row) };
 }
 
 /** The first reason why the rows of this table cannot be adopted. */

@@ -71,9 +71,9 @@ export async function findingsOf(
   const findings: readonly (readonly [boolean, string])[] = [
     [
       inserted > 0 && (deleted >= inserted * 0.9 || report.rows === 0),
-      `insert-and-delete outbox: ${deleted} of ${inserted} inserted rows of ${table.name} were deleted again. Whoever ` +
-        'reads such a table by polling loses events. Adopted, each row is copied by its own INSERT before it can go: ' +
-        'go on deleting as you like.',
+      `insert-and-delete outbox: ${report.rows === 0 ? 'none' : `${inserted - deleted}`} of ${inserted} rows that were ` +
+        `inserted into ${table.name} is left. Whoever reads such a table by polling loses events. Adopted, each row is ` +
+        'copied by its own INSERT before it can go: go on deleting as you like.',
     ],
     [
       nullable.length > 0,
