@@ -2,6 +2,7 @@ import { ADOPT_RULES } from './adopt-rules.mjs';
 import { CAPTURE_RULES } from './capture-rules.mjs';
 import { CONSUMER_RULES } from './consumer-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
+import { SHARDS_RULES } from './shards-rules.mjs';
 
 const TABLE_READER = 'libs/capture/src/table-reader.ts';
 const PAGES = 'libs/capture/src/ledger-pages.ts';
@@ -204,6 +205,7 @@ export const RULES = [
     ],
   },
   ...ADOPT_RULES,
+  ...SHARDS_RULES,
   ...CAPTURE_RULES,
   ...INBOX_RULES,
   ...CONSUMER_RULES,
