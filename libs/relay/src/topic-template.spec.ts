@@ -57,4 +57,17 @@ describe('a topic template', () => {
     expect(topicProblem('x'.repeat(249))).toBeNull();
     expect(topicProblem('a/b')).not.toBeNull();
   });
+
+  it('knows the topics that its events can go to', () => {
+    const matcher = new TopicTemplate('{source}.{aggregatetype}.v1', FIXED).matcherOf(null);
+    const topic = new TopicTemplate('{source}.{aggregatetype}.v1', FIXED).topicOf({ aggregateType: 'a.b', type: '' });
+    expect([topic, `${topic}x`, topic.replace('.v1', '_v1'), `x${topic}`].map(matcher)).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
+    const wanted = new TopicTemplate('{aggregatetype}-{type}', FIXED).matcherOf(['order', 'a.b']);
+    expect(['order-placed', 'a.b-x', 'axb-x', 'stock-sold'].map(wanted)).toEqual([true, true, false, false]);
+  });
 });
