@@ -16,18 +16,31 @@ import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
 import { drainingCapture, type DrainingParts, FencedReader } from './draining-capture.js';
 import { FirstPage } from './first-page.js';
 import { PgForkRepair, type PgForkRepairParts } from './fork/pg-fork-repair.js';
-import { type LedgerClaim } from './ledger-store.js';
 import { ADOPT_SQL, AUDIT_SQL, PAUSE_SQL, SET_CAPTURE_SQL } from './ledger.sql.js';
+import { type LedgerState } from './ledger.js';
+import { type LedgerClaim, type LedgerStorePort } from './ledger-store.js';
 import { PgConnection, type Statement } from './pg-connection.js';
 import { PgLedgerStore } from './pg-ledger-store.js';
 import { PgOutboxReader } from './pg-outbox-reader.js';
 import { PgRelayMembers } from './pg-relay-members.js';
 import { PgRouteShards } from './pg-route-shards.js';
-import { PollingCapture } from './polling-capture.js';
-import { DEFAULT_POLLING_OPTIONS, type PollingOptions } from './table-reader.js';
+import { PollingCapture, type PollingCaptureParts } from './polling-capture.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
+import { ReplicationStream } from './replication/replication-stream.js';
 import { type RouteShards, type ShardsRequest } from './route-shards.js';
+import { readFenceMarks } from './slot/fence-reading.js';
 import { SlotKeeper } from './slot/slot-keeper.js';
+import { PUBLICATION_NAME } from './slot/slot-name.js';
+import { DEFAULT_POLLING_OPTIONS, type PollingOptions } from './table-reader.js';
+import { WalCapture } from './wal-capture.js';
+
+/** A server that says nothing on a stream for so long, though asked, is given up. */
+const STREAM_SILENCE_MS = 60_000;
+
+type Claimed = Extract<LedgerClaim, { kind: 'claimed' }>;
+
+/** What every capture of a claim reads with, and the connection that it reads over. */
+type SourceParts = PollingCaptureParts & { readonly connection: PgConnection };
 
 /** What a source needs to be read. */
 export interface OutboxSourceOptions extends Partial<PollingOptions> {
@@ -69,30 +82,13 @@ class OutboxSource implements SourcePort {
         await store.release();
         return claim;
       }
-      const { fence } = claim;
-      const reader = new PgOutboxReader(
-        this.connection(`${request.route} reader`),
-        request.aggregateTypes,
-        request.route,
-      );
-      const capture = new PollingCapture({
-        reader: fence === null ? reader : new FencedReader(reader),
-        store,
-        clock: systemClock,
-        claimed: claim.state,
-        options: { ...DEFAULT_POLLING_OPTIONS, ...limitsOf(this.options) },
-        firstPage: this.firstPageOf(request.route),
-      });
-      return {
-        kind: 'claimed',
-        epoch: claim.epoch,
-        isPaused: claim.isPaused,
-        fence,
-        capture:
-          fence === null
-            ? capture
-            : this.drainingOf(request, claim.epoch, { capture, fence, connection: ledgerConnection }),
-      };
+      const { epoch, isPaused, fence } = claim;
+      const parts = this.partsOf(request, store, claim.state);
+      const capture =
+        fence === null
+          ? this.captureOf(request, claim, parts)
+          : this.drainingOf(request, epoch, { ...parts, fence, connection: ledgerConnection });
+      return { kind: 'claimed', epoch, isPaused, fence, capture };
     } catch (error) {
       await store.release();
       throw error;
@@ -146,11 +142,54 @@ class OutboxSource implements SourcePort {
     }
   }
 
+  private partsOf({ route, aggregateTypes }: ClaimRequest, store: LedgerStorePort, claimed: LedgerState): SourceParts {
+    const connection = this.connection(`${route} reader`);
+    return {
+      connection,
+      reader: new PgOutboxReader(connection, aggregateTypes, route),
+      store,
+      clock: systemClock,
+      claimed,
+      options: { ...DEFAULT_POLLING_OPTIONS, ...limitsOf(this.options) },
+      firstPage: this.firstPageOf(route),
+    };
+  }
+
+  private captureOf(
+    { route, aggregateTypes }: ClaimRequest,
+    { epoch, mode }: Claimed,
+    parts: SourceParts,
+  ): CapturePort {
+    const { name: source, databaseUrl, capture = 'polling', observer = {} } = this.options;
+    const stream = {
+      databaseUrl,
+      aggregateTypes,
+      route,
+      publication: PUBLICATION_NAME,
+      applicationName: applicationName(`${route} stream`),
+      bytesMax: parts.options.pageBytesMax,
+      silenceMs: STREAM_SILENCE_MS,
+      clock: systemClock,
+    };
+    const slot = { databaseUrl, applicationName: applicationName(`${route} slot`), claim: { route, epoch } };
+    return new WalCapture({
+      ...parts,
+      mode: capture,
+      modeSet: mode,
+      readFence: (slotLsn) => readFenceMarks(parts.connection, slotLsn),
+      openStream: (from) => ReplicationStream.open({ ...stream, ...from }),
+      keeperOf: (onState) => new SlotKeeper({ ...slot, onState }),
+      changed: (change) => {
+        observer.captureChanged?.({ source, route, ...change });
+      },
+    });
+  }
+
   /** The last claim of a shard. */
   private drainingOf(
     { route, shard }: ClaimRequest,
     epoch: Epoch,
-    parts: Pick<DrainingParts, 'capture' | 'fence' | 'connection'>,
+    { connection, fence, ...parts }: PollingCaptureParts & Pick<DrainingParts, 'connection' | 'fence'>,
   ): CapturePort {
     const { databaseUrl } = this.options;
     const keeper = new SlotKeeper({
@@ -158,7 +197,8 @@ class OutboxSource implements SourcePort {
       applicationName: applicationName(`${route} slot`),
       claim: { route, epoch },
     });
-    return drainingCapture({ route: shard?.of ?? route, ledger: route, epoch, keeper, ...parts });
+    const capture = new PollingCapture({ ...parts, reader: new FencedReader(parts.reader) });
+    return drainingCapture({ route: shard?.of ?? route, ledger: route, epoch, capture, fence, connection, keeper });
   }
 
   private forked(
