@@ -466,12 +466,12 @@ describe('the capture of a route', () => {
     await before.entered('running');
     expect(await storedMode()).toBeNull();
     expect((await before.route()).capture?.mode).toBe('polling');
-    expect((await before.setCapture('auto', 'lower latency')).state.kind).toBe('running');
+    expect((await before.setCapture('auto', 'lower latency')).capture?.mode).toBe('auto');
     expect(await storedMode()).toBe('auto');
     await before.stop();
     const after = await startedRelay();
     await after.entered('running');
-    expect(await storedMode()).toBe('auto');
+    expect((await after.route()).capture?.mode).toBe('auto');
     expect((await after.setCapture('configured')).capture?.mode).toBe('polling');
     expect(await storedMode()).toBeNull();
     await untilNoSlot();
@@ -499,6 +499,29 @@ describe('the capture of a route', () => {
     await untilNoSlot();
   }, 60_000);
 
+  it('reads the stream once there is a slot, from the configuration on, and lets the slot go when it is to poll', async () => {
+    const relay = await startedRelay({ MILLRACE_CAPTURE: 'wal' });
+    const { capture } = await until(
+      () => relay.route(),
+      (route) => route.capture?.reading === 'stream',
+      'the stream to be read',
+    );
+    expect(capture).toMatchObject({ mode: 'wal', streamsLost: 0, slot: { state: 'ready', walStatus: 'reserved' } });
+    expect(logged).toMatch(/"route":"default","reading":"stream","slot":"ready",.*"msg":"capture changed"/);
+    const metrics = await relay.metrics();
+    expect(metrics).toMatch(/millrace_relay_capture_reading\{.*reading="stream"\} 1/);
+    expect(metrics).toMatch(/millrace_relay_slot_state\{.*state="ready"\} 1/);
+    expect(metrics).toMatch(/millrace_relay_slot_retained_bytes\{.*\} \d/);
+    await insertVersions(1, 20);
+    await untilInKafka(20);
+    expect((await relay.ready()).status).toBe(200);
+    expect((await relay.setCapture('polling')).capture).toMatchObject({ mode: 'polling' });
+    await untilNoSlot();
+    await insertVersions(21, 40);
+    await untilInKafka(40);
+    expect((await relay.route()).capture).toEqual({ mode: 'polling', reading: 'table', streamsLost: 0, slot: null });
+  });
+
   it('can be set through a relay that stands by', async () => {
     const first = await startedRelay();
     await first.entered('running');
@@ -506,7 +529,17 @@ describe('the capture of a route', () => {
     await second.entered('standby');
     expect((await second.setCapture('wal')).capture).toBeNull();
     expect(await storedMode()).toBe('wal');
+    await until(
+      () => first.route(),
+      ({ capture }) => capture?.mode === 'wal',
+      'the relay that runs the route to know',
+    );
     await second.setCapture('configured');
+    await until(
+      () => first.route(),
+      ({ capture }) => capture?.mode === 'polling',
+      'the relay that runs the route to know',
+    );
     await untilNoSlot();
   });
 });
