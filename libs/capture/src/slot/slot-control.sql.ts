@@ -21,16 +21,6 @@ ended as materialized (
 )
 select (select count(*) from owned)::text as owned, (select count(*) from ended)::text as done`;
 
-/**
- * Moves slot $1, which nobody reads, towards $2 and by a gibibyte at most: the server decodes what lies between, and a
- * step that is cut short by a time-out moves nothing. Not asked for is the epoch: what was confirmable once, by whomever,
- * is in the ledger and stays so.
- */
-export const ADVANCE_SLOT_SQL = `select (pg_replication_slot_advance(
-  s.slot_name, least($2::pg_lsn, s.confirmed_flush_lsn + 1073741824::numeric))).end_lsn::text as lsn
-from pg_replication_slots s
-where s.slot_name = $1 and s.active_pid is null and s.confirmed_flush_lsn < $2::pg_lsn`;
-
 export const ENSURE_PUBLICATION_SQL = 'select millrace.ensure_publication()';
 
 /** $1 name. Up to 16 there are no failover slots. */

@@ -1,10 +1,9 @@
 import { type Epoch } from '@millrace/events';
 import pg from 'pg';
 import { CaptureError } from '../capture.errors.js';
-import { formatLsn, parseLsn } from '../lsn.js';
 import { type PgConnection } from '../pg-connection.js';
 import { HEARTBEAT_SQL } from './heartbeat.js';
-import { ADVANCE_SLOT_SQL, DROP_SLOTS_SQL, END_READERS_SQL, ENSURE_PUBLICATION_SQL } from './slot-control.sql.js';
+import { DROP_SLOTS_SQL, END_READERS_SQL, ENSURE_PUBLICATION_SQL } from './slot-control.sql.js';
 import { PUBLICATION_NAME, slotPrefix } from './slot-name.js';
 import { slotReading, type SlotReading } from './slot-reading.js';
 import { SLOT_READING_SQL } from './slot-reading.sql.js';
@@ -87,16 +86,6 @@ export class SlotControl {
       }
       throw error;
     }
-  }
-
-  /**
-   * Confirms WAL of a slot that no stream reads, while the route polls: towards `to`, a gibibyte at most. Resolves to
-   * where the slot stands then, or `null` when it did not move: it is there already, in use, or gone.
-   */
-  async advance(name: string, to: bigint): Promise<bigint | null> {
-    const [row] = await this.connection.rows({ text: ADVANCE_SLOT_SQL, values: [name, formatLsn(to)] });
-    const lsn = row?.[0] ?? null;
-    return lsn === null ? null : parseLsn(lsn);
   }
 
   /** Writes a message into the WAL for the slot's reader to find. */

@@ -681,19 +681,6 @@ describe('a server that does not answer', () => {
   }, 10_000);
 });
 
-describe('a slot that no stream reads', () => {
-  it('is moved to where a fence was, and never back', async () => {
-    const { keeper, name, confirmed } = await kept();
-    await fillSegment();
-    const to = confirmed + 1_000_000n;
-
-    expect(await keeper.advance(to)).toBeGreaterThanOrEqual(to);
-    expect(await keeper.advance(confirmed)).toBeNull();
-    await readSlot(name);
-    expect(await keeper.advance(to + 1_000_000n)).toBeNull();
-  });
-});
-
 describe('a heartbeat', () => {
   it('is run by the relay alone, comes to the reader, and moves the slot over foreign WAL', async () => {
     const { keeper, name, confirmed } = await kept();

@@ -139,15 +139,6 @@ export class SlotKeeper {
     return { reading, health: this.judge(reading, known()) };
   }
 
-  /**
-   * While the route polls and has a slot: confirms WAL up to `to`, which a fence has given, in steps of a gibibyte at
-   * most. Resolves to where the slot stands then, or `null` when it did not move. Throws `CaptureError`.
-   */
-  async advance(to: bigint): Promise<bigint | null> {
-    const { current } = this;
-    return current.kind === 'ready' ? this.using((control) => control.advance(current.slot.name, to)) : null;
-  }
-
   /** Writes a message into the WAL that moves an idle slot on (`Heartbeat` says when). Throws `CaptureError`. */
   async emitHeartbeat(): Promise<void> {
     await this.using((control) => control.emitHeartbeat());
