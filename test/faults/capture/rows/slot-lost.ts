@@ -86,7 +86,7 @@ async function meddle(world: RowWorld, what: string, act: () => Promise<boolean>
     world.found('unmet', `the slot could not be ${what}`);
   }
   await world.recovers(`the slot was ${what}`);
-  await world.tells(/capture changed.*"reading":"table"/, mark);
+  await world.tells(/"reading":"table".*capture changed/, mark);
   await world.streams();
 }
 

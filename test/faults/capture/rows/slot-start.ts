@@ -17,7 +17,7 @@ export const SLOT_BEHIND_TRANSACTION: CaptureRow = {
     await world.startRelay('relay');
     await world.startLoad();
     await world.recovers('the start');
-    await world.tells(/capture changed.*"slot":"creating"/, new Map(), OPEN_MS);
+    await world.tells(/"slot":"creating".*capture changed/, new Map(), OPEN_MS);
     await sleep(OPEN_MS);
     await world.recovers('15 s behind the transaction');
     if (await world.areRead('stream')) {

@@ -22,7 +22,7 @@ export const WALSENDER_ENDED: CaptureRow = {
     if (ended < 2) {
       world.found('unmet', `only ${ended} walsenders were there to be ended`);
     }
-    await world.tells(/capture changed.*"reading":"table"/, mark);
+    await world.tells(/"reading":"table".*capture changed/, mark);
     await world.recovers('the last walsender ended');
     await world.streams();
   },
