@@ -5,6 +5,7 @@ import { OLD_SNAPSHOT } from './rows/old-snapshot.js';
 import { PAUSED_ROUTE } from './rows/paused-route.js';
 import { BOTH_KILLED, TERMINATED } from './rows/relays-gone.js';
 import { RETENTION_BESIDE_PRODUCERS } from './rows/retention-beside-producers.js';
+import { SHARDS_CHANGED } from './rows/shards-changed.js';
 import { SWITCHED_CAPTURE } from './rows/switched-capture.js';
 import { TAKE_OVER } from './rows/take-over.js';
 import { BLOCKED_RELAY, FROZEN_RELAY } from './rows/zombie-relay.js';
@@ -22,6 +23,7 @@ export const RELAY_ROWS: readonly CaptureRow[] = [
   FROZEN_HOLDER,
   RETENTION_BESIDE_PRODUCERS,
   PAUSED_ROUTE,
+  SHARDS_CHANGED,
   OLD_SNAPSHOT,
 ];
 
