@@ -99,10 +99,10 @@ describe('after a fail-over', () => {
     TIMEOUT_MS,
   );
 
-  it(
-    'to one that lacks the last commits, whose positions are used again: what survived is published, the rest is listed',
-    async () => {
-      const relay = world.relay('a');
+  it.each(['polling', 'wal'] as const)(
+    'to one that lacks the last commits, whose positions are used again: what survived is published, the rest is listed (%s)',
+    async (capture) => {
+      const relay = world.relay('a', { capture });
       const before = await world.commit(40);
       await world.published('orders', before);
       await world.published('audit', before);
@@ -146,7 +146,7 @@ describe('after a fail-over', () => {
           return { kind: 'complete' };
         },
       };
-      const first = world.relay('a', dying);
+      const first = world.relay('a', { sink: dying });
       const before = await world.commit(20);
       await world.published('orders', before);
       await world.cutOff();
@@ -172,7 +172,7 @@ describe('after a fail-over', () => {
   it(
     'a route whose sink cannot be read back stops by name until an operator adopts the ledger',
     async () => {
-      const relay = world.relay('a', portOf(world.sink()));
+      const relay = world.relay('a', { sink: portOf(world.sink()) });
       const before = await world.commit(20);
       await world.published('orders', before);
       await world.cutOff();

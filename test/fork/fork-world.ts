@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createOutboxSource } from '@millrace/capture';
+import { type CaptureMode, createOutboxSource } from '@millrace/capture';
 import { type ForkRepaired, RelayEngine } from '@millrace/relay';
 import { migrate } from '@millrace/schema';
 import {
@@ -28,6 +28,12 @@ export interface CommittedEvent {
   readonly id: string;
   readonly key: string;
   readonly position: bigint;
+}
+
+/** What a relay of the world is made with. */
+export interface RelayParts {
+  readonly sink?: SinkPort;
+  readonly capture?: CaptureMode;
 }
 
 const DATABASE = 'shop';
@@ -68,7 +74,7 @@ export class ForkWorld {
   }
 
   /** A relay of its own with both routes, `orders` and `audit`. */
-  relay(owner: string, sink: SinkPort = this.sink()): RelayEngine {
+  relay(owner: string, { sink = this.sink(), capture = 'polling' }: RelayParts = {}): RelayEngine {
     const routes = ['orders', 'audit'].map((name) => ({
       name,
       source: 'shop',
@@ -76,9 +82,10 @@ export class ForkWorld {
       topic: this.topicOf(name),
       tuning: TUNING,
     }));
+    const source = createOutboxSource({ name: 'shop', databaseUrl: this.databaseUrl, capture });
     const engine = new RelayEngine({
       owner,
-      sources: new Map([['shop', createOutboxSource({ name: 'shop', databaseUrl: this.databaseUrl })]]),
+      sources: new Map([['shop', source]]),
       sinks: new Map([['kafka', sink]]),
       routes,
       sharing: { beatMs: 400, presenceTtlMs: 2_000, graceMs: 300, settlingMs: 500 },
