@@ -15,9 +15,8 @@ const SLOTS_SQL = `select slot_name, active_pid, wal_status, invalidation_reason
 from pg_replication_slots where slot_name like 'millrace\\_%'`;
 const END_READERS_SQL = `select pg_terminate_backend(active_pid) from pg_replication_slots
 where slot_name like 'millrace\\_%' and active_pid is not null`;
-/** About a megabyte each, of which no table knows. */
-const FLOOD_SQL =
-  "select pg_logical_emit_message(false, 'flood', repeat('x', 1048576)) from generate_series(1, $1::int)";
+/** About a megabyte of WAL for each 900 rows, of a table that no stream tells of: it goes on past a reader that is frozen. */
+const FLOOD_SQL = "insert into flood select repeat('x', 1000) from generate_series(1, 900 * $1::int)";
 
 /** The slots of the relays under test. */
 export async function slotsOf(world: RowWorld): Promise<SlotRow[]> {
@@ -31,7 +30,9 @@ export async function endWalsenders(world: RowWorld): Promise<number> {
 
 /** Writes so much WAL, and a checkpoint, after which the server takes stock of its slots. */
 export async function floodWal(world: RowWorld, mebibytes: number): Promise<void> {
+  await world.query('create table if not exists flood (text text)');
   await world.query(FLOOD_SQL, [mebibytes]);
+  await world.query('truncate flood');
   await world.query('checkpoint');
 }
 
