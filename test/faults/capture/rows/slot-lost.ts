@@ -24,7 +24,7 @@ export const SLOT_WAL_REMOVED: CaptureRow = {
     const mark = world.logMark();
     relay.send('SIGCONT');
     await world.recovers('the relay goes on');
-    await world.tells(/wal_removed/, mark);
+    await world.tells(/"slot":"invalidated".*max_slot_wal_keep_size/, mark);
     await world.streams();
   },
 };
@@ -44,7 +44,7 @@ export const SLOT_IDLE: CaptureRow = {
     await requireInvalidated(world, 'idle_timeout');
     await world.startRelay('relay');
     await world.recovers('the start of the relay');
-    await world.tells(/idle_timeout/, new Map());
+    await world.tells(/"slot":"invalidated".*idle_replication_slot_timeout/, new Map());
     await world.streams();
   },
 };
