@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FaultProxy, type WhichLinks } from '@millrace/testing';
+import { FaultProxy, type LinkClient, type WhichLinks } from '@millrace/testing';
 import { BOTH_MODES, type CaptureRow } from '../capture-row.js';
 import { LedgerHistory } from '../ledger-history.js';
 import { ownEventsSql } from '../own-events.js';
@@ -121,18 +121,22 @@ export const HALF_OPEN: CaptureRow = {
     world.explains(() => 'after lost answers');
     const proxy = await proxied(world);
     await beginBehind(world, proxy);
-    if (world.mode === 'polling') {
-      const isLedger: WhichLinks = ({ parameters }) => parameters['application_name']?.endsWith('ledger') === true;
-      proxy.set({ kind: 'drop', direction: 'to-client' }, isLedger);
-    } else {
-      proxy.set({ kind: 'drop', direction: 'to-server' }, 'replication');
-    }
+    const isMeant: WhichLinks = world.mode === 'polling' ? isLedger : 'replication';
+    const before = proxy.open(isMeant).map(({ number }) => number);
+    proxy.set({ kind: 'drop', direction: world.mode === 'polling' ? 'to-client' : 'to-server' }, isMeant);
     await sleep(HALF_OPEN_MS);
     proxy.heal();
     await world.recovers();
     await world.streams();
+    if (before.length === 0 || proxy.open(isMeant).some(({ number }) => before.includes(number))) {
+      world.found('unmet', 'the connection that lost bytes was not there, or is still in use');
+    }
   },
 };
+
+function isLedger({ parameters }: LinkClient): boolean {
+  return parameters['application_name']?.endsWith('ledger') === true;
+}
 
 /** A database far away: it must neither lose the lease over it nor fall behind. */
 export const LATENCY: CaptureRow = {
