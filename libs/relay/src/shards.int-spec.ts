@@ -118,6 +118,20 @@ function divided(shards: number): Promise<RouteShards> {
   );
 }
 
+/** Each of them has settled something of its own since it began at the fence. */
+async function atWork(): Promise<void> {
+  await until(
+    'work of every shard',
+    async () => {
+      const { rows } = await client.query<{ idle: number }>(
+        'select count(*)::int as idle from millrace.ledger where high < counted_from',
+      );
+      return rows[0]?.idle;
+    },
+    (idle) => idle === 0,
+  );
+}
+
 /** Everything that was committed is settled by every shard. */
 async function settled(): Promise<void> {
   await until(
@@ -232,6 +246,7 @@ describe('a route that is divided anew under load', () => {
       for (const shards of [inForce === 2 ? 3 : 2, 3, 1]) {
         await a.setShards({ route: 'r', shards, actor: 'anna', reason: null });
         await divided(shards);
+        await atWork();
         await load.events(300);
       }
       const versions = await load.stop();

@@ -43,8 +43,12 @@ export class PostgresStandby extends LocalPostgres {
     return standby;
   }
 
-  /** Resolves when everything that the primary has flushed by now is replayed here. */
+  /** Resolves when everything that was committed on the primary by now is replayed here. */
   async caughtUp(primary: LocalPostgres): Promise<void> {
+    // commits that do not wait for the disk are sent on once a later one has
+    await withClient(primary.adminUrl, async (client) => {
+      await client.query(`set synchronous_commit = local; select pg_logical_emit_message(true, 'standby', '')`);
+    });
     const lsn = await one(primary.adminUrl, 'select pg_current_wal_flush_lsn()::text as answer');
     await this.until(
       'the standby has replayed what the primary had',
