@@ -227,10 +227,10 @@ function keysOf(random: Random): string[] {
   return [...new Set(keys)].sort();
 }
 
-/** A writer may fail because its server is gone or has no room left, and for nothing else. */
+/** A writer may fail because its server is gone, has no room left or a broken disk, and for nothing else. */
 function requireBrokenConnection(error: unknown): void {
   const code: unknown = Reflect.get(Object(error), 'code');
-  const isRefusedStatement = error instanceof pg.DatabaseError && !/^(57P0|08|53)/.test(String(code));
+  const isRefusedStatement = error instanceof pg.DatabaseError && !/^(57P0|08|53|58)/.test(String(code));
   if (isRefusedStatement || !(error instanceof Error)) {
     throw error;
   }
