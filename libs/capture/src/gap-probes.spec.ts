@@ -83,6 +83,17 @@ describe('a probe of the gaps beside a stream', () => {
     expect(pages.gapsDied).toBe(0);
   });
 
+  it('does not keep its reader awake for gaps whose page is not in the database yet', async () => {
+    const { probes, pages, clock } = world(DEAD);
+    clock.now = 60_000;
+    expect(probes.waitMs(1_000)).toBe(1);
+    for (const { bound } of pages.state.gaps) {
+      bound.xid = null;
+    }
+    expect(await probes.next({ takenLsn: 0n, askForProgress: () => undefined })).toBeNull();
+    expect(probes.waitMs(1_000)).toBe(250);
+  });
+
   it('comes less and less often while it finds nothing', async () => {
     const made = world({ dead: [], insertLsn: 100n });
     for (; made.clock.now < 10_000; made.clock.now += 50) {

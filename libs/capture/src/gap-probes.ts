@@ -1,4 +1,5 @@
 import { type CaptureClock } from './capture-clock.js';
+import { type GapRange } from './ledger.js';
 import { type LedgerPage, type LedgerPages } from './ledger-pages.js';
 import { type StreamReader } from './stream-reader.js';
 import { type GapProbe, type TableReader } from './table-reader.js';
@@ -30,7 +31,7 @@ export class GapProbes {
       return this.bury(this.found, stream);
     }
     const nowMs = this.clock.nowMs();
-    if (nowMs >= this.dueAtMs && this.pages.state.gaps.some(({ bound }) => bound.xid !== null)) {
+    if (nowMs >= this.dueAtMs && this.pages.state.gaps.some(isBounded)) {
       const probe = await this.table.probe();
       const hasFound = probe.dead.length > 0;
       this.found = hasFound ? probe : null;
@@ -45,8 +46,13 @@ export class GapProbes {
     if (this.found !== null) {
       return Math.min(atMost, ASK_MS);
     }
-    const untilDueMs = Math.max(0, this.dueAtMs - this.clock.nowMs());
-    return this.pages.state.gaps.length > 0 ? Math.min(atMost, Math.max(untilDueMs, 1)) : atMost;
+    const { gaps } = this.pages.state;
+    if (gaps.length === 0) {
+      return atMost;
+    }
+    // a gap cannot be looked at before its page is in the database, which takes as long as the sink takes
+    const leastMs = gaps.some(isBounded) ? 1 : INTERVAL_MIN_MS;
+    return Math.min(atMost, Math.max(this.dueAtMs - this.clock.nowMs(), leastMs));
   }
 
   /** What was found belongs to a stream that is no more. */
@@ -71,4 +77,8 @@ export class GapProbes {
       stream.askForProgress();
     }
   }
+}
+
+function isBounded({ bound }: GapRange): boolean {
+  return bound.xid !== null;
 }

@@ -130,7 +130,8 @@ function polled(endedBelow: bigint, coveredTo: bigint | 'all'): TablePage {
   const clock = { nowMs: () => 0, sleep: () => Promise.resolve() };
   const pages = new LedgerPages(store, clock, { high: toPosition(0), gaps: [] });
   const row = { position: toPosition(1), event: null, bytes: 1 };
-  return { page: pages.take({ rows: [row], isFull: false, endedBelow }), endedBelow, coveredTo, insertLsn: 1n };
+  const page = pages.take({ rows: [row], isFull: false, endedBelow });
+  return { page, lastChanged: 1, endedBelow, coveredTo, insertLsn: 1n };
 }
 
 /** Lets what was begun in the background go as far as it can. */
@@ -145,6 +146,18 @@ async function fallen(made: World): Promise<void> {
   made.handOver.pageRead(polled(7n, 'all'));
   made.handOver.pageSettled(1);
   await settle();
+}
+
+/** How long it takes until the next fence is put up. */
+async function waitOf(made: World): Promise<number> {
+  const since = made.clock.now;
+  for (const before = made.asked.length; made.asked.length === before; made.clock.now += 100) {
+    await made.handOver.beforePoll();
+  }
+  const waitMs = made.clock.now - since - 100;
+  made.clock.now = since;
+  made.handOver.reset();
+  return waitMs;
 }
 
 describe('the hand-over from the table to the stream', () => {
@@ -165,8 +178,7 @@ describe('the hand-over from the table to the stream', () => {
     await settle();
     expect(made.asked).toEqual(['fence from 50']);
 
-    const read = polled(7n, 9n);
-    made.handOver.pageRead({ ...read, page: Object.assign(read.page, { number: 2 }) });
+    made.handOver.pageRead({ ...polled(7n, 9n), lastChanged: 2 });
     await settle();
     expect(made.asked).toEqual(['fence from 50']);
     made.handOver.pageSettled(2);
@@ -214,14 +226,28 @@ describe('the hand-over from the table to the stream', () => {
       await fallen(made);
       expect(() => made.handOver.takeStream()).toThrow('in use');
       expect(made.handOver.takeStream()).toBeNull();
-      const since = made.clock.now;
-      for (const before = made.asked.length; made.asked.length === before; made.clock.now += 100) {
-        await made.handOver.beforePoll();
-      }
-      waits.push(made.clock.now - since - 100);
-      made.handOver.reset();
+      waits.push(await waitOf(made));
+      made.clock.now += waits.at(-1) ?? 0;
     }
     expect(waits).toEqual([500, 1_000, 2_000]);
+  });
+
+  it('lets the wait grow also after a stream that had lived for long', async () => {
+    const made = world();
+    await fallen(made);
+    made.handOver.takeStream();
+    made.clock.now += 3_600_000;
+    made.handOver.streamLost();
+    made.openError = new CaptureError('slot_in_use', 'in use');
+    const waits: number[] = [];
+    for (let tries = 0; tries < 3; tries += 1) {
+      const waitMs = await waitOf(made);
+      made.clock.now += waitMs;
+      await fallen(made);
+      expect(() => made.handOver.takeStream()).toThrow('in use');
+      waits.push(await waitOf(made));
+    }
+    expect(waits).toEqual([1_000, 2_000, 4_000]);
   });
 
   it('starts over when the slot is lost on the way', async () => {

@@ -35,8 +35,11 @@ export class HandOver {
   private opening: Promise<void> | null = null;
   private opened: Opened | null = null;
   private isOver = false;
+  /** How often all was abandoned. */
+  private abandoned = 0;
   private failures = 0;
-  private openedAtMs = 0;
+  /** `null` while there is no stream. */
+  private openedAtMs: number | null = null;
   private notBeforeMs = 0;
 
   constructor(private readonly parts: HandOverParts) {}
@@ -58,10 +61,13 @@ export class HandOver {
     }
   }
 
-  /** To be called after each poll. */
-  pageRead({ page, endedBelow, coveredTo }: TablePage): void {
-    const { number, isChanged } = page;
-    this.fence = fenceStep(this.fence, { kind: 'page-read', page: number, isChanged, endedBelow, coveredTo });
+  /**
+   * To be called after each poll. A poll leaves out what is on its way from an earlier stream: the fence falls when that
+   * is settled too.
+   */
+  pageRead({ lastChanged, endedBelow, coveredTo }: TablePage): void {
+    const isChanged = lastChanged > 0;
+    this.fence = fenceStep(this.fence, { kind: 'page-read', page: lastChanged, isChanged, endedBelow, coveredTo });
     this.openWhenFallen();
   }
 
@@ -89,25 +95,33 @@ export class HandOver {
   /** The next stream is opened after a wait that grows while streams are lost soon. */
   streamLost(): void {
     const { clock } = this.parts;
-    this.failures = clock.nowMs() - this.openedAtMs >= LIVED_MS && this.openedAtMs > 0 ? 0 : this.failures;
+    this.failures = this.openedAtMs !== null && clock.nowMs() - this.openedAtMs >= LIVED_MS ? 0 : this.failures;
+    this.openedAtMs = null;
     this.notBeforeMs = clock.nowMs() + Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.failures);
     this.failures += 1;
     this.reset();
   }
 
-  /** What the fence gave is void; a stream that is being opened will be closed. */
+  /** What the fence gave is void; a stream that is being opened is handed out all the same. */
   reset(): void {
     this.fence = fenceStep(this.fence, { kind: 'slot-lost' });
     this.bound = undefined;
+  }
+
+  /** The slot is let go: a stream that waits to be taken is closed, and one that is being opened as soon as it is open. */
+  async abandon(): Promise<void> {
+    this.abandoned += 1;
+    this.reset();
+    const { opened } = this;
+    this.opened = null;
+    await closeOf(opened);
   }
 
   /** A stream that is still being opened is closed as soon as it is open. */
   async close(): Promise<void> {
     this.isOver = true;
     await this.opening;
-    if (this.opened !== null && 'stream' in this.opened) {
-      await this.opened.stream.close();
-    }
+    await closeOf(this.opened);
   }
 
   private get isIdle(): boolean {
@@ -119,13 +133,19 @@ export class HandOver {
     const startLsn = confirmableLsn(this.fence);
     const { state } = this.parts.keeper;
     if (startLsn !== null && state.kind === 'ready' && this.opening === null && this.opened === null && !this.isOver) {
-      this.opening = this.open(state.slot.name, startLsn)
+      const { abandoned } = this;
+      const isVoid = (): boolean => this.abandoned !== abandoned;
+      this.opening = this.open(state.slot.name, startLsn, isVoid)
         .then(
           (stream) => ({ stream }),
           (error: unknown) => ({ error: toCaptureError(error) }),
         )
-        .then((opened) => {
-          this.opened = opened;
+        .then(async (opened) => {
+          if (isVoid()) {
+            await closeOf(opened);
+          } else {
+            this.opened = opened;
+          }
           this.opening = null;
           this.reset();
         });
@@ -133,10 +153,13 @@ export class HandOver {
   }
 
   /** Only a slot that we hold can be judged: before, somebody may move it between the look and the start. */
-  private async open(slot: string, startLsn: bigint): Promise<OpenStream> {
+  private async open(slot: string, startLsn: bigint, isVoid: () => boolean): Promise<OpenStream> {
     const { keeper, openStream } = this.parts;
     const stream = await openStream({ slot, startLsn });
     try {
+      if (isVoid()) {
+        return stream;
+      }
       if (stream.startLsn > startLsn) {
         keeper.remake();
         throw new CaptureError(
@@ -146,7 +169,7 @@ export class HandOver {
         );
       }
       const { health } = await keeper.check(() => ({ ourPid: stream.pid, confirmedLsn: stream.confirmedLsn }));
-      if (health.kind !== 'ready') {
+      if (health.kind !== 'ready' && !isVoid()) {
         (health.kind === 'ahead-of-us' ? keeper.remake : keeper.start).call(keeper);
         throw new CaptureError('slot_lost', describeSlot(health));
       }
@@ -155,5 +178,11 @@ export class HandOver {
       await stream.close();
       throw error;
     }
+  }
+}
+
+async function closeOf(opened: Opened | null): Promise<void> {
+  if (opened !== null && 'stream' in opened) {
+    await opened.stream.close();
   }
 }

@@ -44,50 +44,31 @@ export interface Statement {
 export class PgConnection {
   private client: Promise<pg.Client> | undefined;
   private isClosed = false;
+  private last: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: PgConnectionOptions) {}
 
   /** Rows as arrays of text. */
-  async rows(statement: Statement): Promise<readonly TextRow[]> {
-    try {
-      const client = await this.connected();
-      const result = await client.query<(string | null)[]>({
-        text: statement.text,
-        values: [...(statement.values ?? [])],
-        rowMode: 'array',
-        types: TEXT_TYPES,
-        ...(statement.name === undefined ? {} : { name: statement.name }),
-      });
-      return result.rows;
-    } catch (error) {
-      throw toCaptureError(error);
-    }
+  rows(statement: Statement): Promise<readonly TextRow[]> {
+    return this.inTurn(async (client) => {
+      const { rows } = await client.query<(string | null)[]>({ ...queryOf(statement), rowMode: 'array' });
+      return rows;
+    });
   }
 
   /** Rows as objects of text columns. */
-  async records(statement: Statement): Promise<readonly TextColumns[]> {
-    try {
-      const client = await this.connected();
-      const result = await client.query<Record<string, string | null>>({
-        text: statement.text,
-        values: [...(statement.values ?? [])],
-        types: TEXT_TYPES,
-        ...(statement.name === undefined ? {} : { name: statement.name }),
-      });
-      return result.rows;
-    } catch (error) {
-      throw toCaptureError(error);
-    }
+  records(statement: Statement): Promise<readonly TextColumns[]> {
+    return this.inTurn(async (client) => {
+      const { rows } = await client.query<Record<string, string | null>>(queryOf(statement));
+      return rows;
+    });
   }
 
   /** One text of several statements, in one message and so in one implicit transaction; their rows are dropped. */
-  async run(text: string): Promise<void> {
-    try {
-      const client = await this.connected();
+  run(text: string): Promise<void> {
+    return this.inTurn(async (client) => {
       await client.query(text);
-    } catch (error) {
-      throw toCaptureError(error);
-    }
+    });
   }
 
   /** Closes the connection; safe before the first statement and after a failure. */
@@ -96,6 +77,17 @@ export class PgConnection {
     const client = await this.client?.catch(() => undefined);
     if (client !== undefined) {
       await endOf(client);
+    }
+  }
+
+  /** A statement waits for the one before it: the driver is to get no second one. */
+  private async inTurn<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+    const turn = this.last.then(async () => work(await this.connected()));
+    this.last = turn.catch(() => undefined);
+    try {
+      return await turn;
+    } catch (error) {
+      throw toCaptureError(error);
     }
   }
 
@@ -126,6 +118,10 @@ export class PgConnection {
       throw error;
     }
   }
+}
+
+function queryOf({ text, name, values = [] }: Statement): pg.QueryConfig {
+  return { text, values: [...values], types: TEXT_TYPES, ...(name === undefined ? {} : { name }) };
 }
 
 /** A server that is frozen or out of reach never answers the goodbye: the socket is cut then. */
@@ -185,8 +181,15 @@ export function toCaptureError(error: unknown): CaptureError {
   const sqlState = sqlStateOf(error);
   const code = sqlState === undefined ? 'database_unavailable' : (CODE_BY_SQLSTATE[sqlState] ?? codeOfClass(sqlState));
   const detail = sqlState === undefined ? systemDetailOf(error) : ` (SQLSTATE ${sqlState})`;
-  const sentence = SENTENCE[code] ?? 'The database refused a statement of the relay.';
+  const sentence = endedBy(sqlState) ?? SENTENCE[code] ?? 'The database refused a statement of the relay.';
   return new CaptureError(code, sentence + detail, { cause: error });
+}
+
+/** It did answer: somebody, or its shutdown, has ended the session. */
+function endedBy(sqlState: string | undefined): string | undefined {
+  return sqlState === '57P01'
+    ? 'The server ended the session: an administrator did, or it is shutting down.'
+    : undefined;
 }
 
 /** 08 connection, 53 resources, 57 operator or shutdown, 3D no such database, 55P03 and 40 are worth another try. */

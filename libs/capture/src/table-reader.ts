@@ -32,6 +32,8 @@ const PROBE_ROWS_MAX = 500;
 /** A page that was read from the table, and how far it looked. */
 export interface TablePage {
   readonly page: LedgerPage;
+  /** The last page that has to be settled, wherever it was read: this one or one before it; 0: none. */
+  readonly lastChanged: number;
   /** Every writer with an xid below this had ended when the page's statement began. */
   readonly endedBelow: bigint;
   /** The statement looked at all unsettled positions up to here. */
@@ -121,7 +123,8 @@ export class TableReader {
     if (result.rows.length > 0) {
       await this.waitForFlush(result);
     }
-    return { page, endedBelow, coveredTo: pollCoverage(request, result), insertLsn: result.insertLsn };
+    const { lastChanged } = this.pages;
+    return { page, lastChanged, endedBelow, coveredTo: pollCoverage(request, result), insertLsn: result.insertLsn };
   }
 
   /** Looks at the gaps alone, and takes nothing. */

@@ -60,11 +60,11 @@ async function connect(to = url): Promise<pg.Client> {
   return connected;
 }
 
-function sourceOf(capture: CaptureMode): SourcePort {
+function sourceOf(capture: CaptureMode, limits: { readonly gapRangesMax?: number } = {}): SourcePort {
   const captureChanged = (change: CaptureChange): void => {
     changes.push(change);
   };
-  return createOutboxSource({ name: 'source', databaseUrl: url, capture, observer: { captureChanged } });
+  return createOutboxSource({ name: 'source', databaseUrl: url, capture, observer: { captureChanged }, ...limits });
 }
 
 /** Reads and settles, as the engine does, until it is stopped. */
@@ -269,6 +269,40 @@ describe('capture from the WAL', () => {
     const second = await Reader.start('b', sourceOf('polling'));
     await until('the slot is gone', async () => (await client.query(SLOT)).rowCount === 0);
     expect(second.status).toMatchObject({ mode: 'polling', reading: 'table', slot: null });
+  });
+
+  it('says which slot a route that is to poll may not drop, and drops it once it may', async () => {
+    const first = await Reader.start();
+    await first.reads('stream');
+    await first.stop();
+    await until('nobody reads the slot', async () => (await client.query(`${SLOT} and active`)).rowCount === 0);
+    await client.query('create role poller login in role millrace_relay');
+    url = Object.assign(new URL(url), { username: 'poller' }).toString();
+    changes = [];
+    await Reader.start('b', sourceOf('polling'));
+    await until('it is told', () => changes.length > 0);
+    expect(changes).toMatchObject([{ isWarning: true, message: expect.stringMatching(/REPLICATION.*'millrace_r_/) }]);
+    await client.query('alter role poller replication');
+    await until('the slot is gone', async () => (await client.query(SLOT)).rowCount === 0);
+  });
+
+  it.each(['commit', 'rollback'])('goes on after more gaps than it may have, when they end by %s', async (end) => {
+    const reader = await Reader.start('a', sourceOf('wal', { gapRangesMax: 2 }));
+    await reader.reads('stream');
+    const bulk = await connect();
+    await bulk.query('begin');
+    for (let n = 1; n <= 8; n += 1) {
+      await insert(n % 2 === 0 ? bulk : client, n);
+    }
+    await reader.has(4);
+    await insert(client, 9);
+    await bulk.query(end);
+    await reader.has(end === 'commit' ? 9 : 5);
+    await until('all is settled', () => reader.status.low === 9n);
+    await reader.reads('stream');
+
+    expect(new Set(reader.payloads).size).toBe(reader.payloads.length);
+    expect(reader.status).toMatchObject({ streamsLost: 0, gapsDied: end === 'commit' ? 0 : 4 });
   });
 
   it('reads a large transaction in parts', async () => {

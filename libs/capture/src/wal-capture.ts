@@ -1,4 +1,3 @@
-import { type CaptureChange } from './capture-observer.js';
 import {
   type CapturedPage,
   type CaptureMode,
@@ -7,42 +6,27 @@ import {
   type SettleResult,
 } from './capture-port.js';
 import { GapProbes } from './gap-probes.js';
-import { HandOver, type HandOverParts } from './hand-over.js';
+import { HandOver } from './hand-over.js';
 import { type LedgerPage, LedgerPages } from './ledger-pages.js';
 import { type LedgerSaved } from './ledger-store.js';
 import { toCaptureError } from './pg-connection.js';
-import { ledgerStatus, type PollingCaptureParts } from './polling-capture.js';
+import { ledgerStatus } from './polling-capture.js';
 import { describeSlot, type SlotHealth } from './slot/slot-health.js';
-import { type SlotKeeper } from './slot/slot-keeper.js';
 import { describeKeeper, type SlotKeeperState } from './slot/slot-keeper-state.js';
-import { DEFAULT_SLOT_LIMIT, type SlotLimitOptions } from './slot/slot-limit.js';
+import { DEFAULT_SLOT_LIMIT } from './slot/slot-limit.js';
 import { SlotWatch } from './slot/slot-watch.js';
 import { StreamReader } from './stream-reader.js';
 import { TableReader } from './table-reader.js';
+import { type CaptureKeeper, type WalCaptureParts } from './wal-capture-parts.js';
 
 /** A reader that waits for the stream comes back so often to see to what else there is. */
 const WAIT_MS = 1_000;
 /** In mode `auto` the table is read from so many positions, or bytes of WAL, behind. */
 const FAR_BEHIND_POSITIONS = 100_000n;
 const FAR_BEHIND_BYTES = 256n * 1024n * 1024n;
-/** While there are too many gaps nothing is taken. */
-const CROWDED_WAIT_MS = 100;
-
-/** What the capture uses of the keeper of its slot. */
-export type CaptureKeeper = HandOverParts['keeper'] & Pick<SlotKeeper, 'letGo' | 'stop' | 'close' | 'emitHeartbeat'>;
-
-/** What a claim hands to its capture. */
-export interface WalCaptureParts extends PollingCaptureParts, Pick<HandOverParts, 'readFence' | 'openStream'> {
-  /** As configured. */
-  readonly mode: CaptureMode;
-  /** As an operator has set it; `null`: as configured. */
-  readonly modeSet: CaptureMode | null;
-  /** Makes the keeper of the route's slot, which touches no server before it is told to. */
-  readonly keeperOf: (onState: (state: SlotKeeperState) => void) => CaptureKeeper;
-  readonly slotLimit?: SlotLimitOptions;
-  /** Told of each change worth a line in a log. */
-  readonly changed: (change: Omit<CaptureChange, 'source' | 'route'>) => void;
-}
+/** A stream cannot be read for the gaps alone, and one that stands still would never bring what fills them. */
+const CROWDED =
+  'There are too many gaps, so that of the table too only they are read until there are fewer; the status names who holds them open.';
 
 /**
  * Capture in any mode, and from one mode to another while it runs. Contract: `CapturePort`.
@@ -69,6 +53,10 @@ export class WalCapture implements CapturePort {
   private tableLsn = 0n;
   private isCaughtUp = false;
   private isReading = false;
+  private isLooking = false;
+  /** The mode, and the limit, want the slot; whatever befalls a stream, one that was let go stays away. */
+  private isSlotWanted = false;
+  private isClosed = false;
   private streamsLost = 0;
   private strayRows = 0;
 
@@ -89,7 +77,7 @@ export class WalCapture implements CapturePort {
     try {
       await this.applyMode();
       await this.table.takeCare();
-      await this.lookAtSlot();
+      this.lookAtSlot();
       await this.openedStream();
       return (await this.streamPage()) ?? (await this.tablePage());
     } finally {
@@ -105,12 +93,13 @@ export class WalCapture implements CapturePort {
   }
 
   async renew(): Promise<SettleResult> {
-    const saved = await this.pages.renew();
+    const result = this.saved(await this.pages.renew());
     if (!this.isReading) {
+      await this.applyMode();
       await this.table.takeCare();
-      await this.lookAtSlot();
+      this.lookAtSlot();
     }
-    return this.saved(saved);
+    return result;
   }
 
   status(): CaptureStatus {
@@ -125,6 +114,7 @@ export class WalCapture implements CapturePort {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     const { store, reader } = this.parts;
     await Promise.all([
       store.release(),
@@ -144,7 +134,7 @@ export class WalCapture implements CapturePort {
     return { isPaused };
   }
 
-  /** A change of mode takes effect between two reads. */
+  /** A change of mode takes effect between two reads, also while nothing is read because the route is paused. */
   private async applyMode(): Promise<void> {
     const before = this.appliedMode;
     if (before === this.mode) {
@@ -153,43 +143,62 @@ export class WalCapture implements CapturePort {
     this.appliedMode = this.mode;
     if (this.mode !== 'polling') {
       if (before === null || before === 'polling') {
+        this.isSlotWanted = true;
         this.keeper.start();
       }
       return;
     }
     // a slot of an earlier mode or configuration would hold the server's WAL for ever
+    this.isSlotWanted = false;
     await this.leaveStream('The route is captured by polling.', false);
-    this.handOver.reset();
-    this.keeper.letGo('The route is captured by polling and has no slot.');
+    await this.letSlotGo('The route is captured by polling and has no slot.');
   }
 
-  private async lookAtSlot(): Promise<void> {
-    if (this.appliedMode === null || this.appliedMode === 'polling') {
+  /** In the background: no page waits for a slot. */
+  private lookAtSlot(): void {
+    if (this.appliedMode === null || this.appliedMode === 'polling' || this.isLooking) {
       return;
     }
-    const { stream } = this;
+    this.isLooking = true;
+    void this.look(this.stream).finally(() => {
+      this.isLooking = false;
+    });
+  }
+
+  private async look(stream: StreamReader | null): Promise<void> {
     const look = await this.watch.lookWhenDue(() => ({
       ourPid: stream?.pid ?? null,
       confirmedLsn: stream?.confirmedLsn ?? null,
       isCaughtUp: this.isCaughtUp,
     }));
+    if (this.isClosed || this.appliedMode === 'polling') {
+      return;
+    }
     if (look.kind === 'over-limit') {
+      this.isSlotWanted = false;
       await this.leaveStream(look.reason, true);
-      this.handOver.reset();
-      this.keeper.letGo(look.reason);
+      await this.letSlotGo(look.reason);
+    } else if (look.kind === 'return') {
+      this.isSlotWanted = true;
+      this.keeper.start();
     } else if (look.kind === 'looked' && stream !== null && stream === this.stream) {
       await this.judge(look.health);
     }
   }
 
+  /** Unless it is wanted again since. */
+  private async letSlotGo(reason: string): Promise<void> {
+    const abandoned = this.handOver.abandon();
+    if (!this.isSlotWanted) {
+      this.keeper.letGo(reason);
+    }
+    await abandoned;
+  }
+
   private async judge(health: SlotHealth): Promise<void> {
     if (health.kind !== 'ready') {
       await this.leaveStream(describeSlot(health), true);
-      if (health.kind === 'ahead-of-us') {
-        this.keeper.remake();
-      } else {
-        this.keeper.start();
-      }
+      this.mend(health.kind === 'ahead-of-us' ? 'remake' : 'start');
     } else if (this.appliedMode === 'auto' && this.isStreaming && this.isFarBehind) {
       await this.leaveStream(
         'The route is far behind and reads the table, which is faster, until it is near again.',
@@ -210,7 +219,7 @@ export class WalCapture implements CapturePort {
       if (stream === null) {
         return;
       }
-      if (this.stream !== null || this.appliedMode === 'polling') {
+      if (this.stream !== null || !this.isSlotWanted || this.isClosed) {
         await stream.close();
         return;
       }
@@ -220,7 +229,13 @@ export class WalCapture implements CapturePort {
     } catch (error) {
       this.tell(toCaptureError(error).message, true);
       this.streamsLost += 1;
-      this.keeper.start();
+      this.mend('start');
+    }
+  }
+
+  private mend(how: 'start' | 'remake'): void {
+    if (this.isSlotWanted) {
+      this.keeper[how]();
     }
   }
 
@@ -229,11 +244,13 @@ export class WalCapture implements CapturePort {
     if (stream === null) {
       return null;
     }
-    if (this.isStreaming) {
-      const page = await this.probes.next(stream);
-      if (page !== null || this.table.isCrowded) {
-        return page ?? (await this.crowded());
-      }
+    if (this.table.isCrowded) {
+      await this.leaveStream(CROWDED, false);
+      return null;
+    }
+    const died = this.isStreaming ? await this.probes.next(stream) : null;
+    if (died !== null) {
+      return died;
     }
     try {
       const page = stream.take(this.isStreaming ? this.tableLsn : null);
@@ -265,12 +282,6 @@ export class WalCapture implements CapturePort {
     }
   }
 
-  /** As a poll that takes nothing: `status` names who holds the gaps open. */
-  private async crowded(): Promise<LedgerPage> {
-    await this.parts.clock.sleep(CROWDED_WAIT_MS);
-    return this.pages.nothing();
-  }
-
   private async tablePage(): Promise<LedgerPage> {
     const { appliedMode } = this;
     if (appliedMode !== 'polling' && this.stream === null) {
@@ -286,7 +297,7 @@ export class WalCapture implements CapturePort {
   private async streamFailed(stream: StreamReader, error: unknown): Promise<void> {
     if (this.stream === stream) {
       await this.leaveStream(toCaptureError(error).message, true);
-      this.keeper.start();
+      this.mend('start');
     }
   }
 
@@ -298,6 +309,7 @@ export class WalCapture implements CapturePort {
     }
     this.stream = null;
     this.joinLsn = null;
+    this.isCaughtUp = false;
     this.probes.reset();
     if (isLost) {
       this.streamsLost += 1;
@@ -313,6 +325,8 @@ export class WalCapture implements CapturePort {
     if (this.mode === 'polling') {
       if (state.kind === 'let-go') {
         void this.keeper.stop(); // its connection is not needed any more
+      } else if (state.kind === 'failed') {
+        this.tell(`The slot of the route could not be dropped. ${describeKeeper(state)}`, true);
       }
     } else if (state.kind !== 'idle') {
       this.tell(describeKeeper(state), state.kind === 'held-up' || state.kind === 'failed' || state.kind === 'let-go');
@@ -331,6 +345,9 @@ export class WalCapture implements CapturePort {
   }
 
   private tell(message: string, isWarning: boolean): void {
+    if (this.isClosed) {
+      return; // a stream that ends with its claim is no news
+    }
     const { reading, slot } = this.status();
     this.parts.changed({ reading, slot: slot?.state ?? null, message, isWarning });
   }

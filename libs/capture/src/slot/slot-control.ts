@@ -25,6 +25,9 @@ const MAY_NOT_PUBLISH =
 const MAY_NOT_END_READER =
   'A relay that lost the route still reads its slot under another role, and this one may not end it: let all relays use ' +
   'one role, or grant pg_signal_backend to it. wal_sender_timeout ends a reader that is dead.';
+const MAY_NOT_DROP =
+  'The role of the relay lacks the attribute REPLICATION and may not drop the slot of the route, which holds WAL on the ' +
+  'server: give it the attribute, or have a superuser run ';
 const DATABASE_OID_SQL = 'select oid::text from pg_database where datname = current_database()';
 
 /**
@@ -68,6 +71,10 @@ export class SlotControl {
     } catch (error) {
       if (sqlStateOf(error) === OBJECT_IN_USE || sqlStateOf(error) === UNDEFINED_OBJECT) {
         return 0; // taken or dropped between the reading and the act: the next reading tells
+      }
+      if (sqlStateOf(error) === NOT_AUTHORISED) {
+        const drops = names.map((name) => `\`select pg_drop_replication_slot('${name}')\``).join(', ');
+        throw new CaptureError('not_authorised', `${MAY_NOT_DROP}${drops}.`, { cause: error });
       }
       throw error;
     }

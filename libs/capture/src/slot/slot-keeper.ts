@@ -105,10 +105,11 @@ export class SlotKeeper {
 
   /**
    * Ends what goes on in the background, an unfinished making included, and closes the connections; a server that does
-   * not answer is not waited for longer than some seconds. The slot stays. Idempotent.
+   * not answer is not waited for longer than some seconds. The slot stays. Idempotent; what is asked for meanwhile is done.
    */
   async stop(): Promise<void> {
-    this.stopping.abort();
+    const { stopping } = this;
+    stopping.abort();
     const over = new AbortController();
     const ended = this.work.finally(() => {
       over.abort();
@@ -116,9 +117,11 @@ export class SlotKeeper {
     await this.clock.pause(STOP_MS, over.signal);
     await this.control?.close();
     await ended;
-    await this.control?.close();
-    this.control = undefined;
-    this.enter({ kind: 'idle' });
+    if (this.stopping === stopping) {
+      await this.control?.close();
+      this.control = undefined;
+      this.enter({ kind: 'idle' });
+    }
   }
 
   /** Stops for good: a read that is still under way, and finds its stream closed, begins nothing anew. */

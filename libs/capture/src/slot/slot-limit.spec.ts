@@ -50,6 +50,12 @@ describe('the limit of a slot', () => {
     ]);
   });
 
+  it('lets go a slot that is there all the same, as long as it holds too much', () => {
+    const behind = { isCaughtUp: false };
+    const looks = [pressure(1, 1_000n), pressure(2, 1_100n, behind), pressure(3, 500n, behind), pressure(61, 1_000n)];
+    expect(decisions(...looks)).toEqual(['let-go', 'let-go', 'stay-away', 'let-go']);
+  });
+
   it('takes a slot again after a while, when the route has caught up', () => {
     const looks = [
       pressure(0, 1_000n),

@@ -46,13 +46,18 @@ export type SlotLimitState =
   | { readonly kind: 'kept'; readonly sinceMs: number; readonly isHigh: boolean; readonly awayMs: number }
   | { readonly kind: 'let-go'; readonly sinceMs: number; readonly awayMs: number };
 
-/** What to do now. `high` is an alarm; `let-go` and `return` are given once, the others at each look. */
+/** What to do now. `high` is an alarm; `return` is given once, `let-go` until the slot is gone, the others at each look. */
 export type SlotLimitDecision =
   | { readonly kind: 'keep' }
   | { readonly kind: 'high'; readonly retainedBytes: bigint; readonly limitBytes: bigint }
   | { readonly kind: 'let-go'; readonly retainedBytes: bigint; readonly limitBytes: bigint }
   | { readonly kind: 'stay-away' }
   | { readonly kind: 'return' };
+
+interface SlotLimitStep {
+  readonly state: SlotLimitState;
+  readonly decision: SlotLimitDecision;
+}
 
 /** The state at a claim. */
 export function slotKept(options: SlotLimitOptions, nowMs: number): SlotLimitState {
@@ -77,37 +82,46 @@ export function limitBytes(options: SlotLimitOptions, { retainedBytes, safeWalBy
  * the table is read to its end; each time in a row the time away doubles, so that a route that cannot keep up with its
  * slot (a sink that is too slow, a transaction that stays open) polls.
  */
-export function slotLimit(
-  state: SlotLimitState,
-  pressure: SlotPressure,
-  options: SlotLimitOptions,
-): { readonly state: SlotLimitState; readonly decision: SlotLimitDecision } {
-  if (state.kind === 'let-go') {
-    const isOver = pressure.nowMs - state.sinceMs >= state.awayMs && pressure.isCaughtUp;
-    return isOver
-      ? {
-          state: { kind: 'kept', sinceMs: pressure.nowMs, isHigh: false, awayMs: doubled(state.awayMs, options) },
-          decision: { kind: 'return' },
-        }
-      : { state, decision: { kind: 'stay-away' } };
+export function slotLimit(state: SlotLimitState, pressure: SlotPressure, options: SlotLimitOptions): SlotLimitStep {
+  if (state.kind === 'kept') {
+    return keptLimit(state, pressure, options);
   }
-  return keptLimit(state, pressure, options);
+  const over = overLimit(state.awayMs, pressure, options);
+  if (over !== null) {
+    return over; // it could not be dropped, or somebody has asked for a new one
+  }
+  const isOver = pressure.nowMs - state.sinceMs >= state.awayMs && pressure.isCaughtUp;
+  return isOver
+    ? {
+        state: { kind: 'kept', sinceMs: pressure.nowMs, isHigh: false, awayMs: doubled(state.awayMs, options) },
+        decision: { kind: 'return' },
+      }
+    : { state, decision: { kind: 'stay-away' } };
+}
+
+function overLimit(awayMs: number, pressure: SlotPressure, options: SlotLimitOptions): SlotLimitStep | null {
+  const retainedBytes = pressure.retainedBytes ?? 0n;
+  const limit = limitBytes(options, pressure);
+  return retainedBytes >= limit && retainedBytes > 0n
+    ? {
+        state: { kind: 'let-go', sinceMs: pressure.nowMs, awayMs },
+        decision: { kind: 'let-go', retainedBytes, limitBytes: limit },
+      }
+    : null;
 }
 
 function keptLimit(
   state: Extract<SlotLimitState, { kind: 'kept' }>,
   pressure: SlotPressure,
   options: SlotLimitOptions,
-): { readonly state: SlotLimitState; readonly decision: SlotLimitDecision } {
+): SlotLimitStep {
   const awayMs = pressure.nowMs - state.sinceMs >= options.forgivenAfterMs ? options.awayMs : state.awayMs;
+  const over = overLimit(awayMs, pressure, options);
+  if (over !== null) {
+    return over;
+  }
   const retainedBytes = pressure.retainedBytes ?? 0n;
   const limit = limitBytes(options, pressure);
-  if (retainedBytes >= limit && retainedBytes > 0n) {
-    return {
-      state: { kind: 'let-go', sinceMs: pressure.nowMs, awayMs },
-      decision: { kind: 'let-go', retainedBytes, limitBytes: limit },
-    };
-  }
   const isHigh = retainedBytes * 10n >= limit * (state.isHigh ? 4n : 5n) && retainedBytes > 0n;
   return {
     state: { ...state, isHigh, awayMs },

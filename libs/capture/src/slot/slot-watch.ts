@@ -10,7 +10,7 @@ import { type SlotFacts, type SlotReading } from './slot-reading.js';
 const LOOK_MS = 10_000;
 
 /** What the watch uses of a keeper. */
-export type WatchedKeeper = Pick<SlotKeeper, 'state' | 'start' | 'check' | 'emitHeartbeat'>;
+export type WatchedKeeper = Pick<SlotKeeper, 'state' | 'check' | 'emitHeartbeat'>;
 
 /** How the slot is used at the moment of a look. */
 export interface SlotUse extends Pick<SlotExpectation, 'ourPid' | 'confirmedLsn'> {
@@ -23,7 +23,9 @@ export type SlotLook =
   | { readonly kind: 'not-due' }
   | { readonly kind: 'looked'; readonly health: SlotHealth }
   /** The slot holds more WAL than it may: it has to be let go. */
-  | { readonly kind: 'over-limit'; readonly reason: string };
+  | { readonly kind: 'over-limit'; readonly reason: string }
+  /** The route may have a slot again that was let go for its limit. */
+  | { readonly kind: 'return' };
 
 /** Looks at the slot every ten seconds, in whatever state it is: limit, heartbeat, numbers for status and metrics. */
 export class SlotWatch {
@@ -44,10 +46,7 @@ export class SlotWatch {
     const letGo = (reason: string): void => {
       this.overLimit = reason;
     };
-    const start = (): void => {
-      keeper.start();
-    };
-    this.limit = new SlotLimit({ start, letGo }, limit, this.lookedAtMs);
+    this.limit = new SlotLimit({ start: () => undefined, letGo }, limit, this.lookedAtMs);
     this.heartbeat = new Heartbeat(() => keeper.emitHeartbeat());
   }
 
@@ -94,6 +93,9 @@ export class SlotWatch {
       const reason = this.overLimit;
       this.overLimit = null;
       return { kind: 'over-limit', reason };
+    }
+    if (decision.kind === 'return') {
+      return decision;
     }
     if (health.kind === 'ready' && health.slot.confirmedFlushLsn !== null && reading.walLsn !== null) {
       await this.heartbeat.look({ nowMs, confirmedLsn: health.slot.confirmedFlushLsn, walLsn: reading.walLsn });

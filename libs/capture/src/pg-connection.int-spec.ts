@@ -1,0 +1,42 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createTestDatabase, type TestDatabase } from '@millrace/testing';
+import { PgConnection } from './pg-connection.js';
+
+let database: TestDatabase;
+let connection: PgConnection;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  connection = new PgConnection({ databaseUrl: database.url, applicationName: 'test connection' });
+});
+
+afterAll(async () => {
+  await connection.close();
+  await database.drop();
+});
+
+describe('a connection to a source', () => {
+  it('hands the driver one statement at a time, and a failed one holds up no other', async () => {
+    const warnings: string[] = [];
+    const note = ({ message }: Error): void => {
+      warnings.push(message);
+    };
+    process.on('warning', note);
+    const outcomes = await Promise.allSettled([
+      connection.rows({ text: 'select 1' }),
+      connection.rows({ text: 'select nonsense' }),
+      connection.records({ text: 'select 2 as two' }),
+      connection.run('select 3'),
+    ]);
+    await new Promise((resolve) => setImmediate(resolve)); // warnings are told later
+    process.off('warning', note);
+
+    expect(outcomes).toMatchObject([
+      { status: 'fulfilled', value: [['1']] },
+      { status: 'rejected', reason: { name: 'CaptureError' } },
+      { status: 'fulfilled', value: [{ two: '2' }] },
+      { status: 'fulfilled' },
+    ]);
+    expect(warnings).toEqual([]);
+  });
+});
