@@ -133,5 +133,7 @@ describe('pages of a stream', () => {
     const page = reader.take(50n);
     expect(page?.rowCount).toBe(1);
     expect(reader.strayRows).toBe(1);
+    expect(reader.strayNews()).toContain('(1 so far); they were not published');
+    expect(reader.strayNews()).toBeNull();
   });
 });

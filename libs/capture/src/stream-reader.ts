@@ -31,6 +31,7 @@ export class StreamReader {
   private readonly marks: { readonly page: number; readonly endLsn: bigint }[] = [];
   private taken: bigint;
   private strays = 0;
+  private straysTold = 0;
 
   constructor(
     private readonly stream: OpenStream,
@@ -59,6 +60,18 @@ export class StreamReader {
    */
   get strayRows(): number {
     return this.strays;
+  }
+
+  /** For an operator, once whenever there are more such rows; otherwise `null`. */
+  strayNews(): string | null {
+    if (this.strays === this.straysTold) {
+      return null;
+    }
+    this.straysTold = this.strays;
+    return (
+      `The stream brought rows at positions that this route had settled (${this.strays} so far); they were not published. ` +
+      'Somebody wrote positions of his own into the outbox: positions come from the sequence alone.'
+    );
   }
 
   /**

@@ -58,7 +58,6 @@ export class WalCapture implements CapturePort {
   private isSlotWanted = false;
   private isClosed = false;
   private streamsLost = 0;
-  private strayRows = 0;
 
   constructor(private readonly parts: WalCaptureParts) {
     this.pages = new LedgerPages(parts.store, parts.clock, parts.claimed);
@@ -254,7 +253,7 @@ export class WalCapture implements CapturePort {
     }
     try {
       const page = stream.take(this.isStreaming ? this.tableLsn : null);
-      this.tellOfStrays(stream);
+      this.tellNews(stream.strayNews());
       return page ?? (await this.nothingCame(stream));
     } catch (error) {
       await this.streamFailed(stream, error);
@@ -333,14 +332,9 @@ export class WalCapture implements CapturePort {
     }
   }
 
-  private tellOfStrays({ strayRows }: StreamReader): void {
-    if (strayRows > this.strayRows) {
-      this.strayRows = strayRows;
-      this.tell(
-        `The stream brought rows at positions that this route had settled (${strayRows} so far); they were not published. ` +
-          'Somebody wrote positions of his own into the outbox: positions come from the sequence alone.',
-        true,
-      );
+  private tellNews(warning: string | null): void {
+    if (warning !== null) {
+      this.tell(warning, true);
     }
   }
 
