@@ -15,7 +15,7 @@ const HELD = new Set([
   'UDPWrap',
   'Worker',
 ]);
-const LEAVING_MS = 3_000;
+const LEAVING_MS = 20_000;
 const POLL_MS = 20;
 
 /**
