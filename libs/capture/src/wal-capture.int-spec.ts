@@ -183,7 +183,7 @@ describe('capture from the WAL', () => {
     await insert(late, 3);
     await insert(client, 2);
     await reader.has(2);
-    expect(reader.status).toMatchObject({ low: 11n, high: 13n });
+    await until('the late one is waited for', () => reader.status.low === 11n && reader.status.high === 13n);
     await late.query('commit');
     await reader.has(3);
     expect(reader.payloads).toEqual(numbers(1, 3));
