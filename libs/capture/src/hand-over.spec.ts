@@ -5,32 +5,11 @@ import { HandOver } from './hand-over.js';
 import { LedgerPages } from './ledger-pages.js';
 import { type SlotHealth } from './slot/slot-health.js';
 import { type SlotKeeperState } from './slot/slot-keeper-state.js';
-import { type SlotFacts } from './slot/slot-reading.js';
 import { type OpenStream } from './stream-reader.js';
 import { type TablePage } from './table-reader.js';
+import { A_READING, A_SLOT } from './testing/a-slot.js';
 
-const SLOT: SlotFacts = {
-  name: 'millrace_r',
-  plugin: 'pgoutput',
-  isOfThisDatabase: true,
-  isTemporary: false,
-  isTwoPhase: false,
-  activePid: null,
-  restartLsn: 40n,
-  confirmedFlushLsn: 50n,
-  walStatus: 'reserved',
-  safeWalBytes: null,
-  retainedBytes: 0n,
-  inactiveSince: null,
-  isConflicting: false,
-  invalidationReason: null,
-  isFailover: true,
-  isSynced: false,
-  spill: null,
-  reader: null,
-  waitingFor: null,
-};
-const READY: SlotKeeperState = { kind: 'ready', slot: SLOT };
+const READY: SlotKeeperState = { kind: 'ready', slot: A_SLOT };
 
 interface World {
   readonly handOver: HandOver;
@@ -54,7 +33,7 @@ function world(): World {
     clock,
     asked,
     state: READY,
-    health: { kind: 'ready', slot: SLOT },
+    health: { kind: 'ready', slot: A_SLOT },
     startsAt: null,
     openError: null,
     handOver: new HandOver({
@@ -71,7 +50,7 @@ function world(): World {
         },
         check: (known) => {
           note(`check from ${String(known().confirmedLsn)}`);
-          return Promise.resolve({ health: made.health, reading: NO_READING });
+          return Promise.resolve({ health: made.health, reading: { ...A_READING, slots: [] } });
         },
       },
       readFence: (slotLsn) => {
@@ -88,21 +67,6 @@ function world(): World {
   };
   return made;
 }
-
-const NO_READING = {
-  serverVersion: 180_000,
-  isStandby: false,
-  walLevel: 'logical',
-  mayReplicate: true,
-  slotsMax: 10,
-  slotsUsed: 1,
-  walSenderTimeoutMs: 60_000,
-  synchronizedStandbySlots: null,
-  databaseOid: '1',
-  walLsn: 100n,
-  publication: null,
-  slots: [],
-};
 
 function streamAt(startLsn: bigint, note: (what: string) => void): OpenStream {
   return {

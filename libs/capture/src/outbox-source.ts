@@ -29,7 +29,7 @@ import { type JoinRequest, type RelayMember } from './relay-member.js';
 import { ReplicationStream } from './replication/replication-stream.js';
 import { type RouteShards, type ShardsRequest } from './route-shards.js';
 import { readFenceMarks } from './slot/fence-reading.js';
-import { SlotKeeper } from './slot/slot-keeper.js';
+import { SlotKeeper, type SlotKeeperParts } from './slot/slot-keeper.js';
 import { PUBLICATION_NAME } from './slot/slot-name.js';
 import { DEFAULT_POLLING_OPTIONS, type PollingOptions } from './table-reader.js';
 import { WalCapture } from './wal-capture.js';
@@ -115,13 +115,9 @@ class OutboxSource implements SourcePort {
   }
 
   async audit({ actor, action, target, reason }: AuditEntry): Promise<void> {
-    const connection = this.connection('admin');
-    try {
-      await checkSchema(connection);
-      await connection.records({ text: AUDIT_SQL, values: [actor, action, target, reason] });
-    } finally {
-      await connection.close();
-    }
+    await once(this.connection('admin'), async (connection) =>
+      connection.records({ text: AUDIT_SQL, values: [actor, action, target, reason] }),
+    );
   }
 
   join(request: JoinRequest): Promise<readonly RelayMember[]> {
@@ -132,14 +128,8 @@ class OutboxSource implements SourcePort {
     return this.members.leave(owner);
   }
 
-  private async withShards<T>(work: (shards: PgRouteShards) => Promise<T>): Promise<T> {
-    const connection = this.connection('admin');
-    try {
-      await checkSchema(connection);
-      return await work(new PgRouteShards(connection));
-    } finally {
-      await connection.close();
-    }
+  private withShards<T>(work: (shards: PgRouteShards) => Promise<T>): Promise<T> {
+    return once(this.connection('admin'), (connection) => work(new PgRouteShards(connection)));
   }
 
   private partsOf({ route, aggregateTypes }: ClaimRequest, store: LedgerStorePort, claimed: LedgerState): SourceParts {
@@ -171,14 +161,13 @@ class OutboxSource implements SourcePort {
       silenceMs: STREAM_SILENCE_MS,
       clock: systemClock,
     };
-    const slot = { databaseUrl, applicationName: applicationName(`${route} slot`), claim: { route, epoch } };
     return new WalCapture({
       ...parts,
       mode: capture,
       modeSet: mode,
       readFence: (slotLsn) => readFenceMarks(parts.connection, slotLsn),
       openStream: (from) => ReplicationStream.open({ ...stream, ...from }),
-      keeperOf: (onState) => new SlotKeeper({ ...slot, onState }),
+      keeperOf: (onState) => this.keeperOf(route, epoch, onState),
       changed: (change) => {
         observer.captureChanged?.({ source, route, ...change });
       },
@@ -191,14 +180,15 @@ class OutboxSource implements SourcePort {
     epoch: Epoch,
     { connection, fence, ...parts }: PollingCaptureParts & Pick<DrainingParts, 'connection' | 'fence'>,
   ): CapturePort {
-    const { databaseUrl } = this.options;
-    const keeper = new SlotKeeper({
-      databaseUrl,
-      applicationName: applicationName(`${route} slot`),
-      claim: { route, epoch },
-    });
+    const keeper = this.keeperOf(route, epoch);
     const capture = new PollingCapture({ ...parts, reader: new FencedReader(parts.reader) });
     return drainingCapture({ route: shard?.of ?? route, ledger: route, epoch, capture, fence, connection, keeper });
+  }
+
+  private keeperOf(route: string, epoch: Epoch, onState?: SlotKeeperParts['onState']): SlotKeeper {
+    const { databaseUrl } = this.options;
+    const parts = { databaseUrl, applicationName: applicationName(`${route} slot`), claim: { route, epoch } };
+    return new SlotKeeper({ ...parts, ...(onState && { onState }) });
   }
 
   private forked(
@@ -248,15 +238,20 @@ function applicationName(role: string): string {
 }
 
 async function changeRoute(connection: PgConnection, route: string, statement: Statement): Promise<void> {
+  const [row] = await once(connection, () => connection.records(statement));
+  if (row?.['routes'] === '0') {
+    throw new CaptureError(
+      'route_unknown',
+      `Route ${route} has no ledger in this database yet; it is made when the route first runs.`,
+    );
+  }
+}
+
+/** A person's act: over a connection of its own, on a schema of this release. */
+async function once<T>(connection: PgConnection, work: (connection: PgConnection) => Promise<T>): Promise<T> {
   try {
     await checkSchema(connection);
-    const [row] = await connection.records(statement);
-    if (row?.['routes'] === '0') {
-      throw new CaptureError(
-        'route_unknown',
-        `Route ${route} has no ledger in this database yet; it is made when the route first runs.`,
-      );
-    }
+    return await work(connection);
   } finally {
     await connection.close();
   }

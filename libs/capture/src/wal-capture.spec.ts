@@ -10,45 +10,12 @@ import { type SlotKeeperState } from './slot/slot-keeper-state.js';
 import { type SlotFacts, type SlotReading } from './slot/slot-reading.js';
 import { type OpenStream } from './stream-reader.js';
 import { DEFAULT_POLLING_OPTIONS } from './table-reader.js';
+import { A_READING, A_SLOT } from './testing/a-slot.js';
 import { WalCapture } from './wal-capture.js';
 import { type CaptureKeeper } from './wal-capture-parts.js';
 
-const SLOT: SlotFacts = {
-  name: 'millrace_r',
-  plugin: 'pgoutput',
-  isOfThisDatabase: true,
-  isTemporary: false,
-  isTwoPhase: false,
-  activePid: 1,
-  restartLsn: 40n,
-  confirmedFlushLsn: 50n,
-  walStatus: 'reserved',
-  safeWalBytes: null,
-  retainedBytes: 0n,
-  inactiveSince: null,
-  isConflicting: false,
-  invalidationReason: null,
-  isFailover: true,
-  isSynced: false,
-  spill: null,
-  reader: null,
-  waitingFor: null,
-};
-
-const READING: SlotReading = {
-  serverVersion: 180_000,
-  isStandby: false,
-  walLevel: 'logical',
-  mayReplicate: true,
-  slotsMax: 10,
-  slotsUsed: 1,
-  walSenderTimeoutMs: 60_000,
-  synchronizedStandbySlots: null,
-  databaseOid: '1',
-  walLsn: 100n,
-  publication: null,
-  slots: [SLOT],
-};
+const SLOT: SlotFacts = { ...A_SLOT, activePid: 1 };
+const READING: SlotReading = { ...A_READING, slots: [SLOT] };
 
 const row = (position: number): PolledRow => ({ position: toPosition(position), event: null, bytes: 1 });
 

@@ -12,7 +12,8 @@ import { HEARTBEAT_SQL } from './heartbeat.js';
 import { SlotControl } from './slot-control.js';
 import { SlotCreation } from './slot-creation.js';
 import { SlotKeeper } from './slot-keeper.js';
-import { DEFAULT_SLOT_LIMIT, heldBytes, SlotLimit } from './slot-limit.js';
+import { SlotWatch } from './slot-watch.js';
+import { DEFAULT_SLOT_LIMIT } from './slot-limit.js';
 import { describeKeeper, type SlotKeeperState } from './slot-keeper-state.js';
 
 /** A cluster of its own: the making of a slot waits for the open transactions of every database in it. */
@@ -519,10 +520,14 @@ describe('the making of a slot', () => {
     keeper.start();
     await waitingShows(keeper);
     await fillSegment();
-    const held = heldBytes((await keeper.check(unread)).reading.slots);
-    const limit = new SlotLimit(keeper, { ...DEFAULT_SLOT_LIMIT, retainedBytesMax: 16_000_000n }, 0);
+    let nowMs = 0;
+    const clock = { nowMs: () => nowMs, sleep: () => Promise.resolve() };
+    const watch = new SlotWatch(keeper, clock, { ...DEFAULT_SLOT_LIMIT, retainedBytesMax: 16_000_000n });
+    nowMs = 10_000;
+    const look = await watch.lookWhenDue(() => ({ ...unread(), isCaughtUp: true }));
 
-    expect(limit.look({ nowMs: 0, isCaughtUp: true, ...held }).kind).toBe('let-go');
+    expect(look.kind).toBe('over-limit');
+    keeper.letGo(look.kind === 'over-limit' ? look.reason : '');
     expect(describeKeeper(await reach('let-go'))).toMatch(
       /let go because it held \d+ MiB of WAL, and its limit is 15 MiB/,
     );

@@ -4,7 +4,6 @@ import {
   heldBytes,
   limitBytes,
   slotKept,
-  SlotLimit,
   slotLimit,
   type SlotLimitOptions,
   type SlotPressure,
@@ -119,14 +118,8 @@ describe('the limit of a slot', () => {
     expect(heldBytes([])).toEqual({ retainedBytes: null, safeWalBytes: null });
   });
 
-  it('acts on who holds the slot', () => {
-    const acts: string[] = [];
-    const holder = { start: () => void acts.push('start'), letGo: (reason: string) => void acts.push(reason) };
-    const limit = new SlotLimit(holder, options, 0);
-    const kinds = [pressure(0, 600n), pressure(1, 1_000n), pressure(2, null), pressure(61, null)].map(
-      (look) => limit.look(look).kind,
-    );
-    expect(kinds).toEqual(['high', 'let-go', 'stay-away', 'return']);
-    expect(acts).toEqual([expect.stringMatching(/let go/), 'start']);
+  it('is an alarm, then the end of the slot, then a time away, then its return', () => {
+    const looks = [pressure(0, 600n), pressure(1, 1_000n), pressure(2, null), pressure(61, null)];
+    expect(decisions(...looks)).toEqual(['high', 'let-go', 'stay-away', 'return']);
   });
 });

@@ -133,37 +133,6 @@ function doubled(awayMs: number, { awayMaxMs }: SlotLimitOptions): number {
   return Math.min(awayMaxMs, awayMs * 2);
 }
 
-/** What of a keeper the limit uses. */
-export interface SlotHolder {
-  start(): void;
-  letGo(reason: string): void;
-}
-
-/** The rule with its acts, for a caller that looks at the slot every few seconds, in whatever state it is. */
-export class SlotLimit {
-  private state: SlotLimitState;
-
-  constructor(
-    private readonly holder: SlotHolder,
-    private readonly options: SlotLimitOptions,
-    nowMs: number,
-  ) {
-    this.state = slotKept(options, nowMs);
-  }
-
-  /** Lets the slot go at the limit and takes one again later; returns what was decided, for log, metric and status. */
-  look(pressure: SlotPressure): SlotLimitDecision {
-    const { state, decision } = slotLimit(this.state, pressure, this.options);
-    this.state = state;
-    if (decision.kind === 'let-go') {
-      this.holder.letGo(describeLetGo(decision));
-    } else if (decision.kind === 'return') {
-      this.holder.start();
-    }
-    return decision;
-  }
-}
-
 /** The sentence for log, metric and status. */
 export function describeLetGo(decision: Extract<SlotLimitDecision, { kind: 'high' | 'let-go' }>): string {
   const amount = `${mebibytes(decision.retainedBytes)} of WAL, and its limit is ${mebibytes(decision.limitBytes)}`;

@@ -4,7 +4,16 @@ import { Heartbeat } from './heartbeat.js';
 import { type SlotExpectation, type SlotHealth } from './slot-health.js';
 import { type SlotKeeper } from './slot-keeper.js';
 import { describeKeeper, type SlotKeeperState } from './slot-keeper-state.js';
-import { heldBytes, SlotLimit, type SlotLimitOptions } from './slot-limit.js';
+import {
+  describeLetGo,
+  heldBytes,
+  slotKept,
+  slotLimit,
+  type SlotLimitDecision,
+  type SlotLimitOptions,
+  type SlotLimitState,
+  type SlotPressure,
+} from './slot-limit.js';
 import { type SlotFacts, type SlotReading } from './slot-reading.js';
 
 const LOOK_MS = 10_000;
@@ -33,20 +42,16 @@ export class SlotWatch {
   private slot: SlotFacts | null = null;
   private walLsn: bigint | null = null;
   private isHigh = false;
-  private overLimit: string | null = null;
-  private readonly limit: SlotLimit;
+  private limit: SlotLimitState;
   private readonly heartbeat: Heartbeat;
 
   constructor(
     private readonly keeper: WatchedKeeper,
     private readonly clock: CaptureClock,
-    limit: SlotLimitOptions,
+    private readonly limitOptions: SlotLimitOptions,
   ) {
     this.lookedAtMs = clock.nowMs();
-    const letGo = (reason: string): void => {
-      this.overLimit = reason;
-    };
-    this.limit = new SlotLimit({ start: () => undefined, letGo }, limit, this.lookedAtMs);
+    this.limit = slotKept(limitOptions, this.lookedAtMs);
     this.heartbeat = new Heartbeat(() => keeper.emitHeartbeat());
   }
 
@@ -87,12 +92,9 @@ export class SlotWatch {
     const { reading, health } = await this.keeper.check(use);
     const nowMs = this.clock.nowMs();
     this.remember(reading, health);
-    const decision = this.limit.look({ nowMs, ...heldBytes(reading.slots), isCaughtUp: use().isCaughtUp });
-    this.isHigh = decision.kind === 'high';
-    if (this.overLimit !== null) {
-      const reason = this.overLimit;
-      this.overLimit = null;
-      return { kind: 'over-limit', reason };
+    const decision = this.decide({ nowMs, ...heldBytes(reading.slots), isCaughtUp: use().isCaughtUp });
+    if (decision.kind === 'let-go') {
+      return { kind: 'over-limit', reason: describeLetGo(decision) };
     }
     if (decision.kind === 'return') {
       return decision;
@@ -101,6 +103,13 @@ export class SlotWatch {
       await this.heartbeat.look({ nowMs, confirmedLsn: health.slot.confirmedFlushLsn, walLsn: reading.walLsn });
     }
     return { kind: 'looked', health };
+  }
+
+  private decide(pressure: SlotPressure): SlotLimitDecision {
+    const { state, decision } = slotLimit(this.limit, pressure, this.limitOptions);
+    this.limit = state;
+    this.isHigh = decision.kind === 'high';
+    return decision;
   }
 
   private remember(reading: SlotReading, health: SlotHealth): void {
