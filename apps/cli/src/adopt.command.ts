@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os';
 import {
   type AdoptHeader,
   type AdoptRequest,
@@ -8,6 +7,7 @@ import {
   releaseTable,
 } from '@millrace/schema';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { cliActor } from './cli-actor.js';
 import { type Terminal } from './terminal.js';
 import { UsageError } from './usage.error.js';
 
@@ -142,7 +142,7 @@ export async function adoptScript(databaseUrl: string, options: AdoptCommandOpti
 
 /** Removes the trigger. */
 export async function release(databaseUrl: string, options: AdoptCommandOptions, terminal: Terminal): Promise<void> {
-  const request = { table: options.release ?? '', actor: actor() };
+  const request = { table: options.release ?? '', actor: cliActor() };
   const { table, isReleased } = await releaseTable({ databaseUrl }, request, {
     lockWaitMs: options.lockWait,
     waitMs: options.wait * 1_000,
@@ -169,7 +169,7 @@ function toRequest(options: AdoptCommandOptions): AdoptRequest {
     payloadAs: options.payload,
     ...(existing === null ? {} : { existing }),
     ...(options.leavePublication === undefined ? {} : { leavePublication: options.leavePublication }),
-    actor: actor(),
+    actor: cliActor(),
   };
 }
 
@@ -184,10 +184,6 @@ function notes(findings: readonly string[], terminal: Terminal): void {
   for (const finding of findings) {
     terminal.err(`Note: ${finding}\n`);
   }
-}
-
-function actor(): string {
-  return `cli ${userInfo().username}`;
 }
 
 const HEADER = /^(?<column>[^:]+)(:header)?(:(?<name>[^:]+))?$/;

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os';
 import {
   type AdminTarget,
   discardSetAside,
@@ -8,6 +7,8 @@ import {
   thawPartition,
 } from '@millrace/inbox/admin';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { cliActor } from './cli-actor.js';
+import { databaseUrlOption, givenUrl } from './database-url.js';
 import { setAsideJson, setAsideLines } from './set-aside-lines.js';
 import { type Terminal } from './terminal.js';
 import { UsageError } from './usage.error.js';
@@ -145,11 +146,7 @@ function withConsumer(inbox: Command, name: string, description: string): Comman
   return inbox
     .command(name)
     .description(description)
-    .addOption(
-      new Option('-d, --database-url <url>', "the service's: postgres://user:password@host:port/database").env(
-        'DATABASE_URL',
-      ),
-    )
+    .addOption(databaseUrlOption("the service's"))
     .requiredOption('--consumer <name>', "the consumer, which is its group's name");
 }
 
@@ -162,10 +159,7 @@ function withChoice(inbox: Command, name: string, description: string): Command 
 }
 
 function targetOf({ databaseUrl }: ConsumerOptions, command: string): AdminTarget {
-  if (databaseUrl === undefined) {
-    throw new UsageError(`Name the database: millrace inbox ${command} --database-url URL, or set DATABASE_URL.`);
-  }
-  return { databaseUrl };
+  return { databaseUrl: givenUrl(databaseUrl, `inbox ${command}`) };
 }
 
 function filterOf({ id, key, topic, code }: ChoiceOptions): SetAsideFilter {
@@ -180,7 +174,7 @@ function requestOf(
   { consumer, dryRun = false }: ConsumerOptions & { readonly dryRun?: boolean },
   reason: string | null,
 ): { consumer: string; actor: string; reason: string | null; isDryRun: boolean } {
-  return { consumer, actor: `cli ${userInfo().username}`, reason, isDryRun: dryRun };
+  return { consumer, actor: cliActor(), reason, isDryRun: dryRun };
 }
 
 function counted(count: number, noun: string): string {

@@ -8,8 +8,8 @@ import {
   checkAdoptOptions,
   release,
 } from './adopt.command.js';
+import { databaseUrlOption, givenUrl } from './database-url.js';
 import { type Terminal } from './terminal.js';
-import { UsageError } from './usage.error.js';
 
 interface MigrateCommandOptions extends AdoptCommandOptions {
   readonly databaseUrl?: string;
@@ -24,9 +24,7 @@ export function addMigrateCommand(program: Command, terminal: Terminal): void {
   const command = program
     .command('migrate')
     .description('create schema millrace in a database, or bring it to this release; can be repeated')
-    .addOption(
-      new Option('-d, --database-url <url>', 'postgres://user:password@host:port/database').env('DATABASE_URL'),
-    )
+    .addOption(databaseUrlOption())
     .option('--print', 'print the SQL that would run (all of it without a database URL), and change nothing')
     .addOption(
       new Option('--ahead <leaves>', 'outbox leaves of 1,000,000 positions to make ahead')
@@ -47,11 +45,11 @@ async function print(options: MigrateCommandOptions, terminal: Terminal): Promis
     terminal.out(script);
     return;
   }
-  terminal.out(`${script}\n${await adoptScript(needUrl(databaseUrl), options)}`);
+  terminal.out(`${script}\n${await adoptScript(givenUrl(databaseUrl, 'migrate'), options)}`);
 }
 
 async function run(options: MigrateCommandOptions, terminal: Terminal): Promise<void> {
-  const databaseUrl = needUrl(options.databaseUrl);
+  const databaseUrl = givenUrl(options.databaseUrl, 'migrate');
   if (options.release !== undefined) {
     await release(databaseUrl, options, terminal);
     return;
@@ -62,13 +60,6 @@ async function run(options: MigrateCommandOptions, terminal: Terminal): Promise<
   if (options.adopt !== undefined) {
     await adopt(databaseUrl, options, terminal);
   }
-}
-
-function needUrl(databaseUrl: string | undefined): string {
-  if (databaseUrl === undefined) {
-    throw new UsageError('Name the database: millrace migrate --database-url URL, or set DATABASE_URL.');
-  }
-  return databaseUrl;
 }
 
 async function apply(databaseUrl: string, ahead: number, terminal: Terminal): Promise<void> {

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os';
 import {
   acceptLeafCount,
   CaptureError,
@@ -10,6 +9,8 @@ import {
   readRetentionStatus,
 } from '@millrace/capture';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { cliActor } from './cli-actor.js';
+import { databaseUrlOption, givenUrl } from './database-url.js';
 import { historyJson, historyLines } from './history-lines.js';
 import { type Terminal } from './terminal.js';
 import { UsageError } from './usage.error.js';
@@ -57,7 +58,7 @@ function addStatus(retention: Command, terminal: Terminal): void {
     .option('--json', 'one JSON object, for programs')
     .action(async (options: StatusOptions) => {
       const status = await readRetentionStatus({
-        databaseUrl: urlOf(options, 'status'),
+        databaseUrl: givenUrl(options.databaseUrl, 'retention status'),
         keepMs: options.keep ?? null,
         verdictsMax: VERDICTS_MAX,
       });
@@ -76,8 +77,8 @@ function addLetGoOn(retention: Command, terminal: Terminal): void {
     )
     .action(async (options: LetGoOnOptions) => {
       const { route, reason, exempt: exemptMs } = options;
-      const databaseUrl = urlOf(options, 'let-go-on');
-      const result = await letRouteGoOn({ databaseUrl, route, reason, exemptMs, actor: actor() });
+      const databaseUrl = givenUrl(options.databaseUrl, 'retention let-go-on');
+      const result = await letRouteGoOn({ databaseUrl, route, reason, exemptMs, actor: cliActor() });
       if (result.kind === 'not_expired') {
         terminal.out(`Route ${route} has not expired. Nothing was changed.\n`);
         return;
@@ -103,7 +104,7 @@ function addAcceptCount(retention: Command, terminal: Terminal): void {
     .option('--reason <text>', 'why it is right; kept in the audit trail')
     .action(async (options: AcceptOptions) => {
       const { leaf: lo, rows, reason } = options;
-      const databaseUrl = urlOf(options, 'accept-count');
+      const databaseUrl = givenUrl(options.databaseUrl, 'retention accept-count');
       if (options.dryRun !== true && (rows === undefined || reason === undefined)) {
         throw new UsageError('Look first with --dry-run, then give --rows as it told them, and --reason.');
       }
@@ -116,7 +117,7 @@ function addAcceptCount(retention: Command, terminal: Terminal): void {
       if (rows !== found.rows) {
         throw new UsageError(`The leaf has ${found.rows} rows now, not ${rows ?? 0}: look again with --dry-run.`);
       }
-      const result = await acceptLeafCount({ databaseUrl, lo, actor: actor(), reason: reason ?? null });
+      const result = await acceptLeafCount({ databaseUrl, lo, actor: cliActor(), reason: reason ?? null });
       terminal.out(
         result.kind === 'accepted'
           ? 'Accepted: the leaf can be emptied now.\n'
@@ -155,25 +156,7 @@ function refusal(obstacle: LeafObstacle, route: string | null): string {
 }
 
 function withSource(retention: Command, name: string, description: string): Command {
-  return retention
-    .command(name)
-    .description(description)
-    .addOption(
-      new Option('-d, --database-url <url>', "the source's: postgres://user:password@host:port/database").env(
-        'DATABASE_URL',
-      ),
-    );
-}
-
-function urlOf({ databaseUrl }: SourceOptions, command: string): string {
-  if (databaseUrl === undefined) {
-    throw new UsageError(`Name the database: millrace retention ${command} --database-url URL, or set DATABASE_URL.`);
-  }
-  return databaseUrl;
-}
-
-function actor(): string {
-  return `cli ${userInfo().username}`;
+  return retention.command(name).description(description).addOption(databaseUrlOption("the source's"));
 }
 
 function parseTime(text: string): number {
