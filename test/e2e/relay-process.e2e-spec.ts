@@ -3,7 +3,6 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   createTestDatabase,
@@ -12,11 +11,11 @@ import {
   testKafkaBrokers,
   topicOffsets,
   uniqueName,
+  until,
 } from '@millrace/testing';
 import type pg from 'pg';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const LONGEST_WAIT_MS = 20_000;
 const TOKEN = 'a-token-of-some-length';
 
 type Line = Readonly<Record<string, unknown>>;
@@ -121,20 +120,6 @@ async function recordsInKafka(): Promise<number> {
 async function low(): Promise<string | undefined> {
   const { rows } = await client.query<{ low: string }>('select low::text from millrace.ledger');
   return rows[0]?.low;
-}
-
-async function until<T>(look: () => Promise<T>, isWanted: (seen: T) => boolean, wanted: string): Promise<T> {
-  const deadline = performance.now() + LONGEST_WAIT_MS;
-  for (;;) {
-    const seen = await look();
-    if (isWanted(seen)) {
-      return seen;
-    }
-    if (performance.now() > deadline) {
-      throw new Error(`Waited in vain for ${wanted}; last seen: ${JSON.stringify(seen)}`);
-    }
-    await sleep(20);
-  }
 }
 
 describe('the process of the relay', () => {

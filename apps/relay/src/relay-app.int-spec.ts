@@ -4,7 +4,6 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { portOf, StartError } from '@millrace/http';
 import { migrate } from '@millrace/schema';
@@ -18,6 +17,7 @@ import {
   testKafkaBrokers,
   topicOffsets,
   uniqueName,
+  until,
 } from '@millrace/testing';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
@@ -25,7 +25,6 @@ import { readRelaySettings } from './relay.config.js';
 import { startRelay } from './relay-app.js';
 
 const TOKEN = 'a-token-of-some-length';
-const LONGEST_WAIT_MS = 20_000;
 
 /** What the relays of a test have logged; the logger of lines outside of a request is one for the process. */
 let logged = '';
@@ -193,21 +192,6 @@ async function recordsInKafka(): Promise<number> {
 
 async function untilInKafka(count: number): Promise<void> {
   await until(recordsInKafka, (seen) => seen === count, `Kafka to hold ${count} records`);
-}
-
-/** Looks again and again; fails with what it waited for and what it saw last. */
-async function until<T>(look: () => Promise<T>, isWanted: (seen: T) => boolean, wanted: string): Promise<T> {
-  const deadline = performance.now() + LONGEST_WAIT_MS;
-  for (;;) {
-    const seen = await look();
-    if (isWanted(seen)) {
-      return seen;
-    }
-    if (performance.now() > deadline) {
-      throw new Error(`Waited in vain for ${wanted}; last seen: ${JSON.stringify(seen)}`);
-    }
-    await sleep(20);
-  }
 }
 
 describe.each(['platformatic', 'kafkajs'])('with the client %s', (kafkaClient) => {

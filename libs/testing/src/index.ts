@@ -31,3 +31,4 @@ export { type GivenServers, startTestServers, type TestServers } from './test-se
 export { isProcessAlive } from './process-tree.js';
 export { LocalServerError, type LocalServerErrorCode } from './testing.errors.js';
 export { uniqueName } from './unique-name.js';
+export { until } from './until.js';

@@ -2,10 +2,16 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { portOf } from '@millrace/http';
-import { createTestDatabase, type TestDatabase, testKafkaBrokers, topicOffsets, uniqueName } from '@millrace/testing';
+import {
+  createTestDatabase,
+  type TestDatabase,
+  testKafkaBrokers,
+  topicOffsets,
+  uniqueName,
+  until,
+} from '@millrace/testing';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
 import { type RetentionView } from '../admin/retention/retention-view.js';
@@ -15,7 +21,6 @@ import { startRelay } from '../relay-app.js';
 const LEAF = 1_000_000;
 const HOUR_MS = 3_600_000;
 const TOKEN = 'a-token-of-some-length';
-const LONGEST_WAIT_MS = 20_000;
 /** As a relay, only faster: a route that is over a limit expires after half a second. */
 const PACE = { intervalMs: 100, firstWithinMs: 50, expiryGraceMs: 500 };
 
@@ -75,20 +80,6 @@ async function ask(method: string, path: string, body?: object): Promise<{ statu
 
 async function history(): Promise<SourceView | undefined> {
   return ((await ask('GET', '/admin/v1/retention')).body as RetentionView).sources[0];
-}
-
-async function until<T>(look: () => Promise<T>, isWanted: (seen: T) => boolean, wanted: string): Promise<T> {
-  const deadline = performance.now() + LONGEST_WAIT_MS;
-  for (;;) {
-    const seen = await look();
-    if (isWanted(seen)) {
-      return seen;
-    }
-    if (performance.now() > deadline) {
-      throw new Error(`Waited in vain for ${wanted}; last seen: ${JSON.stringify(seen)}`);
-    }
-    await sleep(20);
-  }
 }
 
 async function insert(count: number, ageMs = 0): Promise<void> {
