@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createTestDatabase, type TestDatabase } from '@millrace/testing';
+import { createTestDatabase, FaultProxy, type TestDatabase } from '@millrace/testing';
 import { PgConnection } from './pg-connection.js';
 
 let database: TestDatabase;
@@ -38,5 +38,29 @@ describe('a connection to a source', () => {
       { status: 'fulfilled' },
     ]);
     expect(warnings).toEqual([]);
+  });
+
+  it('is cut when an answer does not come, and what is asked after it fails without a wait of its own', async () => {
+    const { hostname, port } = new URL(database.url);
+    const proxy = await FaultProxy.start({ target: { host: hostname, port: Number(port) }, protocol: 'postgres' });
+    const deaf = new PgConnection({
+      databaseUrl: proxy.through(database.url),
+      applicationName: 'test deaf',
+      answerTimeoutMs: 1_000,
+    });
+    try {
+      await deaf.run('select 1');
+      proxy.set({ kind: 'drop', direction: 'to-client' });
+      const outcomes = await Promise.allSettled([deaf.run('select 2'), deaf.run('select 3')]);
+
+      const rejected = (message: RegExp): object => ({
+        status: 'rejected',
+        reason: { code: 'database_unavailable', message: expect.stringMatching(message) },
+      });
+      expect(outcomes).toMatchObject([rejected(/read timeout/), rejected(/Connection terminated|not queryable/)]);
+    } finally {
+      await deaf.close();
+      await proxy.stop();
+    }
   });
 });

@@ -23,6 +23,8 @@ export interface PgConnectionOptions {
   readonly databaseUrl: string;
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
+  /** How long an answer may take in milliseconds; 25,000 when this is left out. */
+  readonly answerTimeoutMs?: number;
 }
 
 /** One row as text columns in the order of the select list. */
@@ -39,7 +41,9 @@ export interface Statement {
 }
 
 /**
- * One connection to the producer's database that connects at its first statement and never again. Statements run one at a time in autocommit; every error is a `CaptureError`.
+ * One connection to the producer's database that connects at its first statement and never again. Statements run one at
+ * a time in autocommit; every error is a `CaptureError`. After an answer that did not come the connection is cut, and
+ * further statements fail at once.
  */
 export class PgConnection {
   private client: Promise<pg.Client> | undefined;
@@ -82,7 +86,7 @@ export class PgConnection {
 
   /** A statement waits for the one before it: the driver is to get no second one. */
   private async inTurn<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-    const turn = this.last.then(async () => work(await this.connected()));
+    const turn = this.last.then(async () => answered(await this.connected(), work));
     this.last = turn.catch(() => undefined);
     try {
       return await turn;
@@ -104,7 +108,7 @@ export class PgConnection {
       connectionString: checkedUrl(this.options.databaseUrl),
       application_name: this.options.applicationName,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: ANSWER_TIMEOUT_MS,
+      query_timeout: this.options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS,
       keepAlive: true,
     });
     // without a listener a connection that breaks while idle would end the process; the next statement reports it
@@ -117,6 +121,18 @@ export class PgConnection {
       await endOf(client);
       throw error;
     }
+  }
+}
+
+/** Without an answer the driver goes on waiting for it with all that is asked after it: the socket is cut instead. */
+async function answered<Result>(client: pg.Client, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+  try {
+    return await work(client);
+  } catch (error) {
+    if (sqlStateOf(error) === undefined) {
+      client.connection.stream.destroy();
+    }
+    throw error;
   }
 }
 

@@ -132,8 +132,9 @@ export const HALF_OPEN: CaptureRow = {
     const isGivenUp = await world.holds(HALF_OPEN_MS, () =>
       Promise.resolve(!proxy.open(isMeant).some(({ number }) => before.includes(number))),
     );
+    const after = proxy.open(isMeant).map(({ number }) => number);
     if (before.length === 0 || !isGivenUp) {
-      world.found('unmet', 'the connection that lost bytes was not there, or is still in use');
+      world.found('unmet', `of connections ${before.join()}, which lost bytes, ${after.join()} are there still`);
     }
   },
 };
