@@ -36,6 +36,17 @@ describe('the watermarks of an assignment', () => {
     expect(watermarks.unsent()).toEqual([{ ...zero, offset: 0n }]);
   });
 
+  it('are none where the log is gone, whatever was raised before or is raised after', () => {
+    const watermarks = new CommitWatermarks();
+    watermarks.raise(zero, 5n);
+    const underWay = watermarks.unsent();
+    watermarks.raise(zero, 6n);
+    watermarks.forget(zero);
+    watermarks.settle(underWay);
+    expect(watermarks.raise(zero, 7n)).toBe(false);
+    expect(watermarks.unsent()).toEqual([]);
+  });
+
   it('stay to be sent when they were raised while the last were under way', () => {
     const watermarks = new CommitWatermarks();
     watermarks.raise(zero, 5n);

@@ -11,10 +11,14 @@ interface Watermark extends TopicPartition {
 /** The newest offset of each partition of one assignment, and what of it the group has. Pure. */
 export class CommitWatermarks {
   readonly #watermarks = new Map<string, Watermark>();
+  readonly #forgotten = new Set<string>();
 
   /** Takes a watermark; one that is not above the last of its partition is ignored. True when there is now one to send. */
   raise({ topic, partition }: TopicPartition, offset: bigint): boolean {
     const id = partitionId({ topic, partition });
+    if (this.#forgotten.has(id)) {
+      return false;
+    }
     const watermark = this.#watermarks.get(id);
     if (watermark === undefined) {
       this.#watermarks.set(id, { topic, partition, offset, sent: undefined, isPinned: false });
@@ -38,10 +42,15 @@ export class CommitWatermarks {
     });
   }
 
+  /** The group is to have no offset of this partition from here: what was raised, and is raised after that, does not count. */
+  forget(partition: TopicPartition): void {
+    this.#forgotten.add(partitionId(partition));
+  }
+
   /** What the group does not have yet. */
   unsent(): readonly PartitionOffset[] {
     return [...this.#watermarks.values()]
-      .filter(({ offset, sent }) => offset !== sent)
+      .filter((watermark) => watermark.offset !== watermark.sent && !this.#forgotten.has(partitionId(watermark)))
       .map(({ topic, partition, offset }) => ({ topic, partition, offset }));
   }
 

@@ -60,6 +60,18 @@ export class GroupAssignment {
     this.#fetcher.lead(leaders);
   }
 
+  /**
+   * These topics are gone, and their offsets with them: what receivers commit from now on would be taken as offsets in a topic
+   * that was made again under the name. True when some partition was of them.
+   */
+  forget(topics: readonly string[]): boolean {
+    const gone = this.#feeds.filter(({ topic }) => topics.includes(topic));
+    for (const feed of gone) {
+      this.options.committer.forget(feed);
+    }
+    return gone.length > 0;
+  }
+
   /** Gives out nothing more and closes the receivers, which then have committed all that they will. Never rejects. */
   async close(drainMs: number): Promise<void> {
     this.#fetcher.close();

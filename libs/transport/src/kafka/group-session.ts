@@ -69,6 +69,11 @@ export class GroupSession {
       missingPollMs: limits.missingTopicPollMs,
       pollMs: limits.topicPollMs,
       onEvent,
+      onGone: (gone) => {
+        if (this.#assignment?.forget(gone) === true) {
+          this.#end?.({ kind: 'rejoin', isMember: true });
+        }
+      },
       onLook: (leaders) => this.#assignment?.lead(leaders),
       onPartitionsChanged: () => this.#end?.({ kind: 'rejoin', isMember: true }),
       onFailure: (error) => this.#end?.({ kind: 'failed', error }),

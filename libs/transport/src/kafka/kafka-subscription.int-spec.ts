@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, afterAll, describe, expect, it } from '@jest/globals';
-import { createTopic, deleteTopic, testKafkaBrokers, uniqueName } from '@millrace/testing';
+import { createTopic, deleteTopic, testKafkaBrokers, uniqueName, until } from '@millrace/testing';
 import { Admin, Producer } from '@platformatic/kafka';
 import kafkajs from 'kafkajs';
 import { type SinkPort } from '../sink-port.js';
@@ -24,6 +24,17 @@ afterAll(async () => {
 
 function newSink(): SinkPort {
   return createKafkaSink({ client: 'platformatic', connection: { brokers }, topics: { create: false } });
+}
+
+/** For what a test does beside: patient, because that is not what it tests. */
+function newKafkajs(): kafkajs.Kafka {
+  const logLevel = kafkajs.logLevel.NOTHING;
+  return new kafkajs.Kafka({
+    brokers,
+    logLevel,
+    connectionTimeout: 30_000,
+    retry: { retries: 20, maxRetryTime: 1_000 },
+  });
 }
 
 /** A topic of two partitions. */
@@ -130,7 +141,7 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
   it('delivers keys, values and headers byte by byte, and tells null from empty', async () => {
     const topic = await newTopic();
     const bytes = Buffer.from([0, 255, 128, 10, 13, 0]);
-    const kafka = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING });
+    const kafka = newKafkajs();
     const producer = kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner });
     await producer.connect();
     const timestamp = Date.now() - 5_000;
@@ -206,14 +217,8 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
     const { listener } = await startMember({ groupId, topics: [topic], commitIntervalMs: 20 });
     await signal.until('50 records', () => listener.deliveries.length === 50);
 
-    await expect(
-      eventually(
-        () => committedOffsets(groupId),
-        (offsets) => offsets[0] === 50n,
-      ),
-    ).resolves.toEqual({
-      0: 50n,
-    });
+    const committed = async () => String((await committedOffsets(groupId))[0]);
+    await until(committed, (offset) => offset === '50', 'the commit of all records');
   });
 
   it('hands partitions over to a new member once their receivers are closed, without a record twice', async () => {
@@ -275,7 +280,8 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
     const begun = performance.now();
     await stuck.subscription.stop();
 
-    expect(performance.now() - begun).toBeLessThan(3_000);
+    // the default is 10 s
+    expect(performance.now() - begun).toBeLessThan(9_000);
     expect(stuck.events.at(-1)).toMatchObject({ kind: 'revoked', isDrained: false });
     stuck.listener.opened[0]?.commit(10n);
     expect(await committedOffsets(groupId)).toEqual({});
@@ -332,11 +338,11 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
 
     await createTopic({ brokers, topic: late, partitions: 1 });
     await send(late, 0, ['late']);
-    await signal.until('the late record', () => listener.valuesOf(0).includes('late'), 5_000);
+    await signal.until('the late record', () => listener.valuesOf(0).includes('late'));
     expect(subscription.status()).toEqual({ kind: 'running', partitions: 3, missingTopics: [] });
 
     await addPartition(late);
-    await signal.until('a new partition', () => listener.owned.length === 4, 5_000);
+    await signal.until('a new partition', () => listener.owned.length === 4);
     expect(events.map(({ kind }) => kind).filter((kind) => kind.startsWith('topic'))).toEqual([
       'topic_missing',
       'topic_appeared',
@@ -364,7 +370,7 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
     expect(events.filter(isSettled).filter(({ kind }) => kind === 'rebuilt')).toEqual([]);
   });
 
-  it('skips nothing of a topic that is made again while it has its records of before in hand', async () => {
+  it('skips nothing of a topic that is made again at once while it has its records of before in hand', async () => {
     const topic = await newTopic();
     await send(topic, 0, ['old 0', 'old 1', 'old 2']);
     const { listener, events } = await startMember(
@@ -374,14 +380,38 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
     await signal.until('the records of before', () => listener.valuesOf(0).length === 3);
     await deleteTopic(brokers, topic);
     await createTopic({ brokers, topic, partitions: 2 });
-    // brokers may go on answering for the old topic until the metadata are read again
-    await signal.until('the news', () => events.some(({ kind }) => kind === 'out_of_range'), 60_000);
+    // it depends on when it looks whether it misses the topic, or finds one that ends before its position
+    const isNews = ({ kind }: SubscriptionEvent) => kind === 'out_of_range' || kind === 'topic_missing';
+    await signal.until('the news', () => events.some(isNews));
     const another = newSink();
     await send(topic, 0, numbers(6), another);
     await another.stop();
 
     await signal.until('all of the new records', () => new Set(listener.valuesOf(0)).size === 9);
-  }, 90_000);
+  });
+
+  it('skips nothing of a topic that is made again while receivers of its first life still close', async () => {
+    const topic = await newTopic();
+    await send(topic, 0, ['old 0', 'old 1', 'old 2']);
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { listener, events } = await startMember(
+      { groupId: uniqueName('group'), topics: [topic], sessionTimeoutMs: 120_000, drainMs: 110_000 },
+      { receive: () => Promise.resolve(), close: (partition) => released.then(() => at(partition, 3n)) },
+    );
+    await signal.until('the records of before', () => listener.valuesOf(0).length === 3);
+    await deleteTopic(brokers, topic);
+    await signal.until('a missing topic', () => events.some(({ kind }) => kind === 'topic_missing'));
+    await createTopic({ brokers, topic, partitions: 2 });
+    const another = newSink();
+    await send(topic, 0, numbers(6), another);
+    await another.stop();
+    release();
+
+    await signal.until('all of the new records', () => new Set(listener.valuesOf(0)).size === 9);
+  });
 
   it('goes on at the earliest record where the committed offset is gone, and says so', async () => {
     const topic = await newTopic();
@@ -490,7 +520,8 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
     await first.subscription.stop();
     await dealtOut([second, 2]);
 
-    expect(performance.now() - begun).toBeLessThan(5_000);
+    // its session would have gone on for 30 s
+    expect(performance.now() - begun).toBeLessThan(25_000);
     expect(first.subscription.status()).toEqual({ kind: 'stopped' });
     expect(first.listener.owned).toEqual([]);
   });
@@ -561,21 +592,9 @@ function reasonOf(event: SubscriptionEvent): string {
   return 'reason' in event ? event.reason : '';
 }
 
-/** Asks until the answer is right, for what no signal tells: what a group has committed. */
-async function eventually<Answer>(ask: () => Promise<Answer>, isRight: (answer: Answer) => boolean): Promise<Answer> {
-  const deadline = performance.now() + 5_000;
-  for (;;) {
-    const answer = await ask();
-    if (isRight(answer) || performance.now() > deadline) {
-      return answer;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 /** One more than its one. */
 async function addPartition(topic: string): Promise<void> {
-  const kafka = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING });
+  const kafka = newKafkajs();
   const changing = kafka.admin();
   await changing.connect();
   await changing.createPartitions({ topicPartitions: [{ topic, count: 2 }] });
@@ -584,7 +603,7 @@ async function addPartition(topic: string): Promise<void> {
 
 /** Three records of a transaction that is aborted. */
 async function abortedTransaction(topic: string): Promise<void> {
-  const kafka = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING });
+  const kafka = newKafkajs();
   const producer = kafka.producer({
     transactionalId: uniqueName('transaction'),
     maxInFlightRequests: 1,

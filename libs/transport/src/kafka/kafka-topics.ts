@@ -37,6 +37,7 @@ const LEGAL_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
 export class KafkaTopics {
   readonly #pinned = new Map<string, PinnedTopic>();
   readonly #refreshing = new Map<string, Promise<void>>();
+  #ending = new AbortController();
 
   constructor(private readonly options: KafkaTopicsOptions) {}
 
@@ -95,8 +96,11 @@ export class KafkaTopics {
     return refreshing;
   }
 
+  /** Forgets all topics, and waits no longer for one that was just created. */
   clear(): void {
     this.#pinned.clear();
+    this.#ending.abort();
+    this.#ending = new AbortController();
   }
 
   async #look(name: string, producer: KafkaProducerPort): Promise<void> {
@@ -118,14 +122,18 @@ export class KafkaTopics {
         `Kafka has no topic ${name}: create it (kafka-topics.sh --create --topic ${name} --partitions 6), or set topics.create to true and let Millrace create it.`,
       );
     }
+    const { signal } = this.#ending;
     await producer.createTopic(name, { partitions: policy.partitions, replication: policy.replication });
     const until = this.options.now() + CREATED_VISIBLE_MS;
-    while (this.options.now() < until) {
+    while (this.options.now() < until && !signal.aborted) {
       const count = await servedPartitions(name, producer);
       if (count !== undefined) {
         return count;
       }
-      await sleep(CREATED_POLL_MS);
+      await sleep(CREATED_POLL_MS, undefined, { signal }).catch(() => undefined); // aborted: the loop sees it
+    }
+    if (signal.aborted) {
+      throw new SinkError('unavailable', `The Kafka sink was stopped before topic ${name} was served.`);
     }
     throw new SinkError(
       'topic_missing',

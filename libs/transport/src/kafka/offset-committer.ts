@@ -42,6 +42,11 @@ export class OffsetCommitter {
     this.#schedule();
   }
 
+  /** The log of this partition is gone: the offsets in it mean nothing to one that takes its place. */
+  forget(partition: TopicPartition): void {
+    this.#watermarks.forget(partition);
+  }
+
   /** Sends what is left once the send in flight has ended, then takes nothing more. Never rejects. */
   async close(isStillMember: boolean): Promise<void> {
     this.#isClosed = true;

@@ -10,6 +10,8 @@ export interface TopicWatchOptions {
   /** Between two looks when all are there. */
   readonly pollMs: number;
   readonly onEvent: (event: SubscriptionEvent) => void;
+  /** These were there at the last look, and are no more. */
+  readonly onGone: (topics: readonly string[]) => void;
   readonly onLook: (leaders: TopicLeaders) => void;
   /** This member deals the partitions out, and there are others now: topics that appeared or went, or more partitions. */
   readonly onPartitionsChanged: () => void;
@@ -85,13 +87,17 @@ export class TopicWatch {
   }
 
   async #look(): Promise<void> {
-    const { cluster, topics, onLook, onPartitionsChanged } = this.options;
+    const { cluster, topics, onGone, onLook, onPartitionsChanged } = this.options;
     const leaders = await cluster.leadersOf([...this.#wanted()]);
     if (this.#isClosed) {
       return;
     }
+    const gone = [...this.#leaders.keys()].filter((topic) => !leaders.has(topic));
     this.#leaders = leaders;
     this.#tellMissing(topics.filter((topic) => !leaders.has(topic)));
+    if (gone.length > 0) {
+      onGone(gone);
+    }
     onLook(leaders);
     if (this.#leads !== undefined && !haveSameCounts(this.#leads, leaders)) {
       this.#leads = undefined;

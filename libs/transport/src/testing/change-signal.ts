@@ -3,7 +3,7 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
 /** Lets a test wait for a state: whoever changes something says so, and what is waited for is looked at again. */
 export class ChangeSignal {
