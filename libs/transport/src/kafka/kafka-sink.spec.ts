@@ -604,6 +604,21 @@ describe('the Kafka sink', () => {
       expect(await sending).toMatchObject({ outcome: 'unknown' });
     });
 
+    it('leaves a topic that was just created and is not served yet', async () => {
+      const cluster = new FakeCluster();
+      cluster.unserved = Number.MAX_SAFE_INTEGER;
+      const policy = { create: true, partitions: 6, replication: 1 } as const;
+      const sink = sinkOn(cluster, { policy, now: () => 0 });
+
+      const opening = failureOf(sink.openTopic('payments'));
+      while (cluster.created.length === 0) {
+        await new Promise(setImmediate);
+      }
+      await sink.stop();
+
+      expect(await opening).toMatchObject({ code: 'unavailable' });
+    });
+
     it('is stopped once or twice, before start or after, and can be started again', async () => {
       const cluster = new FakeCluster();
       const sink = sinkOn(cluster);
