@@ -122,6 +122,7 @@ export const HALF_OPEN: CaptureRow = {
     const proxy = await proxied(world);
     await beginBehind(world, proxy);
     const isMeant: WhichLinks = world.mode === 'polling' ? isLedger : 'replication';
+    await world.holds(HALF_OPEN_MS, () => Promise.resolve(proxy.open(isMeant).length > 0));
     const before = proxy.open(isMeant).map(({ number }) => number);
     proxy.set({ kind: 'drop', direction: world.mode === 'polling' ? 'to-client' : 'to-server' }, isMeant);
     await sleep(HALF_OPEN_MS);
