@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { consoleConsume, freePort, javaProgram, LocalKafka, uniqueName } from '@millrace/testing';
 import { Admin, alterUserScramCredentialsV0, ScramMechanisms } from '@platformatic/kafka';
 import { type SinkLane, type SinkPort, type SinkRecord } from '../sink-port.js';
@@ -17,7 +18,11 @@ import { createKafkaSubscription } from './create-kafka-subscription.js';
 import { KAFKA_CLIENTS, type KafkaConnection, type KafkaSinkOptions } from './kafka-config.js';
 import { type SubscriptionEvent } from './subscription-events.js';
 
+jest.setTimeout(300_000);
+
 const PRODUCE = 0;
+/** Of a request that is meant to get no answer: those that are meant to get one have as long. */
+const ANSWER_MS = 4_000;
 
 /** Stands between clients and the broker: breaks off, swallows answers, and reads what is asked for. */
 class FaultProxy {
@@ -200,7 +205,7 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
   beforeAll(async () => {
     ({ kafka, proxy, tlsPort, saslPort } = await startBroker());
     await addScramUser(kafka.port);
-  }, 120_000);
+  });
 
   afterEach(async () => {
     await sink.stop();
@@ -210,7 +215,7 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
     await proxy.stop();
     await kafka.stop();
     rmSync(directory, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   describe.each(KAFKA_CLIENTS)('on %s', (client) => {
     function sinkTo(connection: Partial<KafkaConnection> = {}, options: Partial<KafkaSinkOptions> = {}): SinkPort {
@@ -218,7 +223,7 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
         client,
         connection: { brokers: [`127.0.0.1:${proxy.port}`], ...connection },
         topics: { create: true, partitions: 1, replication: 1 },
-        requestTimeoutMs: 5_000,
+        requestTimeoutMs: 20_000,
         ...options,
       });
       return sink;
@@ -236,7 +241,8 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
     /** As the relay does it: the same records, in the same order, until they are taken. */
     async function resend(lane: SinkLane, records: readonly SinkRecord[]): Promise<readonly string[]> {
       const codes: string[] = [];
-      while (codes.at(-1) !== 'resolved' && codes.length < 200) {
+      const deadline = performance.now() + 60_000;
+      while (codes.at(-1) !== 'resolved' && performance.now() < deadline) {
         codes.push(await codeOf(sink.send(lane, records)));
       }
       return codes;
@@ -256,7 +262,7 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
       await sink.send(lane, [record('c')]);
 
       expect(proxy.acksSeen).toEqual([-1, -1]);
-    }, 60_000);
+    });
 
     it('starts when Kafka is up, and says that it is not while it is not', async () => {
       await proxy.stop();
@@ -272,7 +278,7 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
       await sink.start();
       const lane = await openLane();
       expect(await sink.send(lane, [record('a')])).toEqual({ baseOffset: 0n });
-    }, 60_000);
+    });
 
     it('loses and repeats nothing when the broker is restarted between sends', async () => {
       sinkTo();
@@ -286,10 +292,10 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
 
       expect(codes.at(-1)).toBe('resolved');
       expect(await valuesIn(lane)).toEqual(['a', 'b', 'c']);
-    }, 120_000);
+    });
 
     it('rejects a send that is never answered at its own deadline, and goes on over a new client', async () => {
-      sinkTo({}, { requestTimeoutMs: 30_000, sendDeadlineMs: 300 });
+      sinkTo({}, { requestTimeoutMs: 60_000, sendDeadlineMs: ANSWER_MS });
       const lane = await openLane();
       await sink.send(lane, [record('a')]);
 
@@ -300,10 +306,10 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
       // the first one was stored, and its answer swallowed: the outcome was unknown indeed
       expect(baseOffset).toBe(2n);
       expect(await valuesIn(lane)).toEqual(['a', 'b', 'b']);
-    }, 60_000);
+    });
 
     it('leaves a connection that stopped answering when the client itself times out', async () => {
-      sinkTo({}, { requestTimeoutMs: 400 });
+      sinkTo({}, { requestTimeoutMs: ANSWER_MS });
       const lane = await openLane();
       await sink.send(lane, [record('a')]);
 
@@ -311,11 +317,11 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
       expect(await codeOf(sink.send(lane, [record('b')]))).toBe('timeout');
 
       expect(await codeOf(sink.send(lane, [record('b')]))).toBe('resolved');
-    }, 60_000);
+    });
 
     it('leaves no socket open, nor after a deadline or when it is stopped twice', async () => {
       const before = await openSockets();
-      sinkTo({}, { requestTimeoutMs: 30_000, sendDeadlineMs: 100 });
+      sinkTo({}, { requestTimeoutMs: 60_000, sendDeadlineMs: ANSWER_MS });
       const lane = await openLane();
       await sink.send(lane, [record('a')]);
       proxy.muteOpenConnections();
@@ -327,9 +333,9 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
       await proxy.start();
 
       while ((await openSockets()) > before) {
-        // each look waits for the event loop
+        await sleep(20);
       }
-    }, 20_000);
+    });
 
     it('speaks TLS with the given authority, and refuses a certificate that it does not know', async () => {
       const brokers = [`127.0.0.1:${tlsPort}`];
@@ -350,32 +356,28 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
         code: 'configuration',
         message: expect.stringContaining('none.pem'),
       });
-    }, 60_000);
+    });
 
     it('says what to check when one side speaks TLS and the other does not', async () => {
-      sinkTo({ brokers: [`127.0.0.1:${tlsPort}`] }, { requestTimeoutMs: 1_000 });
+      sinkTo({ brokers: [`127.0.0.1:${tlsPort}`] }, { requestTimeoutMs: 20_000 });
       await expect(sink.start()).rejects.toMatchObject({ message: expect.stringContaining('KAFKA_SSL') });
       await sink.stop();
 
-      sinkTo({ tls: {} }, { requestTimeoutMs: 1_000 });
+      sinkTo({ tls: {} }, { requestTimeoutMs: 20_000 });
       await expect(sink.start()).rejects.toMatchObject({ message: expect.stringContaining('KAFKA_SSL') });
-    }, 60_000);
+    });
 
-    it.each(['PLAIN', 'SCRAM-SHA-256'] as const)(
-      'logs in by %s, and tells a wrong password',
-      async (mechanism) => {
-        const brokers = [`127.0.0.1:${saslPort}`];
-        sinkTo({ brokers, sasl: { mechanism, username: 'relay', password } });
-        expect(await sink.send(await openLane(), [record('a')])).toEqual({ baseOffset: 0n });
-        await sink.stop();
+    it.each(['PLAIN', 'SCRAM-SHA-256'] as const)('logs in by %s, and tells a wrong password', async (mechanism) => {
+      const brokers = [`127.0.0.1:${saslPort}`];
+      sinkTo({ brokers, sasl: { mechanism, username: 'relay', password } });
+      expect(await sink.send(await openLane(), [record('a')])).toEqual({ baseOffset: 0n });
+      await sink.stop();
 
-        sinkTo({ brokers, sasl: { mechanism, username: 'relay', password: 'wrong horse' } });
-        const error: unknown = await sink.start().catch((reason: unknown) => reason);
-        expect(error).toMatchObject({ code: 'not_authorised', outcome: 'refused' });
-        expect(String(error)).not.toContain('horse');
-      },
-      60_000,
-    );
+      sinkTo({ brokers, sasl: { mechanism, username: 'relay', password: 'wrong horse' } });
+      const error: unknown = await sink.start().catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ code: 'not_authorised', outcome: 'refused' });
+      expect(String(error)).not.toContain('horse');
+    });
 
     it('logs in by a token, asked for at each connection', async () => {
       const brokers = [`127.0.0.1:${saslPort}`];
@@ -391,27 +393,23 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
 
       expect(await sink.send(await openLane(), [record('a')])).toEqual({ baseOffset: 0n });
       expect(asked).toBeGreaterThan(0);
-    }, 60_000);
+    });
 
     it.each([
       ['TLS', () => ({ brokers: [`127.0.0.1:${tlsPort}`], tls: { caPath: join(directory, 'ca.pem') } })],
       ['PLAIN', () => loginOf('PLAIN', password)],
       ['SCRAM-SHA-256', () => loginOf('SCRAM-SHA-256', password)],
-    ])(
-      'lets a subscription in by %s',
-      async (_, connection) => {
-        sinkTo();
-        const lane = await openLane();
-        await sink.send(lane, [record('a')]);
-        const signal = new ChangeSignal();
-        const listener = new RecordingListener(signal);
-        const subscription = subscribe(connection(), lane.topic);
-        await subscription.start(listener);
-        await signal.until('the record', () => listener.deliveries.length === 1);
-        await subscription.stop();
-      },
-      60_000,
-    );
+    ])('lets a subscription in by %s', async (_, connection) => {
+      sinkTo();
+      const lane = await openLane();
+      await sink.send(lane, [record('a')]);
+      const signal = new ChangeSignal();
+      const listener = new RecordingListener(signal);
+      const subscription = subscribe(connection(), lane.topic);
+      await subscription.start(listener);
+      await signal.until('the record', () => listener.deliveries.length === 1);
+      await subscription.stop();
+    });
 
     it('tells of a subscription that is not let in, and goes on trying', async () => {
       sinkTo();
@@ -430,12 +428,12 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
           signal.changed();
         });
         await subscription.start(new RecordingListener(signal));
-        await signal.until('a second attempt', () => events.length >= 2);
+        const isRefusal = (event: SubscriptionEvent) => event.kind === 'rebuilt' && reason.test(event.reason);
+        await signal.until('a second refusal', () => events.filter(isRefusal).length >= 2);
         await subscription.stop();
-        expect(events[0]).toMatchObject({ kind: 'rebuilt', reason: expect.stringMatching(reason) });
         expect(JSON.stringify(events)).not.toContain('horse');
       }
-    }, 60_000);
+    });
 
     function loginOf(mechanism: 'PLAIN' | 'SCRAM-SHA-256', secret: string): KafkaConnection {
       return { brokers: [`127.0.0.1:${saslPort}`], sasl: { mechanism, username: 'relay', password: secret } };
@@ -458,12 +456,12 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
       });
       await sink.stop();
 
-      sinkTo({ brokers }, { requestTimeoutMs: 1_000 });
+      sinkTo({ brokers }, { requestTimeoutMs: 20_000 });
       await expect(sink.start().then(() => openLane())).rejects.toMatchObject({
         code: 'unavailable',
         message: expect.stringContaining('KAFKA_SASL_MECHANISM'),
       });
-    }, 60_000);
+    });
   });
 });
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import {
   consoleConsume,
   createTopic,
@@ -13,6 +13,8 @@ import { type SinkHeader, type SinkPort, type SinkRecord, type SinkTopic } from 
 import { SinkError } from '../transport.errors.js';
 import { createKafkaSink } from './create-kafka-sink.js';
 import { KAFKA_CLIENTS, type KafkaSinkOptions } from './kafka-config.js';
+
+jest.setTimeout(300_000);
 
 const id = Buffer.from('id');
 const low = Buffer.from('millrace-low');
@@ -90,7 +92,7 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
       return [`${lane}@0`, `${lane}@${early}`];
     });
     expect(receipts.sort()).toEqual(bases.sort());
-  }, 60_000);
+  });
 
   it('sends a thousand records with nine headers each in one batch, compressed too', async () => {
     const topic = await sinkWith({ compression: 'gzip' }).openTopic(uniqueName('gzip'));
@@ -102,7 +104,7 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
     const stored = await consoleConsume({ brokers: testKafkaBrokers(), topic: topic.name });
     expect(stored.map(({ value }) => value)).toEqual(records.map(({ value }) => value.toString()));
     expect(Object.keys(stored[999]?.headers ?? {})).toHaveLength(9);
-  }, 60_000);
+  });
 
   it('takes the time of the send as the time of the record', async () => {
     const topic = await sinkWith().openTopic(uniqueName('time'));
@@ -113,7 +115,7 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
     const [stored] = await consoleConsume({ brokers: testKafkaBrokers(), topic: topic.name });
     expect(stored?.timestampMs).toBeGreaterThanOrEqual(before);
     expect(stored?.timestampMs).toBeLessThanOrEqual(after);
-  }, 60_000);
+  });
 
   it('creates a topic that is missing, with its partitions, and takes one that is there as it is', async () => {
     const brokers = testKafkaBrokers();
@@ -128,7 +130,7 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
     expect(await topicOffsets(brokers, missing)).toHaveLength(3);
     await sink.stop();
     expect((await sinkWith().openTopic(missing)).lanes).toHaveLength(3);
-  }, 60_000);
+  });
 
   it('opens one topic from several callers at once', async () => {
     const name = uniqueName('together');
@@ -139,7 +141,7 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
     for (const topic of opened) {
       await sink.send(laneAt(topic, 0), [record('a', 'b')]);
     }
-  }, 60_000);
+  });
 
   it('names the rule when a name differs from a topic that is there by dots and underscores only', async () => {
     const name = uniqueName('collides');
@@ -150,7 +152,7 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
       code: 'configuration',
       message: expect.stringMatching(new RegExp(`topic ${name}_eu: INVALID_TOPIC_EXCEPTION.*collide`)),
     });
-  }, 60_000);
+  });
 
   it('demands a topic when it may not create it, and creates nothing', async () => {
     const name = uniqueName('demanded');
@@ -162,7 +164,7 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
     });
 
     expect(await listTopics(testKafkaBrokers())).not.toContain(name);
-  }, 60_000);
+  });
 
   it('gives a definite refusal for what is too large for the topic, and stores nothing of the batch', async () => {
     const brokers = testKafkaBrokers();
@@ -178,7 +180,7 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
     });
 
     expect(await sink.send(lane, [record('a', 'small')])).toEqual({ baseOffset: 0n });
-  }, 60_000);
+  });
 
   it('names a topic that was deleted under it, and makes it anew when it is opened again', async () => {
     const brokers = testKafkaBrokers();
@@ -189,7 +191,8 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
 
     // while it is being deleted its leader says that it is none
     const codes: string[] = [];
-    while (codes.length < 100 && codes.at(-1) !== 'topic_deleted') {
+    const deadline = performance.now() + 60_000;
+    while (performance.now() < deadline && codes.at(-1) !== 'topic_deleted') {
       codes.push(
         await sink.send(lane, [record('a', 'b')]).then(
           () => 'stored',
@@ -204,5 +207,5 @@ describe.each(KAFKA_CLIENTS)('the Kafka sink on %s', (client) => {
     const again = await sink.openTopic(topic.name);
     expect(again.lanes).toHaveLength(3);
     expect(await sink.send(laneAt(again, 0), [record('a', 'b')])).toEqual({ baseOffset: 0n });
-  }, 60_000);
+  });
 });
