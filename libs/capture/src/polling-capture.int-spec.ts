@@ -415,7 +415,7 @@ describe('a bulk transaction', () => {
     await read(capture);
 
     expect(capture.status()).toMatchObject({ low: 200_001n, gapRanges: 0, gapsDied: 200_000 });
-  }, 60_000);
+  });
 
   it('that commits late into a wide range comes in small pages, complete, in order, once', async () => {
     const bulk = await begin();

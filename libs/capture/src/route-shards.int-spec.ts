@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createTestDatabase, type TestDatabase } from '@millrace/testing';
+import { createTestDatabase, type TestDatabase, until } from '@millrace/testing';
 import type pg from 'pg';
 import { type CapturePort, type ClaimResult, type SourcePort, type StartFrom } from './capture-port.js';
 import { createOutboxSource } from './outbox-source.js';
 import { slotPrefix } from './slot/slot-name.js';
 import { ledgerName, type RouteShard, type RouteShards } from './route-shards.js';
 
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 const INSERT = `insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload)
   select gen_random_uuid(), 'order', 'k' || n, 'placed', '{}' from generate_series(1, $1::int) n returning position::text`;
 
@@ -33,7 +33,7 @@ afterEach(async () => {
 
 function ask(number: number, count: number, owner = 'a', from: StartFrom = { kind: 'earliest' }): Promise<ClaimResult> {
   const shard: RouteShard = { of: 'r', number, count };
-  return source.claim({ route: ledgerName(shard), owner, ttlMs: 60_000, from, aggregateTypes: null, shard });
+  return source.claim({ route: ledgerName(shard), owner, ttlMs: 600_000, from, aggregateTypes: null, shard });
 }
 
 async function claim(number: number, count: number, owner = 'a'): Promise<Claimed> {
@@ -51,8 +51,10 @@ async function publish(count: number, by = client): Promise<number[]> {
 }
 
 /** A transaction that has drawn one position. */
-async function beginToPublish(): Promise<{ position: number; end(how: 'commit' | 'rollback'): Promise<void> }> {
-  const other = await database.connect();
+async function beginToPublish(
+  by?: pg.Client,
+): Promise<{ position: number; end(how: 'commit' | 'rollback'): Promise<void> }> {
+  const other = by ?? (await database.connect());
   await other.query('begin');
   const [position = 0] = await publish(1, other);
   let isOpen = true;
@@ -266,16 +268,18 @@ describe('another number of shards', () => {
     await publish(1);
     const page = await one.capture.nextPage();
     await one.capture.settle(page);
-    const locker = await database.connect();
+    const [locker, writer] = [await database.connect(), await database.connect()];
     await locker.query('begin');
     await locker.query(`update millrace.ledger set high = high + 2, low = low + 2 where route = 'r/1'`);
     const setting = setShards(3);
     const waits = `select 1 from pg_stat_activity where query like '%set_shards(%' and wait_event_type = 'Lock'
       and datname = current_database()`;
-    while ((await client.query(waits)).rowCount === 0) {
-      await sleep(20);
-    }
-    const late = await beginToPublish();
+    await until(
+      async () => (await client.query(waits)).rowCount,
+      (count) => count !== 0,
+      'a change of shards that waits for a lock',
+    );
+    const late = await beginToPublish(writer);
     await publish(1);
     await locker.query('commit');
     await locker.end();

@@ -16,7 +16,7 @@ let server: TemporaryPostgres;
 let client: pg.Client;
 
 beforeAll(async () => {
-  server = new TemporaryPostgres({ fsync: 'off' });
+  server = new TemporaryPostgres({ fsync: 'off', autovacuum: 'off' });
   await server.start();
   await migrate({ databaseUrl: server.adminUrl });
   client = new pg.Client({ connectionString: server.adminUrl });
@@ -24,7 +24,7 @@ beforeAll(async () => {
   await client.query(
     `create publication w1 for table millrace.outbox with (publish = 'insert', publish_via_partition_root = true)`,
   );
-}, 60_000);
+});
 
 afterAll(async () => {
   await client.end();
