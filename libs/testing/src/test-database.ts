@@ -27,7 +27,7 @@ export interface TestDatabaseOptions {
 }
 
 const TEMPLATE_LOCK = 7_211_406;
-const LEAVING_MS = 2_000;
+const LEAVING_MS = 20_000;
 const LEAVING_POLL_MS = 10;
 
 /** Makes a database on the run's PostgreSQL: a copy of a template that is migrated once, in about 20 ms. */
