@@ -1,7 +1,8 @@
 import { CaptureError, type CaptureMode, type RouteShards, type SourcePort } from '@millrace/capture';
-import { type SinkPort } from '@millrace/transport';
+import { SinkError, type SinkPort } from '@millrace/transport';
 import { configVersionOf } from './config-version.js';
 import { DEFAULT_SHARING_TUNING, sharingProblems, type SharingTuning } from './placement.js';
+import { sinkSilent } from './problem.js';
 import { type RelayClock, type RelayRandom, systemRelayClock, systemRelayRandom } from './relay-clock.js';
 import { type RelayObserver } from './relay-observer.js';
 import { RelayError } from './relay.errors.js';
@@ -14,6 +15,7 @@ import { type RouteStatus } from './route-status.js';
 import { SendGate } from './send-gate.js';
 import { type RunningShard, ShardedRoute } from './sharded-route.js';
 import { SourceMembers, type SourceMembersStatus } from './source-members.js';
+import { withDeadline } from './waiting.js';
 import { wholeRouteStatus } from './whole-route-status.js';
 
 /** What an engine is made of. Sources and sinks are known by the names that the routes use. */
@@ -205,17 +207,15 @@ export class RelayEngine {
   /**
    * Sets how many shards the route has, in its source. Whoever runs the present ones, wherever it is, lets them settle what
    * any of them has read; then the new ones begin. The number in force calls a change off. Throws `RelayError`
-   * `route_unknown`, `shards_unfit` when a topic of the route that is known here cannot be shared by so many, and
-   * `CaptureError`: then nothing has changed.
+   * `route_unknown`, `shards_unfit` when a topic of the route that is known here cannot be shared by so many, `SinkError`
+   * when the sink does not tell, and `CaptureError`: then nothing has changed.
    */
   async setShards({ route, shards: count, actor, reason }: ShardsCommand): Promise<RouteShards> {
-    const { source, sink, sharded } = this.configured(route);
-    const named = sharded.route.topic.topicsOf(sharded.route.aggregateTypes).map((topic) => sink.openTopic(topic));
-    const met = sharded.shards.flatMap(({ runner }) => runner.openedTopics);
-    const unfit = [...(await Promise.all(named)), ...met].map((topic) => shardsProblem(topic, count));
-    const problem = unfit.find((each) => each !== null) ?? null;
-    if (problem !== null) {
-      throw new RelayError('shards_unfit', problem);
+    const configured = this.configured(route);
+    const { source, sharded } = configured;
+    // the number in force calls a change off, also one that waits for a sink that is away
+    if (count !== (await source.shards(route)).inForce) {
+      await this.assertFits(configured, count);
     }
     const state = await source.setShards({ route, shards: count, actor, reason });
     await lookAtLedgers(sharded.shards);
@@ -310,6 +310,22 @@ export class RelayEngine {
     return members;
   }
 
+  private async assertFits({ sink, sharded }: ConfiguredRoute, count: number): Promise<void> {
+    const { topic: template, aggregateTypes, tuning } = sharded.route;
+    const deadline = { clock: this.surroundings.clock, ms: tuning.callDeadlineMs, error: sinkSilent };
+    const named = template.topicsOf(aggregateTypes).map(async (topic) => {
+      const opening = sink.openTopic(topic).catch(nullIfMissing);
+      return withDeadline(opening, { ...deadline, signal: new AbortController().signal });
+    });
+    const met = sharded.shards.flatMap(({ runner }) => runner.openedTopics);
+    for (const topic of [...(await Promise.all(named)), ...met]) {
+      const problem = topic === null ? null : shardsProblem(topic, count);
+      if (problem !== null) {
+        throw new RelayError('shards_unfit', problem);
+      }
+    }
+  }
+
   private allShards(): readonly RunningShard[] {
     return [...this.routes.values()].flatMap(({ sharded }) => sharded.shards);
   }
@@ -332,6 +348,14 @@ export class RelayEngine {
     const configured = this.configured(shard?.route.shard.of ?? name);
     return { ...configured, shards: shard === undefined ? configured.sharded.shards : [shard] };
   }
+}
+
+/** A topic that is not there yet can still get any number of partitions. */
+function nullIfMissing(error: unknown): null {
+  if (error instanceof SinkError && error.code === 'topic_missing') {
+    return null;
+  }
+  throw error;
 }
 
 async function lookAtLedgers(shards: readonly RunningShard[]): Promise<void> {

@@ -59,6 +59,8 @@ export interface PumpSnapshot {
   readonly bytesInFlight: number;
   readonly unsettledEvents: number;
   readonly oldestEventMs: number | null;
+  /** For so long the source has had more than the fence lets through, as far as this claim has seen; 0: it has not. */
+  readonly heldBackMs: number;
 }
 
 /**
@@ -85,6 +87,7 @@ export class RoutePump {
   private writingSinceMs: number | null = null;
   private drain: { readonly through: number; readonly end: PumpEnd } | null = null;
   private writes = 0;
+  private heldBackSinceMs: number | null = null;
 
   constructor(
     private readonly parts: PumpParts,
@@ -125,6 +128,7 @@ export class RoutePump {
       { ...parts, capture: claim.capture, encoder: this.encoder, window: this.window, sender: this.sender },
       {
         pageTaken: () => {
+          this.lookAboveFence();
           this.advance();
         },
         pageRefused: (page, problem) => {
@@ -193,7 +197,14 @@ export class RoutePump {
       bytesInFlight: this.window.bytes,
       unsettledEvents: this.window.eventsHeld,
       oldestEventMs: this.window.oldestEventMs,
+      heldBackMs: this.heldBackSinceMs === null ? 0 : this.parts.clock.monotonicMs() - this.heldBackSinceMs,
     };
+  }
+
+  private lookAboveFence(): void {
+    const { fence, capture } = this.claim;
+    const isHeldBack = fence !== null && capture.status().lastPosition > fence;
+    this.heldBackSinceMs ??= isHeldBack ? this.parts.clock.monotonicMs() : null;
   }
 
   /** The one place from which the ledger is written and the end is seen; called after everything that happens. */

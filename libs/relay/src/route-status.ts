@@ -31,7 +31,8 @@ export interface RouteStatus extends RouteCounts {
   readonly claim: ClaimStatus | null;
   /**
    * Age of the oldest event that is not settled; 0 when caught up. Without a poll for two seconds the time since
-   * the last one counts. `null` on standby: another relay knows. Compares this machine's clock with the database's.
+   * the last one counts, and while the number of shards changes the time for which there has been more than may be sent.
+   * `null` on standby: another relay knows. Compares this machine's clock with the database's.
    */
   readonly lagSeconds: number | null;
   /** Sends that the sink has not answered. */
@@ -64,7 +65,7 @@ export interface ClaimStatus {
   readonly gapsDied: number;
   /** Set while reading waits because there are too many gaps: who holds them open. */
   readonly gapHolder: string | null;
-  /** Events not settled: exact when caught up, an upper bound (numbers given out) while behind or blind. */
+  /** Events not settled: exact when caught up, an upper bound (numbers given out) while behind, blind or held at a fence. */
   readonly lagEvents: number;
   readonly pagesInFlight: number;
   readonly bytesInFlight: number;
@@ -113,8 +114,8 @@ function claimStatusOf(pump: PumpSnapshot, meter: RouteMeter): ClaimStatus {
   return { ...ledger, mode, reading, slot, streamsLost, epoch, fence, lagEvents, pagesInFlight, bytesInFlight };
 }
 
-function lagEventsOf({ capture, unsettledEvents }: PumpSnapshot, meter: RouteMeter): number {
-  const isCaughtUp = !meter.isBehind && meter.blindMs < BLIND_AFTER_MS;
+function lagEventsOf({ capture, unsettledEvents, heldBackMs }: PumpSnapshot, meter: RouteMeter): number {
+  const isCaughtUp = !meter.isBehind && meter.blindMs < BLIND_AFTER_MS && heldBackMs === 0;
   const numbers = Number(capture.lastPosition - capture.high);
   return isCaughtUp ? unsettledEvents : Math.max(unsettledEvents, numbers, 0);
 }
@@ -126,5 +127,5 @@ function lagSecondsOf({ state, meter, pump, wallMs }: StatusParts): number | nul
   const oldestEventMs = pump?.oldestEventMs ?? null;
   const age = oldestEventMs === null ? 0 : Math.max(0, wallMs - oldestEventMs);
   const blindMs = meter.blindMs < BLIND_AFTER_MS ? 0 : meter.blindMs;
-  return Math.max(age, blindMs) / 1_000;
+  return Math.max(age, blindMs, pump?.heldBackMs ?? 0) / 1_000;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { CaptureError } from '@millrace/capture';
 import { toPosition } from '@millrace/events';
+import { SinkError } from '@millrace/transport';
 import { isOwnPartition } from './route-shard.js';
 import { FakeRelay } from './testing/fake-relay.js';
 import { headerOf } from './testing/fake-sink.js';
@@ -168,6 +169,39 @@ describe('the number of shards', () => {
       code: 'route_unknown',
     });
     expect([...relay.source.shardRequests, ...named.source.shardRequests]).toEqual([]);
+    await relay.stop();
+  });
+
+  it('goes back to the one in force while the sink is away, and whatever the topics have', async () => {
+    const relay = new FakeRelay({}, { aggregateTypes: ['order'] });
+    relay.source.shardsInForce = 3;
+    relay.sink.topicError = new SinkError('unavailable', 'No broker.');
+    await relay.engine.setShards({ ...BY_ANNA, shards: 3 });
+    expect(relay.source.shardRequests).toEqual([{ ...BY_ANNA, shards: 3 }]);
+    await expect(relay.engine.setShards({ ...BY_ANNA, shards: 2 })).rejects.toMatchObject({ code: 'unavailable' });
+    relay.sink.topicError = new SinkError('topic_missing', 'There is no such topic.');
+    await relay.engine.setShards({ ...BY_ANNA, shards: 2 });
+    expect(relay.source.shardRequests).toHaveLength(2);
+    relay.sink.topicHold = new Promise(() => undefined);
+    const asked = relay.engine.setShards({ ...BY_ANNA, shards: 1 }).catch((error: unknown) => error);
+    await relay.clock.advance(30_000);
+    expect(await asked).toMatchObject({ code: 'timeout' });
+    expect(relay.source.shardRequests).toHaveLength(2);
+  });
+
+  it('is shown as lag while it changes and there is more than may be sent', async () => {
+    const relay = new FakeRelay();
+    relay.source.fence = toPosition(7);
+    relay.source.prepare = (capture) => {
+      capture.low = 7;
+    };
+    await relay.start();
+    await relay.clock.advance(10_000);
+    expect(relay.status).toMatchObject({ lagSeconds: 0, claim: { lagEvents: 0 } });
+    relay.source.capture.lastPosition = 12;
+    await relay.clock.advance(10_000);
+    expect(relay.status.claim?.lagEvents).toBe(5);
+    expect(relay.status.lagSeconds).toBeCloseTo(10, 0);
     await relay.stop();
   });
 

@@ -1,6 +1,7 @@
 import { CaptureError } from '@millrace/capture';
 import { ProblemError } from '@millrace/http';
 import { RelayError } from '@millrace/relay';
+import { SinkError } from '@millrace/transport';
 
 /** The problem that a failed command stands for. The sentences of both errors are written for operators. */
 export function translateProblem(error: unknown): ProblemError | undefined {
@@ -11,10 +12,10 @@ export function translateProblem(error: unknown): ProblemError | undefined {
     const detail = 'This relay has no route of this name; GET /admin/v1/routes lists all.';
     return new ProblemError('not-found', detail, { cause: error });
   }
-  if (!(error instanceof CaptureError)) {
-    return undefined;
+  if (error instanceof CaptureError && error.code === 'route_unknown') {
+    return new ProblemError('conflict', error.message, { cause: error });
   }
-  return error.code === 'route_unknown'
-    ? new ProblemError('conflict', error.message, { cause: error })
-    : new ProblemError('unavailable', error.message, { cause: error, headers: { 'Retry-After': '5' } });
+  return error instanceof CaptureError || error instanceof SinkError
+    ? new ProblemError('unavailable', error.message, { cause: error, headers: { 'Retry-After': '5' } })
+    : undefined;
 }

@@ -32,6 +32,8 @@ export class FakeSink implements SinkPort {
   isHolding = false;
   startError: SinkError | null = null;
   topicError: SinkError | null = null;
+  /** Topics are opened when it is resolved. */
+  topicHold: Promise<void> | null = null;
   starts = 0;
   stops = 0;
 
@@ -40,16 +42,17 @@ export class FakeSink implements SinkPort {
     return this.startError === null ? Promise.resolve() : Promise.reject(this.startError);
   }
 
-  openTopic(topic: string): Promise<SinkTopic> {
+  async openTopic(topic: string): Promise<SinkTopic> {
+    await this.topicHold;
     if (this.topicError !== null) {
-      return Promise.reject(this.topicError);
+      throw this.topicError;
     }
     this.opened.push(topic);
     const lanes: [SinkLane, SinkLane] = [
       { id: `${topic}/0`, topic, partition: 0 },
       { id: `${topic}/1`, topic, partition: 1 },
     ];
-    return Promise.resolve({ name: topic, lanes, laneOf: (key) => (key.toString() === 'other' ? lanes[1] : lanes[0]) });
+    return { name: topic, lanes, laneOf: (key) => (key.toString() === 'other' ? lanes[1] : lanes[0]) };
   }
 
   send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {

@@ -60,6 +60,8 @@ export class FakeCapture implements CapturePort {
   askedMode: CaptureMode = 'polling';
   isClosed = false;
   low = 0;
+  /** What the source has given out; `null`: no more than is settled. */
+  lastPosition: number | null = null;
   nextPageError: CaptureError | null = null;
   ledgerError: CaptureError | null = null;
   /** Ledger writes wait until it is resolved. */
@@ -108,7 +110,7 @@ export class FakeCapture implements CapturePort {
       low: toPosition(this.low),
       high: toPosition(this.low),
       gapRanges: 0,
-      lastPosition: toPosition(this.low),
+      lastPosition: toPosition(this.lastPosition ?? this.low),
       leavesAhead: 10,
       gapHolder: null,
       pages: this.numbered,

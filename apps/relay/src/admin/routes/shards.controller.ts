@@ -20,7 +20,7 @@ type Command = z.infer<typeof commandSchema>;
 const PROBLEMS = {
   404: 'no such route',
   409: 'the route has no ledger yet, or a topic of it cannot be shared by so many shards',
-  503: 'the source of the route does not answer, or one of its shards has expired',
+  503: 'the source of the route does not answer, its sink does not tell its topics, or one of its shards has expired',
 };
 
 /** Into how many shards a route is divided. Unlike the other views of a route this one is read from its source. */
