@@ -117,7 +117,7 @@ function addAcceptCount(retention: Command, terminal: Terminal): void {
       if (rows !== found.rows) {
         throw new UsageError(`The leaf has ${found.rows} rows now, not ${rows ?? 0}: look again with --dry-run.`);
       }
-      const result = await acceptLeafCount({ databaseUrl, lo, actor: cliActor(), reason: reason ?? null });
+      const result = await acceptLeafCount({ databaseUrl, lo, rows, actor: cliActor(), reason: reason ?? null });
       terminal.out(
         result.kind === 'accepted'
           ? 'Accepted: the leaf can be emptied now.\n'

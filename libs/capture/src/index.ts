@@ -42,6 +42,8 @@ export type { AdoptRequest, OutboxSourceOptions } from './outbox-source.js';
 export type { JoinRequest, RelayMember } from './relay-member.js';
 export { ledgerName, SHARDS_MAX } from './route-shards.js';
 export type { RouteShard, RouteShards, ShardProgress, ShardsRequest } from './route-shards.js';
+export { LeftSlots } from './retention/left-slots.js';
+export type { LeftSlotsParts } from './retention/left-slots.js';
 export { archiveLeavesTo } from './retention/leaf-archive.js';
 export type { ArchivedLeaf, LeafArchiveOptions } from './retention/leaf-archive.js';
 export { acceptLeafCount, inspectLeafCount, letRouteGoOn } from './retention/retention-admin.js';
@@ -65,6 +67,7 @@ export type {
   RetentionReport,
   RouteExpired,
   RouteHold,
+  SlotLetGo,
 } from './retention/retention-observer.js';
 export { readRetentionStatus } from './retention/retention-status.js';
 export type {

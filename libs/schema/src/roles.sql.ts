@@ -60,9 +60,9 @@ begin
     grant select on millrace.incident to millrace_relay;
     grant select, insert, delete on millrace.fork_record to millrace_relay;
     grant execute on function millrace.ensure_leaves(integer, bigint), millrace.leaves_ahead(), millrace.last_position(),
-      millrace.leaf_verdict(bigint, bigint), millrace.empty_leaf(bigint, bigint), millrace.drop_empty_leaves(integer),
+      millrace.leaf_verdict(bigint, bigint), millrace.empty_leaf(bigint, bigint, bigint), millrace.drop_empty_leaves(integer),
       millrace.route_holds(text, bigint), millrace.expire_route(text, bigint, bigint, bigint, bigint),
-      millrace.let_route_go_on(text, text, text, bigint), millrace.accept_leaf_count(bigint, text, text), millrace.ensure_publication(),
+      millrace.let_route_go_on(text, text, text, bigint), millrace.accept_leaf_count(bigint, text, text, bigint), millrace.ensure_publication(),
       millrace.set_shards(text, integer, text, text), millrace.finish_resharding(text, text, bigint), millrace.shard_names(text, integer),
       millrace.fork_reserve(text, bigint, bigint), millrace.fork_complete(text, bigint, text[], bigint, bigint)
       to millrace_relay;

@@ -72,6 +72,7 @@ export const ALARM_NAMES: Readonly<Record<RetentionAlarm['kind'], true>> = {
   archive_failed: true,
   route_over_limit: true,
   route_expired: true,
+  slot_left: true,
 };
 
 export const ALARMS = {

@@ -23,12 +23,18 @@ export function alarmText(alarm: RetentionAlarm): string {
     case 'route_over_limit':
       return (
         `Route ${alarm.route} holds ${alarm.leaves} leaves of ${bytesText(alarm.bytes)} beyond the limit and expires after ` +
-        'ten minutes: resume or repair it, or raise the limit.'
+        'ten minutes, unless a person has exempted it: resume or repair it, or raise the limit.'
       );
     case 'route_expired':
       return (
         `Route ${alarm.route} held more than the limit and has expired: what it has not settled may be removed. Remove ` +
         'the cause, then let it go on.'
+      );
+    case 'slot_left':
+      return (
+        `Nobody runs route ${alarm.route}, and its slot ${alarm.slot} holds ${bytesText(Number(alarm.retainedBytes))} of WAL on ` +
+        'the server, which the role of the relay may not drop: give it the attribute REPLICATION, or have a superuser run ' +
+        `select pg_drop_replication_slot('${alarm.slot}').`
       );
   }
 }

@@ -126,6 +126,19 @@ async function untilRoute(state: string): Promise<void> {
   await until(routeState, (seen) => seen === state, `the route to be ${state}`);
 }
 
+/** One that is still in use is waited for. */
+async function dropSlots(): Promise<void> {
+  const slots = 'from pg_replication_slots where database = current_database()';
+  await until(
+    async () => {
+      await client.query(`select pg_drop_replication_slot(slot_name) ${slots} and not active`);
+      return (await client.query(`select ${slots}`)).rowCount;
+    },
+    (count) => count === 0,
+    'the slots to be gone',
+  );
+}
+
 async function audited(action: string): Promise<unknown[]> {
   const { rows } = await client.query<Record<string, unknown>>(
     'select actor, target, reason from millrace.audit where action = $1 order by id',
@@ -147,7 +160,7 @@ describe('a relay with a time to keep', () => {
     await start({ MILLRACE_RETENTION_KEEP: '1h', MILLRACE_RETENTION_ARCHIVE_DIR: archive });
     await untilRows('outbox_p1', 0);
 
-    expect(await inKafka()).toBe(5);
+    await until(inKafka, (count) => count === 5, 'all rows in Kafka');
     expect(await rowsOf('outbox')).toBe(2);
     expect(await audited('leaf.empty')).toHaveLength(1);
     expect(await readdir(join(archive, 'default'))).toEqual([
@@ -224,8 +237,7 @@ describe('a relay with a time to keep', () => {
     } finally {
       await change('polling', 'table');
       await app?.close();
-      await client.query(`select pg_drop_replication_slot(slot_name) from pg_replication_slots
-        where database = current_database()`);
+      await dropSlots();
     }
   });
 

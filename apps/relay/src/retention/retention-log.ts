@@ -5,6 +5,7 @@ import {
   type RetentionAlarm,
   type RetentionObserver,
   type RouteExpired,
+  type SlotLetGo,
 } from '@millrace/capture';
 import { alarmText } from './alarm-text.js';
 import { type ProblemChange } from './retention-listener.js';
@@ -28,6 +29,13 @@ export class RetentionLog implements RetentionObserver {
   routeExpired({ source, route, low, leaves, bytes, ageMs }: RouteExpired): void {
     const ageSeconds = Math.round(ageMs / 1_000);
     this.logger.error({ source, route, low: String(low), leaves, bytes, ageSeconds }, 'route expired');
+  }
+
+  slotLetGo({ source, route, slot, retainedBytes }: SlotLetGo): void {
+    this.logger.warn(
+      { source, route, slot, retainedBytes: String(retainedBytes) },
+      'slot of a route that nobody runs dropped',
+    );
   }
 
   alarmRaised(alarm: RetentionAlarm): void {

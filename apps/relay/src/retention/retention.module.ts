@@ -55,6 +55,9 @@ function listenerOf(meters: RetentionMeters, log: RetentionLog): RetentionListen
         meters.routeExpired(expired);
         log.routeExpired(expired);
       },
+      slotLetGo: (slot) => {
+        log.slotLetGo(slot);
+      },
       alarmRaised: (alarm) => {
         log.alarmRaised(alarm);
       },

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createOutboxSource } from '@millrace/capture';
 import { migrate } from '@millrace/schema';
-import { createTestDatabase, freePort, type TestDatabase } from '@millrace/testing';
+import { createTestDatabase, freePort, type TestDatabase, until } from '@millrace/testing';
 import { type RetentionConfig } from '../config/relay-config.js';
 import { type RetentionListener } from './retention-listener.js';
 import { SourceRetention } from './source-retention.js';
@@ -106,7 +106,8 @@ describe('retention of a source whose database', () => {
     await once(server, 'connection');
     const begun = performance.now();
     await made.stop();
-    expect(performance.now() - begun).toBeLessThan(3_000);
+    // well before the driver gives up the connection by itself, after ten seconds
+    expect(performance.now() - begun).toBeLessThan(8_000);
 
     sockets.forEach((socket) => socket.destroy());
     server.close();
@@ -161,13 +162,16 @@ describe('many relays', () => {
     if (claim.kind !== 'claimed') {
       throw new Error('The route is held.');
     }
-    const end = BigInt(leaves * LEAF + 200);
-    for (const deadline = performance.now() + 20_000; claim.capture.status().low < end;) {
-      await claim.capture.settle(await claim.capture.nextPage());
-      if (performance.now() > deadline) {
-        throw new Error(`After 20 s low is ${String(claim.capture.status().low)}.`);
-      }
-    }
+    const end = leaves * LEAF + 200;
+    const { capture } = claim;
+    await until(
+      async () => {
+        await capture.settle(await capture.nextPage());
+        return Number(capture.status().low);
+      },
+      (low) => low >= end,
+      `low at ${end}`,
+    );
     await claim.capture.close();
   }
 
@@ -184,10 +188,9 @@ describe('many relays', () => {
       await client.end();
       return rowCount ?? 0;
     };
-    for (const deadline = performance.now() + 20_000; (await emptied()) < 6 && performance.now() < deadline;) {
-      await ran('ok');
-    }
-    await Promise.all([ran('ok'), ran('ok')]);
+    await until(emptied, (count) => count === 6, 'all leaves to be emptied');
+    await ran('ok');
+    await ran('ok');
     await Promise.all(relays.map((relay) => relay.stop()));
 
     expect(await emptied()).toBe(6);

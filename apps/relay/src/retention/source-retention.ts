@@ -3,6 +3,7 @@ import {
   archiveLeavesTo,
   CaptureError,
   createRetentionKeeper,
+  LeftSlots,
   readRetentionStatus,
   type RetentionAlarm,
   type RetentionKeeper,
@@ -48,11 +49,12 @@ export interface LastRun {
 const STOP_MS = 2_000;
 
 /**
- * Runs the retention of one source at its pace, on connections of its own, from `start` to `stop`: it disturbs neither
+ * Runs the retention of one source, and lets the slots of routes go that nobody runs, at its pace, on connections of its own, from `start` to `stop`: it disturbs neither
  * routes nor other sources, whatever its database does. Every relay runs it; the database decides under its locks.
  */
 export class SourceRetention {
   private readonly keeper: RetentionKeeper | null;
+  private readonly slots: LeftSlots;
   private stopping = new AbortController();
   private nap = new AbortController();
   private life: Promise<void> | null = null;
@@ -61,7 +63,9 @@ export class SourceRetention {
   private alarms: readonly RetentionAlarm[] = [];
 
   constructor(private readonly parts: SourceRetentionParts) {
+    const { source, databaseUrl, listener } = parts;
     this.keeper = parts.retention === undefined ? null : keeperOf(parts, parts.retention);
+    this.slots = new LeftSlots({ source, databaseUrl, observer: listener.observer });
   }
 
   get source(): string {
@@ -126,10 +130,11 @@ export class SourceRetention {
     const { databaseUrl, retention } = this.parts;
     try {
       const report = (await this.keeper?.run()) ?? null;
+      const slotAlarms = await this.slots.letGo(signal);
       const keepMs = retention?.policy.keepMs ?? null;
       const status = await readRetentionStatus({ databaseUrl, keepMs, signal });
       this.lastRun = { atMs: Date.now(), status, report };
-      this.alarms = report?.alarms ?? [];
+      this.alarms = [...(report?.alarms ?? []), ...slotAlarms];
       this.tell(null);
     } catch (error) {
       if (!signal.aborted) {

@@ -158,7 +158,7 @@ describe('an archive that fails leaves no file', () => {
   it('and what a killed relay has left is removed after a day', async () => {
     await insert(3);
     await mkdir(folder);
-    const left = join(folder, 'outbox_p1.1-1000000.left.partial');
+    const left = join(folder, 'outbox_p900001.900001-1000000.left.partial');
     await writeFile(left, 'half');
     await archive();
     expect(await readdir(folder)).toHaveLength(2);

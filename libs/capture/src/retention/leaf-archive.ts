@@ -92,7 +92,7 @@ class LeafArchive {
   private async writeFile(leaf: LeafToArchive, folder: string, signal: AbortSignal): Promise<string> {
     const { table, lo, last, rows } = leaf;
     const name = `${table.replace(/^millrace\./, '')}.${String(lo)}-${String(last)}`;
-    await removeAbandoned(folder, name);
+    await removeAbandoned(folder);
     const partial = join(folder, `${name}.${randomUUID()}${PARTIAL}`);
     try {
       const hash = createHash('sha256');
@@ -155,9 +155,9 @@ class LeafArchive {
 }
 
 /** What a relay that was killed has left; a younger one may still be written by another relay. */
-async function removeAbandoned(folder: string, name: string): Promise<void> {
+async function removeAbandoned(folder: string): Promise<void> {
   for (const file of await readdir(folder)) {
-    if (file.startsWith(`${name}.`) && file.endsWith(PARTIAL)) {
+    if (file.startsWith('outbox_') && file.endsWith(PARTIAL)) {
       const path = join(folder, file);
       const writtenMs = (await stat(path).catch(() => null))?.mtimeMs ?? Number.POSITIVE_INFINITY;
       if (Date.now() - writtenMs > ABANDONED_AFTER_MS) {

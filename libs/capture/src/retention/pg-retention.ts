@@ -63,9 +63,12 @@ export class PgRetention {
     return leafVerdict(await this.one({ text: LEAF_VERDICT_SQL, values: [String(lo), keepMs] }));
   }
 
-  /** Truncates the leaf unless something stands against it. */
-  async empty(lo: bigint, keepMs: number): Promise<LeafVerdict> {
-    return leafVerdict(await this.one({ text: EMPTY_LEAF_SQL, values: [String(lo), keepMs] }));
+  /**
+   * Truncates the leaf unless something stands against it. With `copied` only while it has so many rows; otherwise it
+   * stays `ready`.
+   */
+  async empty(lo: bigint, keepMs: number, copied: number | null): Promise<LeafVerdict> {
+    return leafVerdict(await this.one({ text: EMPTY_LEAF_SQL, values: [String(lo), keepMs, copied] }));
   }
 
   /** Returns how many tables were removed. */

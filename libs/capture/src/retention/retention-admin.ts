@@ -45,14 +45,19 @@ export interface AcceptLeafCountRequest {
   readonly databaseUrl: string;
   /** First position of the leaf; 0 is the default partition. */
   readonly lo: bigint;
+  /** The rows of the leaf as the person was shown them. */
+  readonly rows: number;
   readonly actor: string;
   readonly reason: string | null;
 }
 
-/** `refused`: the leaf is unknown or not settled, or a ledger belongs to another server. */
+/**
+ * `changed`: the leaf has another number of rows than was given. `refused`: the leaf is unknown, not settled or still in
+ * use, or a ledger belongs to another server.
+ */
 export type AcceptLeafCountResult =
   | { readonly kind: 'accepted'; readonly routes: number }
-  | { readonly kind: 'fits' }
+  | { readonly kind: 'fits' | 'changed' }
   | { readonly kind: 'refused'; readonly obstacle: string; readonly route: string | null };
 
 /**
@@ -60,13 +65,15 @@ export type AcceptLeafCountResult =
  * emptied then. Audited in the same transaction. Throws `CaptureError`.
  */
 export async function acceptLeafCount(request: AcceptLeafCountRequest): Promise<AcceptLeafCountResult> {
-  const { databaseUrl, lo, actor, reason } = request;
-  const row = await ask(databaseUrl, { text: ACCEPT_LEAF_COUNT_SQL, values: [String(lo), actor, reason] });
+  const { databaseUrl, lo, rows, actor, reason } = request;
+  const row = await ask(databaseUrl, { text: ACCEPT_LEAF_COUNT_SQL, values: [String(lo), actor, reason, rows] });
   const { verdict, route } = row;
   if (verdict === 'accepted') {
     return { kind: 'accepted', routes: Number(row['routes'] ?? 0) };
   }
-  return verdict === 'fits' ? { kind: 'fits' } : { kind: 'refused', obstacle: verdict ?? '', route: route ?? null };
+  return verdict === 'fits' || verdict === 'changed'
+    ? { kind: verdict }
+    : { kind: 'refused', obstacle: verdict ?? '', route: route ?? null };
 }
 
 /** What one route has counted in a leaf, and what is there from where it began to count. */
@@ -81,7 +88,13 @@ export type LeafCountInspection =
   | { readonly kind: 'fits' | 'differs'; readonly rows: number; readonly routes: readonly LeafCountDifference[] }
   | { readonly kind: 'refused'; readonly obstacle: LeafObstacle; readonly route: string | null };
 
-const REFUSES: ReadonlySet<string> = new Set<LeafObstacle>(['unknown_leaf', 'ahead', 'identity_changed', 'held']);
+const REFUSES: ReadonlySet<string> = new Set<LeafObstacle>([
+  'unknown_leaf',
+  'ahead',
+  'in_use',
+  'identity_changed',
+  'held',
+]);
 
 /**
  * What `acceptLeafCount` would do now; changes nothing. `routes` are those whose counts differ. Counts the rows: about a

@@ -32,6 +32,8 @@ function keyOf(alarm: RetentionAlarm): string {
     case 'route_over_limit':
     case 'route_expired':
       return `${alarm.kind} ${alarm.route}`;
+    case 'slot_left':
+      return `${alarm.kind} ${alarm.slot}`;
     case 'default_partition_not_empty':
       return alarm.kind;
   }

@@ -61,6 +61,10 @@ const LEAVES_LOOKED_AT_MAX = 1_000;
 const LEAVES_EMPTIED_MAX = 20;
 const LEAVES_DROPPED_MAX = 5;
 const WAITING_TOLD_MAX = 20;
+/** Behind so many the rest are young as well: a wrong clock has dated the rows of a few leaves at most. */
+const YOUNG_LEAVES_MAX = 10;
+/** An archive that has refused so many leaves is broken; each costs two counts of its rows. */
+const ARCHIVE_FAILURES_MAX = 3;
 
 /** Retention on this process's clock and on connections of its own. */
 export function createRetentionKeeper(options: RetentionOptions): RetentionKeeper {
@@ -97,7 +101,6 @@ interface Run {
 /** After these later leaves are in the same state, or worse. */
 const ENDS_A_RUN: ReadonlySet<LeafVerdict['verdict']> = new Set([
   'ahead',
-  'young',
   'held',
   'busy',
   'not_counted',
@@ -211,9 +214,11 @@ export class RetentionKeeper {
         this.note(lo, answer, found);
       }
     }
+    let youngLeaves = 0;
     for (const { lo } of leaves.filter(({ isEmptied }) => !isEmptied)) {
       const verdict = await this.emptyLeaf(round, lo);
-      if (ENDS_A_RUN.has(verdict) || found.emptied.length >= LEAVES_EMPTIED_MAX) {
+      youngLeaves += verdict === 'young' ? 1 : 0;
+      if (ENDS_A_RUN.has(verdict) || youngLeaves >= YOUNG_LEAVES_MAX || isEnough(found)) {
         return;
       }
     }
@@ -227,7 +232,8 @@ export class RetentionKeeper {
       return looked.verdict;
     }
     const isFree = looked.verdict === 'ready' || looked.verdict === 'empty';
-    const answer = isFree ? await database.empty(lo, policy.keepMs) : looked;
+    const copied = this.parts.archive === undefined || looked.verdict !== 'ready' ? null : looked.found;
+    const answer = isFree ? await database.empty(lo, policy.keepMs, copied) : looked;
     this.note(lo, answer, found);
     return answer.verdict;
   }
@@ -275,6 +281,11 @@ export class RetentionKeeper {
     }
     return leaves;
   }
+}
+
+function isEnough({ emptied, alarms }: Findings): boolean {
+  const archiveFailures = alarms.filter(({ kind }) => kind === 'archive_failed').length;
+  return emptied.length >= LEAVES_EMPTIED_MAX || archiveFailures >= ARCHIVE_FAILURES_MAX;
 }
 
 function alarmsOf(leaf: RetainedLeaf, { verdict, route, found, counted }: LeafVerdict): RetentionAlarm[] {

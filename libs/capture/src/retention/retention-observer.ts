@@ -50,6 +50,15 @@ export interface RouteExpired {
   readonly ageMs: number;
 }
 
+/** A replication slot that was dropped because nobody runs its route. */
+export interface SlotLetGo {
+  readonly source: string;
+  readonly route: string;
+  readonly slot: string;
+  /** WAL that the server kept for it. */
+  readonly retainedBytes: bigint;
+}
+
 /** What a route holds beyond the time to keep. */
 export interface RouteHold {
   readonly route: string;
@@ -77,6 +86,13 @@ export type RetentionAlarm = { readonly source: string } & (
   | { readonly kind: 'archive_failed'; readonly table: string; readonly lo: bigint; readonly error: unknown }
   | { readonly kind: 'route_over_limit'; readonly route: string; readonly leaves: number; readonly bytes: number }
   | { readonly kind: 'route_expired'; readonly route: string }
+  | {
+      /** The slot of a route that nobody runs has to go, and the relay's role may not drop it. */
+      readonly kind: 'slot_left';
+      readonly route: string;
+      readonly slot: string;
+      readonly retainedBytes: bigint;
+    }
 );
 
 /** What one run found and did; for gauges and the admin API. */
@@ -100,6 +116,7 @@ export interface RetentionObserver {
   leafEmptied?(leaf: LeafEmptied): void;
   leavesDropped?(dropped: { readonly source: string; readonly leaves: number }): void;
   routeExpired?(expired: RouteExpired): void;
+  slotLetGo?(slot: SlotLetGo): void;
   alarmRaised?(alarm: RetentionAlarm): void;
   alarmCleared?(alarm: RetentionAlarm): void;
   ran?(report: RetentionReport): void;

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createTestDatabase, type TestDatabase } from '@millrace/testing';
+import { createTestDatabase, type TestDatabase, until } from '@millrace/testing';
 import type pg from 'pg';
 import { createOutboxSource } from '../outbox-source.js';
 import { acceptLeafCount, inspectLeafCount } from './retention-admin.js';
 import { type LeafStatus, readRetentionStatus, type RetentionStatus } from './retention-status.js';
 
 const LEAF = 1_000_000;
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 let database: TestDatabase;
 let admin: pg.Client;
@@ -45,21 +46,23 @@ async function settle(route: string, low: number): Promise<void> {
   const claim = await source.claim({
     route,
     owner: 'a',
-    ttlMs: 60_000,
+    ttlMs: 600_000,
     from: { kind: 'earliest' },
     aggregateTypes: null,
   });
   if (claim.kind !== 'claimed') {
     throw new Error('The route is held.');
   }
-  for (const deadline = performance.now() + 20_000; Number(claim.capture.status().low) < low;) {
-    const page = await claim.capture.nextPage();
-    await claim.capture.settle(page);
-    if (performance.now() > deadline) {
-      throw new Error(`After 20 s low is ${String(claim.capture.status().low)}.`);
-    }
-  }
-  await claim.capture.close();
+  const { capture } = claim;
+  await until(
+    async () => {
+      await capture.settle(await capture.nextPage());
+      return Number(capture.status().low);
+    },
+    (reached) => reached >= low,
+    `low at ${low}`,
+  );
+  await capture.close();
 }
 
 async function status(keepMs: number | null, verdictsMax = 0): Promise<RetentionStatus> {
@@ -88,7 +91,7 @@ describe('what history a source has', () => {
     expect(seen.leaves[0]?.bytes).toBeGreaterThan(0);
     expect(seen).toMatchObject({ lastPosition: BigInt(2 * LEAF + 1), defaultPartition: null });
     expect(seen.oldestAgeMs).toBeGreaterThanOrEqual(DAY_MS);
-    expect(seen.oldestAgeMs).toBeLessThan(DAY_MS + 60_000);
+    expect(seen.oldestAgeMs).toBeLessThan(DAY_MS + HOUR_MS);
     expect(seen.bytes).toBe(seen.leaves.reduce((sum, { bytes }) => sum + bytes, 0));
     expect(seen.routes).toMatchObject([
       { route: 'quick', leaves: 0, positions: 0n },
@@ -154,7 +157,7 @@ describe('the count of a leaf', () => {
       ],
     };
     expect(await inspectLeafCount({ databaseUrl: relayUrl, lo: 1n })).toEqual(difference);
-    expect(await acceptLeafCount({ databaseUrl: relayUrl, lo: 1n, actor: 'op', reason: null })).toMatchObject({
+    expect(await acceptLeafCount({ databaseUrl: relayUrl, lo: 1n, rows: 4, actor: 'op', reason: null })).toMatchObject({
       kind: 'accepted',
       routes: 2,
     });

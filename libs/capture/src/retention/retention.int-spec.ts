@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createTestDatabase, type TestDatabase } from '@millrace/testing';
+import { createTestDatabase, type TestDatabase, until } from '@millrace/testing';
 import type pg from 'pg';
 import { type CapturePort, type StartFrom } from '../capture-port.js';
 import { CaptureError } from '../capture.errors.js';
 import { PgConnection } from '../pg-connection.js';
 import { adoptLedger, createOutboxSource } from '../outbox-source.js';
-import { acceptLeafCount, letRouteGoOn } from './retention-admin.js';
+import { acceptLeafCount, inspectLeafCount, letRouteGoOn } from './retention-admin.js';
 import { type ArchiveHook, RetentionKeeper } from './retention-keeper.js';
 import { type RetentionAlarm, type RetentionReport, type RouteExpired } from './retention-observer.js';
 import { type RetentionPolicy } from './retention-policy.js';
@@ -64,7 +64,7 @@ function keeper(policy: Partial<RetentionPolicy> = {}, archive?: ArchiveHook): R
 
 async function claim(route: string, from: StartFrom = { kind: 'earliest' }, owner = 'a'): Promise<CapturePort> {
   const source = createOutboxSource({ name: 'shop', databaseUrl: relayUrl });
-  const result = await source.claim({ route, owner, ttlMs: 60_000, from, aggregateTypes: null });
+  const result = await source.claim({ route, owner, ttlMs: 600_000, from, aggregateTypes: null });
   if (result.kind !== 'claimed') {
     throw new Error(`The claim was answered with ${result.kind}.`);
   }
@@ -97,16 +97,17 @@ const lowOf = async (route: string): Promise<number> => {
 
 /** Reads and settles until the ledger has got to `low`. */
 async function settle(capture: CapturePort, low: number): Promise<void> {
-  for (const deadline = performance.now() + 20_000; performance.now() < deadline;) {
-    const page = await capture.nextPage();
-    if (page.isChanged) {
-      await capture.settle(page);
-    }
-    if (Number(capture.status().low) >= low) {
-      return;
-    }
-  }
-  throw new Error(`After 20 s low is ${String(capture.status().low)}, not ${low}.`);
+  await until(
+    async () => {
+      const page = await capture.nextPage();
+      if (page.isChanged) {
+        await capture.settle(page);
+      }
+      return Number(capture.status().low);
+    },
+    (reached) => reached >= low,
+    `low at ${low}`,
+  );
 }
 
 /** Three events in the first leaf, two in the second. */
@@ -115,6 +116,14 @@ async function twoLeaves(): Promise<void> {
   await goTo(2);
   await insert(admin, 2);
 }
+
+/** As a sequence with a cache, or a producer that brings its own numbers, would do it. */
+const slipIn = (position = 2000): Promise<unknown> =>
+  admin.query(
+    `insert into millrace.outbox (position, id, aggregatetype, aggregateid, type, payload)
+     values ($1, gen_random_uuid(), 'a', 'k', 't', '{}')`,
+    [position],
+  );
 
 const rowsOf = async (table: string): Promise<number> => {
   const { rows } = await admin.query<{ count: string }>(`select count(*) from ${table}`);
@@ -136,16 +145,13 @@ async function audited(action: string): Promise<unknown[]> {
 
 /** Waits until a statement of another connection waits for a lock. */
 async function blocked(fragment: string): Promise<void> {
-  for (const deadline = performance.now() + 10_000; performance.now() < deadline;) {
-    const { rowCount } = await admin.query(
-      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like $1`,
-      [`%${fragment}%`],
-    );
-    if (rowCount !== 0) {
-      return;
-    }
-  }
-  throw new Error(`After 10 s no statement with "${fragment}" waits for a lock.`);
+  const waiting = `select from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock' and query like $1`;
+  await until(
+    async () => (await admin.query(waiting, [`%${fragment}%`])).rowCount,
+    (count) => count !== 0,
+    `a statement with "${fragment}" that waits for a lock`,
+  );
 }
 
 describe('a leaf that all routes have settled', () => {
@@ -176,6 +182,20 @@ describe('a leaf that all routes have settled', () => {
 
     expect(obstacles(await keeper({ keepMs: HOUR_MS }).run())).toEqual(['1 young']);
     expect(await rowsOf('millrace.outbox_p1')).toBe(3);
+  });
+
+  it('is emptied behind one whose rows a wrong clock has dated into the future', async () => {
+    await admin.query(`insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload, occurred_at)
+      values (gen_random_uuid(), 'a', 'k', 't', '{}', clock_timestamp() + interval '1 year')`);
+    await goTo(2);
+    await insert();
+    await goTo(3);
+    await insert();
+    await settle(await claim('r'), 2 * LEAF + 1);
+
+    const report = await keeper().run();
+
+    expect([emptiedBy(report), obstacles(report)]).toEqual([[['millrace.outbox_p1000001', 1]], ['1 young']]);
   });
 
   it('is emptied without a row when all its transactions were rolled back', async () => {
@@ -318,11 +338,6 @@ describe('a leaf stays', () => {
 });
 
 describe('a leaf whose rows are not the ones that were read', () => {
-  /** As a sequence with a cache, or a producer that brings its own numbers, would do it. */
-  const slipIn = (): Promise<unknown> =>
-    admin.query(`insert into millrace.outbox (position, id, aggregatetype, aggregateid, type, payload)
-      values (2000, gen_random_uuid(), 'a', 'k', 't', '{}')`);
-
   beforeEach(async () => {
     await twoLeaves();
     await settle(await claim('r'), LEAF + 2);
@@ -337,7 +352,7 @@ describe('a leaf whose rows are not the ones that were read', () => {
 
     expect(report.alarms).toMatchObject([{ kind: 'leaf_miscounted', lo: 1n, route: 'r', found: 4, counted: 3 }]);
     expect(await rowsOf('millrace.outbox_p1')).toBe(4);
-    const request = { databaseUrl: relayUrl, lo: 1n, actor: 'op', reason: 'sent by hand' };
+    const request = { databaseUrl: relayUrl, lo: 1n, rows: 4, actor: 'op', reason: 'sent by hand' };
     expect(await acceptLeafCount(request)).toEqual({ kind: 'accepted', routes: 1 });
     expect(await acceptLeafCount(request)).toEqual({ kind: 'fits' });
     expect(emptiedBy(await retention.run())).toEqual([['millrace.outbox_p1', 4]]);
@@ -384,8 +399,32 @@ describe('a leaf whose rows are not the ones that were read', () => {
     expect(await rowsOf('millrace.outbox where position = 2000')).toBe(0);
   });
 
+  it('is not accepted with another number of rows than the person was shown', async () => {
+    await slipIn();
+    await slipIn(2001);
+    const request = { databaseUrl: relayUrl, lo: 1n, actor: 'op', reason: 'sent by hand' };
+
+    expect(await acceptLeafCount({ ...request, rows: 4 })).toEqual({ kind: 'changed' });
+    expect(await audited('leaf.accept_count')).toEqual([]);
+    expect(await acceptLeafCount({ ...request, rows: 5 })).toEqual({ kind: 'accepted', routes: 1 });
+  });
+
+  it('is not accepted in the default partition while new rows land there', async () => {
+    await admin.query(`select setval('millrace.position', ${20 * LEAF})`);
+    await insert(admin, 3);
+
+    expect(await acceptLeafCount({ databaseUrl: relayUrl, lo: 0n, rows: 3, actor: 'op', reason: null })).toEqual({
+      kind: 'refused',
+      obstacle: 'in_use',
+      route: null,
+    });
+    expect(await inspectLeafCount({ databaseUrl: relayUrl, lo: 0n })).toMatchObject({ obstacle: 'in_use' });
+  });
+
   it('is not accepted before it is settled', async () => {
-    expect(await acceptLeafCount({ databaseUrl: relayUrl, lo: 1_000_001n, actor: 'op', reason: null })).toEqual({
+    expect(
+      await acceptLeafCount({ databaseUrl: relayUrl, lo: 1_000_001n, rows: 2, actor: 'op', reason: null }),
+    ).toEqual({
       kind: 'refused',
       obstacle: 'ahead',
       route: null,
@@ -413,6 +452,41 @@ describe('the archive hook', () => {
     expect(emptiedBy(await retention.run())).toHaveLength(1);
     expect(seen).toEqual(Array(2).fill(`millrace.outbox_p1 1 to ${LEAF}: 3 of 3`));
     expect(told).toEqual(['raised archive_failed', 'cleared archive_failed']);
+  });
+
+  it('is offered the leaf again when rows came while it copied', async () => {
+    await twoLeaves();
+    await settle(await claim('r'), LEAF + 2);
+    await admin.query('update millrace.ledger set expired_at = clock_timestamp()');
+    const seen: number[] = [];
+    const retention = keeper({}, async ({ rows }) => {
+      if (seen.push(rows) === 1) {
+        await slipIn();
+      }
+    });
+
+    expect(emptiedBy(await retention.run())).toEqual([]);
+    expect(emptiedBy(await retention.run())).toEqual([['millrace.outbox_p1', 4]]);
+    expect(seen).toEqual([3, 4]);
+  });
+
+  it('that fails is asked for a few leaves of a run, not for all of them', async () => {
+    const capture = await claim('r');
+    await insert();
+    for (let leaf = 2; leaf <= 6; leaf += 1) {
+      await goTo(leaf);
+      await insert();
+    }
+    await settle(capture, 5 * LEAF + 1);
+    const asked: bigint[] = [];
+    const retention = keeper({}, ({ lo }) => {
+      asked.push(lo);
+      return Promise.reject(new Error('no room'));
+    });
+
+    await retention.run();
+
+    expect(asked).toEqual([1n, BigInt(LEAF + 1), BigInt(2 * LEAF + 1)]);
   });
 
   it('that fails because another relay has emptied the leaf meanwhile is no alarm', async () => {
@@ -673,6 +747,34 @@ describe('a route that holds too much', () => {
 
     expect(expired).toMatchObject([{ route: 'r', low: 1n }]);
     expect(report.routes).toMatchObject([{ route: 'r', isExpired: true, leaves: 1 }]);
+  });
+
+  it('does not expire for positions that were drawn and never became rows', async () => {
+    const capture = await claim('r');
+    await settle(capture, LEAF + 2);
+    await admin.query(`select setval('millrace.position', ${2 * LEAF})`);
+    await admin.query(`begin; set local millrace.retention = on;
+      update millrace.outbox set occurred_at = ${DAY}; commit`);
+    const retention = keeper(limits);
+
+    const report = await retention.run();
+    nowMs += 1_000;
+    await retention.run();
+
+    expect(report.routes).toMatchObject([{ route: 'r', leaves: 0, bytes: 0 }]);
+    expect(obstacles(report)).toEqual([`${LEAF + 1} held r`]);
+    expect([expired, told]).toEqual([[], []]);
+  });
+
+  it('is told what it has lost when the clock was set back meanwhile, too', async () => {
+    await settle(await claim('quick'), LEAF + 2);
+    await claim('stuck');
+    await admin.query(`select * from millrace.expire_route('stuck', 0, ${HOUR_MS}, null, 0)`);
+    await admin.query(`update millrace.ledger set expired_at = expired_at + interval '1 hour' where route = 'stuck'`);
+    expect(emptiedBy(await keeper().run())).toEqual([['millrace.outbox_p1', 3]]);
+
+    const request = { databaseUrl: relayUrl, route: 'stuck', actor: 'op', reason: 'fixed', exemptMs: HOUR_MS };
+    expect(await letRouteGoOn(request)).toEqual({ kind: 'goes_on', lost: { from: 1n, to: BigInt(LEAF) } });
   });
 
   it('does not expire for what a producer holds open', async () => {

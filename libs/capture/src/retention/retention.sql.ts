@@ -11,10 +11,10 @@ export const LEAF_VERDICT_SQL = `select v.verdict, v.leaf::text as table_name, v
   v.rows_found::text as found, v.counted::text as counted
 from millrace.leaf_verdict($1::bigint, $2::bigint) v`;
 
-/** One transaction per leaf. $1 lo, $2 keep in ms. */
+/** One transaction per leaf. $1 lo, $2 keep in ms, $3 rows that were copied, or null. */
 export const EMPTY_LEAF_SQL = `select v.verdict, v.leaf::text as table_name, v.last::text as last, v.route,
   v.rows_found::text as found, v.counted::text as counted
-from millrace.empty_leaf($1::bigint, $2::bigint) v`;
+from millrace.empty_leaf($1::bigint, $2::bigint, $3::bigint) v`;
 
 /** $1 how many at most. */
 export const DROP_EMPTY_LEAVES_SQL = `select d.verdict, d.dropped::text as dropped
@@ -41,9 +41,9 @@ from millrace.expire_route($1, $2::bigint, $3::bigint, $4::bigint, $5::bigint) e
 export const LET_ROUTE_GO_ON_SQL = `select g.verdict, g.lost_from::text as lost_from, g.lost_to::text as lost_to
 from millrace.let_route_go_on($1, $2, $3, $4::bigint) g`;
 
-/** $1 lo, $2 actor, $3 reason. */
+/** $1 lo, $2 actor, $3 reason, $4 the rows of the leaf. */
 export const ACCEPT_LEAF_COUNT_SQL = `select a.verdict, a.leaf::text as table_name, a.route, a.routes::text as routes
-from millrace.accept_leaf_count($1::bigint, $2, $3) a`;
+from millrace.accept_leaf_count($1::bigint, $2, $3, $4::bigint) a`;
 
 /**
  * What each route that counts has counted of a leaf, and what it has from the route's beginning on; without such a route

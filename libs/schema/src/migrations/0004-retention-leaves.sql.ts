@@ -133,10 +133,13 @@ $body$;
  * TRUNCATE and the counters in one transaction. SHARE keeps rows from coming while they are counted and disturbs no
  * reader; nobody writes to a leaf whose positions are all settled, so nobody waits for it either. What has emptied a
  * leaf takes its count away from each route's, so that a row that turns up later shows.
+ *
+ * `in_rows` is how many rows the caller has copied (null: he keeps no copy). A leaf that is ready with another number of
+ * rows stays, and the verdict is still `ready`: it is to be copied again.
  */
 const EMPTY = `
-create function millrace.empty_leaf(in_lo bigint, in_keep_ms bigint, out verdict text, out leaf regclass,
-  out last bigint, out newest timestamptz, out route text, out rows_found bigint, out counted bigint)
+create function millrace.empty_leaf(in_lo bigint, in_keep_ms bigint, in_rows bigint default null,
+  out verdict text, out leaf regclass, out last bigint, out newest timestamptz, out route text, out rows_found bigint, out counted bigint)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '100ms' as $body$
@@ -154,7 +157,7 @@ begin
   begin
     execute format('lock table only %s in share mode', leaf);
     select v.* into verdict, leaf, last, newest, route, rows_found, counted from millrace.leaf_verdict(in_lo, in_keep_ms) v;
-    if verdict = 'ready' then
+    if verdict = 'ready' and rows_found = coalesce(in_rows, rows_found) then
       perform set_config('millrace.retention', 'on', true);
       execute format('truncate only %s', leaf);
       perform set_config('millrace.retention', 'off', true);

@@ -3,7 +3,8 @@
  * cannot write its ledger any more: rows that are truncated then would look to it like positions that never came.
  */
 export const ROUTE_RETENTION = `
--- The leaves that only this route and others like it keep: drawn to the end, older than the time to keep, not settled.
+-- The leaves that only this route and others like it keep: drawn to the end, older than the time to keep, with rows that
+-- it has not settled. One that ends with positions of which nothing came is kept until the next row, and nobody's fault.
 create function millrace.route_holds(in_route text, in_keep_ms bigint,
   out low bigint, out leaves integer, out bytes bigint, out oldest timestamptz, out oldest_leaf regclass)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
@@ -12,6 +13,7 @@ declare
   due constant timestamptz := clock_timestamp() - in_keep_ms * interval '1 millisecond';
   r record;
   newest timestamptz;
+  is_waited_for boolean;
 begin
   perform pg_advisory_xact_lock_shared(hashtextextended('millrace.leaves', 0));
   leaves := 0;
@@ -25,7 +27,8 @@ begin
     where d.last > low
   loop
     newest := millrace.newest_of(r.leaf);
-    if newest <= due then
+    execute format('select exists (select from only %s where position > $1)', r.leaf) into is_waited_for using low;
+    if newest <= due and is_waited_for then
       leaves := leaves + 1;
       bytes := bytes + pg_total_relation_size(r.leaf);
       if oldest is null or newest < oldest then
@@ -118,8 +121,10 @@ begin
     verdict := 'not_expired';
     return;
   end if;
+  -- by the order of what was written down, which no clock that is set back changes
   select max((a.details ->> 'last')::bigint) into lost_to from millrace.audit a
-  where a.action = 'leaf.empty' and a.at >= route_row.expired_at and a.details -> 'unsettled_by' ? in_route;
+  where a.action = 'leaf.empty' and a.details -> 'unsettled_by' ? in_route
+    and a.id > coalesce((select max(e.id) from millrace.audit e where e.action = 'route.expire' and e.target = in_route), 0);
   lost_from := case when lost_to is not null then route_row.low + 1 end;
   update millrace.ledger l set expired_at = null, updated_at = clock_timestamp(),
     exempt_until = clock_timestamp() + in_exempt_ms * interval '1 millisecond' where l.route = in_route;
@@ -130,12 +135,16 @@ begin
 end
 $body$;
 
--- A person's decision: the rows that a leaf has are right, whatever the routes have counted. Only for what is settled.
-create function millrace.accept_leaf_count(in_lo bigint, in_actor text, in_reason text,
+-- A person's decision: the rows that a leaf has are right, whatever the routes have counted. Only for what is settled,
+-- and only for so many rows as he was shown (null: any).
+create function millrace.accept_leaf_count(in_lo bigint, in_actor text, in_reason text, in_rows bigint default null,
   out verdict text, out leaf regclass, out route text, out routes integer)
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '100ms' as $body$
 declare
   changes jsonb := '[]';
+  total bigint;
   rows_found bigint;
   last bigint;
   r record;
@@ -147,7 +156,13 @@ begin
   perform pg_advisory_xact_lock_shared(hashtextextended('millrace.retention', 0));
   routes := 0;
   select o.verdict, o.leaf, o.last, o.route into verdict, leaf, last, route from millrace.leaf_obstacle(in_lo, 0) o;
-  if verdict in ('unknown_leaf', 'ahead', 'identity_changed', 'held') then
+  if verdict in ('unknown_leaf', 'ahead', 'in_use', 'identity_changed', 'held') then
+    return;
+  end if;
+  execute format('lock table only %s in share mode', leaf);
+  execute format('select count(*) from only %s', leaf) into total;
+  if total <> in_rows then
+    verdict := 'changed';
     return;
   end if;
   for r in select c.* from millrace.counts_of(in_lo) c where c.counted_from is not null and not c.is_expired loop

@@ -58,9 +58,9 @@ export const retentionMigration: Migration = {
   version: 4,
   name: 'retention',
   up: COUNTERS + NEW_ROUTES + LEAVES_BESIDE_DEFAULT + LEAF_RETENTION + ROUTE_RETENTION,
-  down: `drop function millrace.accept_leaf_count(bigint, text, text), millrace.let_route_go_on(text, text, text, bigint),
+  down: `drop function millrace.accept_leaf_count(bigint, text, text, bigint), millrace.let_route_go_on(text, text, text, bigint),
   millrace.expire_route(text, bigint, bigint, bigint, bigint), millrace.route_holds(text, bigint),
-  millrace.drop_empty_leaves(integer), millrace.empty_leaf(bigint, bigint), millrace.leaf_verdict(bigint, bigint),
+  millrace.drop_empty_leaves(integer), millrace.empty_leaf(bigint, bigint, bigint), millrace.leaf_verdict(bigint, bigint),
   millrace.leaf_miscount(bigint, regclass), millrace.leaf_obstacle(bigint, bigint), millrace.counts_of(bigint),
   millrace.newest_of(regclass), millrace.require_read_committed();
 create or replace function millrace.is_default_idle() returns boolean language sql as 'select false';

@@ -79,10 +79,14 @@ export class LeafCountsController {
     if (command.dryRun === true || found.outcome === 'fits') {
       return found;
     }
-    if (command.rows !== found.rows) {
+    const { rows, reason } = command;
+    if (rows !== found.rows) {
       throw new ProblemError('conflict', `The leaf has ${found.rows} rows now: look again with { "dryRun": true }.`);
     }
-    const result = await acceptLeafCount({ ...leaf, actor: caller.name, reason: command.reason });
+    const result = await acceptLeafCount({ ...leaf, rows, actor: caller.name, reason });
+    if (result.kind === 'changed') {
+      throw new ProblemError('conflict', 'The leaf has just got other rows: look again with { "dryRun": true }.');
+    }
     if (result.kind === 'refused') {
       throw refused(result.obstacle, result.route);
     }
@@ -121,6 +125,7 @@ function refused(obstacle: string, route: string | null): ProblemError {
     case 'held':
       return new ProblemError('conflict', `Route ${route ?? ''} has not settled the leaf yet: its count is not final.`);
     case 'ahead':
+    case 'in_use':
       return new ProblemError('conflict', 'New rows still go to this leaf: its count is not final.');
     default:
       return new ProblemError(
