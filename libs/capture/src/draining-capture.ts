@@ -1,5 +1,6 @@
 import { type Position } from '@millrace/events';
-import { type CapturePort, type SettleResult } from './capture-port.js';
+import { type CaptureChange } from './capture-observer.js';
+import { type CapturePort, type SettleResult, type SlotStatus } from './capture-port.js';
 import { CaptureError } from './capture.errors.js';
 import {
   type OutboxReaderPort,
@@ -11,6 +12,8 @@ import {
 import { type PgConnection } from './pg-connection.js';
 import { type DrainedShard, PgRouteShards } from './pg-route-shards.js';
 import { type SlotKeeper } from './slot/slot-keeper.js';
+import { describeKeeper, type SlotKeeperState } from './slot/slot-keeper-state.js';
+import { keptSlotStatus } from './slot/slot-watch.js';
 
 /** Reads gaps and nothing above `high`, which stands at the fence. */
 export class FencedReader implements OutboxReaderPort {
@@ -77,9 +80,29 @@ export function drainingCapture({ capture, fence, connection, keeper, ...shard }
     nextPage: () => capture.nextPage(),
     settle: (page) => afterwards(capture.settle(page)),
     renew: () => afterwards(capture.renew()),
-    status: () => capture.status(),
+    status: () => ({ ...capture.status(), slot: slotOf(keeper.state) }),
     close: async () => {
       await Promise.all([keeper.close(), capture.close()]);
     },
   };
+}
+
+/** What its keeper has to tell while a shard drains; `null`: nothing that anybody has to know. */
+export function drainingNews(
+  state: SlotKeeperState,
+): Pick<CaptureChange, 'reading' | 'slot' | 'message' | 'isWarning'> | null {
+  const slot = slotOf(state);
+  return slot?.state === 'failed'
+    ? {
+        reading: 'table',
+        slot: slot.state,
+        message: `The change of shards waits for the slot of the shard. ${describeKeeper(state)}`,
+        isWarning: true,
+      }
+    : null;
+}
+
+/** `null`: there is none any more. */
+function slotOf(state: SlotKeeperState): SlotStatus | null {
+  return state.kind === 'let-go' ? null : keptSlotStatus(state);
 }

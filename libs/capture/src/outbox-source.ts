@@ -13,7 +13,7 @@ import {
 } from './capture-port.js';
 import { type CaptureObserver } from './capture-observer.js';
 import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
-import { drainingCapture, type DrainingParts, FencedReader } from './draining-capture.js';
+import { drainingCapture, drainingNews, type DrainingParts, FencedReader } from './draining-capture.js';
 import { FirstPage } from './first-page.js';
 import { PgForkRepair, type PgForkRepairParts } from './fork/pg-fork-repair.js';
 import { ADOPT_SQL, AUDIT_SQL, PAUSE_SQL, SET_CAPTURE_SQL } from './ledger.sql.js';
@@ -87,7 +87,7 @@ class OutboxSource implements SourcePort {
       const capture =
         fence === null
           ? this.captureOf(request, claim, parts)
-          : this.drainingOf(request, epoch, { ...parts, fence, connection: ledgerConnection });
+          : this.drainingOf(request, claim, { ...parts, fence, connection: ledgerConnection });
       return { kind: 'claimed', epoch, isPaused, fence, capture };
     } catch (error) {
       await store.release();
@@ -177,18 +177,28 @@ class OutboxSource implements SourcePort {
   /** The last claim of a shard. */
   private drainingOf(
     { route, shard }: ClaimRequest,
-    epoch: Epoch,
+    { epoch, mode: modeSet }: Claimed,
     { connection, fence, ...parts }: PollingCaptureParts & Pick<DrainingParts, 'connection' | 'fence'>,
   ): CapturePort {
-    const keeper = this.keeperOf(route, epoch);
-    const capture = new PollingCapture({ ...parts, reader: new FencedReader(parts.reader) });
+    const { name: source, capture: mode = 'polling', observer } = this.options;
+    const keeper = this.keeperOf(route, epoch, (state) => {
+      const news = drainingNews(state);
+      if (news !== null) {
+        observer?.captureChanged?.({ source, route, ...news });
+      }
+    });
+    const capture = new PollingCapture({ ...parts, reader: new FencedReader(parts.reader) }, { mode, modeSet });
     return drainingCapture({ route: shard?.of ?? route, ledger: route, epoch, capture, fence, connection, keeper });
   }
 
-  private keeperOf(route: string, epoch: Epoch, onState?: SlotKeeperParts['onState']): SlotKeeper {
+  private keeperOf(route: string, epoch: Epoch, onState: NonNullable<SlotKeeperParts['onState']>): SlotKeeper {
     const { databaseUrl } = this.options;
-    const parts = { databaseUrl, applicationName: applicationName(`${route} slot`), claim: { route, epoch } };
-    return new SlotKeeper({ ...parts, ...(onState && { onState }) });
+    return new SlotKeeper({
+      databaseUrl,
+      applicationName: applicationName(`${route} slot`),
+      claim: { route, epoch },
+      onState,
+    });
   }
 
   private forked(

@@ -1,9 +1,15 @@
 import { type CaptureClock } from './capture-clock.js';
-import { type CapturedPage, type CapturePort, type CaptureStatus, type SettleResult } from './capture-port.js';
+import {
+  type CapturedPage,
+  type CaptureMode,
+  type CapturePort,
+  type CaptureStatus,
+  type SettleResult,
+} from './capture-port.js';
 import { type FirstPage } from './first-page.js';
 import { type LedgerState, lowOf } from './ledger.js';
 import { LedgerPages } from './ledger-pages.js';
-import { type LedgerStorePort } from './ledger-store.js';
+import { type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
 import { type OutboxReaderPort } from './outbox-reader.js';
 import { type PollingOptions, TableReader } from './table-reader.js';
 
@@ -18,6 +24,12 @@ export interface PollingCaptureParts {
   readonly firstPage: FirstPage;
 }
 
+/** What the route is to be captured by, for its status: as configured, and as an operator has set it (`null`: not). */
+export interface AskedMode {
+  readonly mode: CaptureMode;
+  readonly modeSet: CaptureMode | null;
+}
+
 /**
  * Capture by reading the table: rows in gaps and rows above `high`, unfiltered, in one snapshot a page. The table is
  * the truth; nothing is remembered but the ledger. Contract: `CapturePort`.
@@ -27,7 +39,10 @@ export class PollingCapture implements CapturePort {
   private readonly table: TableReader;
   private isReading = false;
 
-  constructor(private readonly parts: PollingCaptureParts) {
+  constructor(
+    private readonly parts: PollingCaptureParts,
+    private asked: AskedMode = { mode: 'polling', modeSet: null },
+  ) {
     this.pages = new LedgerPages(parts.store, parts.clock, parts.claimed);
     this.table = new TableReader(parts, this.pages);
   }
@@ -44,24 +59,29 @@ export class PollingCapture implements CapturePort {
   }
 
   async settle(page: CapturedPage): Promise<SettleResult> {
-    const { isPaused } = await this.pages.settle(page);
-    return { isPaused };
+    return this.saved(await this.pages.settle(page));
   }
 
   async renew(): Promise<SettleResult> {
-    const { isPaused } = await this.pages.renew();
+    const result = this.saved(await this.pages.renew());
     if (!this.isReading) {
       await this.table.takeCare();
     }
-    return { isPaused };
+    return result;
   }
 
   status(): CaptureStatus {
-    return { mode: 'polling', reading: 'table', slot: null, streamsLost: 0, ...ledgerStatus(this.pages, this.table) };
+    const mode = this.asked.modeSet ?? this.asked.mode;
+    return { mode, reading: 'table', slot: null, streamsLost: 0, ...ledgerStatus(this.pages, this.table) };
   }
 
   async close(): Promise<void> {
     await Promise.all([this.parts.store.release(), this.parts.reader.close()]);
+  }
+
+  private saved({ isPaused, mode: modeSet }: LedgerSaved): SettleResult {
+    this.asked = { ...this.asked, modeSet };
+    return { isPaused };
   }
 }
 

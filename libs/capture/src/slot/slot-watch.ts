@@ -79,9 +79,8 @@ export class SlotWatch {
     const slot = this.slot ?? slotOf(state);
     const confirmed = confirmedLsn ?? (slot === null ? null : slot.confirmedFlushLsn);
     return {
+      ...keptSlotStatus(state),
       ...(slot === null ? NO_SLOT : numbersOf(slot)),
-      state: state.kind === 'held-up' ? state.health.kind : state.kind,
-      message: describeKeeper(state),
       confirmedLsn: confirmed,
       lagBytes: confirmed === null || this.walLsn === null ? null : this.walBehind(confirmed),
       isHigh: this.isHigh,
@@ -116,6 +115,18 @@ export class SlotWatch {
     this.walLsn = reading.walLsn;
     this.slot = health.kind === 'ready' ? health.slot : (reading.slots[0] ?? null);
   }
+}
+
+/** What is known of a slot that nobody has looked at but its keeper. */
+export function keptSlotStatus(state: SlotKeeperState): SlotStatus {
+  return {
+    ...NO_SLOT,
+    state: state.kind === 'held-up' ? state.health.kind : state.kind,
+    message: describeKeeper(state),
+    confirmedLsn: null,
+    lagBytes: null,
+    isHigh: false,
+  };
 }
 
 function slotOf(state: SlotKeeperState): SlotFacts | null {
