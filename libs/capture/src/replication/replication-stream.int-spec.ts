@@ -21,12 +21,12 @@ let streams: ReplicationStream[];
 
 // a server of its own: the making of a slot waits for every transaction that is open on it
 beforeAll(async () => {
-  server = new TemporaryPostgres({ fsync: 'off' });
+  server = new TemporaryPostgres({ fsync: 'off', autovacuum: 'off' });
   await server.start();
   admin = await connect('postgres');
   await admin.query('create database outbox');
   await migrate({ databaseUrl: server.databaseUrl('outbox') });
-}, 60_000);
+});
 
 afterAll(async () => {
   await admin.end();
@@ -44,8 +44,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await Promise.all(streams.map((stream) => stream.close()));
-  // of a connection that was cut the server hears a moment later
-  await until('the slot was free', async () => (await readerOfSlot()) === null);
+  await slotIsFree();
   await client.query('select pg_drop_replication_slot($1)', [slot]);
   await client.end();
   await admin.query(`drop database ${database}`);
@@ -116,13 +115,18 @@ async function readerOfSlot(): Promise<number | null> {
   return rows[0]?.active_pid ?? null;
 }
 
+/** Of a connection that was cut the server hears a moment later. */
+async function slotIsFree(): Promise<void> {
+  await until('the slot was free', async () => (await readerOfSlot()) === null);
+}
+
 async function walEnd(): Promise<bigint> {
   const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
   return parseLsn(rows[0]?.lsn ?? '0/0');
 }
 
 async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = performance.now() + 15_000;
+  const deadline = performance.now() + 60_000;
   while (!(await isSo())) {
     if (performance.now() > deadline) {
       throw new Error(`It never happened that ${what}.`);
@@ -179,9 +183,9 @@ describe('transactions', () => {
   });
 
   it('come in parts when they are large, in bounded memory and while the reports go on', async () => {
-    await client.query(`alter database ${database} set wal_sender_timeout = '1500ms'`);
-    await client.query(`alter database ${database} set transaction_timeout = '1500ms'`);
-    await client.query(`alter database ${database} set statement_timeout = '1500ms'`);
+    for (const limit of ['wal_sender_timeout', 'transaction_timeout', 'statement_timeout']) {
+      await client.query(`alter database ${database} set ${limit} = '5s'`);
+    }
     const bytesMax = MIB;
     const stream = await open({ bytesMax });
     await client.query(`insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload)
@@ -192,6 +196,7 @@ describe('transactions', () => {
     const parts: StreamedTransaction[] = [await stream.nextTransaction()];
     await until('the stream was full', () => stream.queuedBytes > bytesMax - 70_000);
     const reports = new Set<string>();
+    // a third of the time-out lies between them
     await until('five reports came from a stream that is full', async () => {
       reports.add(await replyTime());
       return reports.size >= 5;
@@ -229,6 +234,7 @@ describe('confirming', () => {
     await stream.nextTransaction();
     stream.confirm(endOf(first));
     await stream.close();
+    await slotIsFree();
 
     const again = await open();
 
@@ -247,6 +253,7 @@ describe('confirming', () => {
     stream.confirm(endOf(first));
     await until('the slot was told', async () => (await slotConfirmed()) >= endOf(second));
     await stream.close();
+    await slotIsFree();
 
     const again = await open({ startLsn: endOf(first) });
     await insert(['c']);
@@ -292,14 +299,12 @@ describe('confirming', () => {
 });
 
 describe('a stream that ends', () => {
-  it('tells within a second that its walsender was terminated', async () => {
-    const stream = await open();
+  it('tells that its walsender was terminated, and does not wait for the silence', async () => {
+    const stream = await open({ silenceMs: 3_600_000 });
     const next = stream.nextTransaction().catch((error: unknown) => error);
     await client.query('select pg_terminate_backend($1)', [await readerOfSlot()]);
-    const terminatedAt = performance.now();
 
     expect(await next).toMatchObject({ code: 'database_unavailable', disposition: 'retry' });
-    expect(performance.now() - terminatedAt).toBeLessThan(1_000);
     expect(() => stream.takeQueued()).toThrow(expect.objectContaining({ code: 'database_unavailable' }));
   });
 

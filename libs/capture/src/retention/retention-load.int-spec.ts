@@ -69,7 +69,7 @@ async function produce(client: pg.Client, random: () => number): Promise<number[
 async function claim(route: string, owner: string): Promise<CapturePort> {
   const source = createOutboxSource({ name: 'shop', databaseUrl: database.url, pageRowsMax: 40 });
   const from = { kind: 'earliest' } as const;
-  const result = await source.claim({ route, owner, ttlMs: 60_000, from, aggregateTypes: null });
+  const result = await source.claim({ route, owner, ttlMs: 600_000, from, aggregateTypes: null });
   if (result.kind !== 'claimed') {
     throw new Error(`The claim was answered with ${result.kind}.`);
   }
@@ -157,5 +157,5 @@ describe('under load, with small leaves and nothing to keep', () => {
       { route: 'one', rows: 1 },
       { route: 'two', rows: 1 },
     ]);
-  }, 120_000);
+  }, 300_000);
 });

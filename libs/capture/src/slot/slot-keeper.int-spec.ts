@@ -17,9 +17,17 @@ import { DEFAULT_SLOT_LIMIT } from './slot-limit.js';
 import { describeKeeper, type SlotKeeperState } from './slot-keeper-state.js';
 
 /** A cluster of its own: the making of a slot waits for the open transactions of every database in it. */
-const SETTINGS = { ...FAST_UNSAFE_SETTINGS, max_replication_slots: 4, max_wal_size: '64MB', min_wal_size: '32MB' };
+const SETTINGS = {
+  ...FAST_UNSAFE_SETTINGS,
+  autovacuum: 'off', // the making of a slot would wait for it as well
+  max_replication_slots: 4,
+  max_wal_size: '64MB',
+  min_wal_size: '32MB',
+};
 const ROUTE = 'orders';
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
+/** After which a statement without an answer ends by itself (`PgConnection`). */
+const ANSWER_TIMEOUT_MS = 25_000;
 
 /** Whose the data is; `server` runs on it, at times with other settings. */
 let home: TemporaryPostgres;
@@ -35,7 +43,7 @@ beforeAll(async () => {
   admin = await connect();
   await admin.query(`create role relay login replication in role millrace_relay`);
   await admin.query(`create role stranger login in role millrace_relay`);
-}, 60_000);
+});
 
 afterAll(async () => {
   await admin.end();
@@ -438,6 +446,13 @@ async function waitingShows(keeper: SlotKeeper): Promise<void> {
   await until('the waiting shows', () => keeper.state.kind === 'creating' && keeper.state.waitingFor !== null);
 }
 
+/** For whom the making of the slot waited, one after the other; between two it may be seen to wait for nobody. */
+function awaited(states: readonly SlotKeeperState[]): unknown[] {
+  return states.flatMap((state) =>
+    state.kind === 'creating' && state.waitingFor !== null ? [state.waitingFor.preparedAs ?? state.waitingFor.pid] : [],
+  );
+}
+
 describe('the making of a slot', () => {
   it('waits for a transaction that was open before, says for whom, and goes on by itself', async () => {
     await admin.query('grant pg_read_all_stats to relay');
@@ -451,7 +466,7 @@ describe('the making of a slot', () => {
     expect(describeKeeper(keeper.state)).toMatch(
       new RegExp(`waits for pid ${jobPid}, application nightly job, open for \\d+ s: .* goes on by polling`),
     );
-    expect(states.filter(({ kind }) => kind === 'creating')).toHaveLength(2);
+    expect(awaited(states)).toEqual([jobPid]);
     await job.query('commit');
     await until('the slot is there', () => keeper.state.kind === 'ready');
     await admin.query('revoke pg_read_all_stats from relay');
@@ -477,18 +492,16 @@ describe('the making of a slot', () => {
     );
     await job.query('rollback');
     await reach('ready');
-    expect(states.filter(({ kind }) => kind === 'creating')).toHaveLength(3);
+    expect(awaited(states)).toEqual(['forgotten', rows[0]?.pid]);
   });
 
-  it('is given up at once when it is stopped, and leaves nothing behind', async () => {
+  it('is given up when it is stopped, whoever goes on for whom it waits, and leaves nothing behind', async () => {
     const job = await openWriter();
     const { keeper } = keep();
     keeper.start();
     await waitingShows(keeper);
 
-    const stoppedAt = performance.now();
     await keeper.stop();
-    expect(performance.now() - stoppedAt).toBeLessThan(1_500);
     await until('no slot is left', async () => (await slotNames()).length === 0);
     await until('no session is left', async () => {
       return (await count(`pg_stat_activity where application_name = 'keeper 1'`)) === 0;
@@ -671,19 +684,23 @@ describe('a slot and its owner', () => {
 describe('a server that does not answer', () => {
   it('holds nobody up who wants to stop', async () => {
     const { keeper } = await kept();
-    const { rows } = await admin.query<{ pid: number }>(
-      `select pid from pg_stat_activity where application_name = 'keeper 1'`,
-    );
-    const pid = rows[0]?.pid ?? 0;
+    const pid = await until('the session that made the slot is gone', async () => {
+      const { rows } = await admin.query<{ pid: number }>(
+        `select pid from pg_stat_activity where application_name = 'keeper 1'`,
+      );
+      return rows.length === 1 && rows[0] !== undefined ? rows[0].pid : false;
+    });
     process.kill(pid, 'SIGSTOP');
+    const frozenAt = performance.now();
     try {
       keeper.start();
       await keeper.stop();
     } finally {
       process.kill(pid, 'SIGCONT');
     }
+    expect(performance.now() - frozenAt).toBeLessThan(ANSWER_TIMEOUT_MS);
     expect(keeper.state).toEqual({ kind: 'idle' });
-  }, 10_000);
+  });
 });
 
 describe('a heartbeat', () => {
