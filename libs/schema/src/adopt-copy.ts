@@ -77,7 +77,8 @@ export async function finishCopy(client: MigrationClient, task: CopyTask): Promi
 /** False: there are no more. */
 async function copyChunk(client: MigrationClient, { table, mapping, chunkRows, onCopied }: CopyTask): Promise<boolean> {
   const copied = await inTransaction(client, LOCK_TIMEOUT_MS, async () => {
-    await client.query('set local row_security = off');
+    // the place that is kept as text must be read by the next run as it was written by this one
+    await client.query("set local row_security = off; set local datestyle = 'ISO'; set local extra_float_digits = 1");
     const adoption = await readAdoption(client, table);
     if (adoption?.state !== 'copying' || adoption.orderBy === null) {
       return null;

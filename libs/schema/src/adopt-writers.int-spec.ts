@@ -230,6 +230,27 @@ describe('the lock', () => {
     expect((await copied())['open']).toBeUndefined();
   });
 
+  it('is not kept by a run that is frozen: the server ends it', async () => {
+    const timeouts: unknown[] = [];
+    const own = {
+      query: async (sql: string) => {
+        if (sql.includes('insert into millrace.adoption')) {
+          timeouts.push(
+            (await client.query(`select current_setting('idle_in_transaction_session_timeout') as t`)).rows,
+          );
+        }
+        return await client.query(sql);
+      },
+    };
+
+    await adoptTable({ client: own }, REQUEST, PATIENT);
+
+    expect(timeouts).toEqual([[{ t: '5s' }]]);
+    expect((await client.query('show idle_in_transaction_session_timeout')).rows).toEqual([
+      { idle_in_transaction_session_timeout: '0' },
+    ]);
+  });
+
   it('that does not come leaves all as it was and tells who has the table', async () => {
     const open = await connect();
     const { rows } = await open.query<{ pid: number }>('select pg_backend_pid() as pid');

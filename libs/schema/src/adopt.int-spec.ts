@@ -188,7 +188,10 @@ describe('an adopted table', () => {
   it('may be partitioned, now and later', async () => {
     await table(`${DEBEZIUM} partition by list (aggregateid)`);
     await client.query(`create table public.outbox_a partition of public.outbox for values in ('a')`);
-    await adopt();
+    const { findings } = await adopt();
+    expect(findings).toEqual([
+      expect.stringMatching(/^public\.outbox is partitioned by LIST \(aggregateid\)\. An UPDATE/),
+    ]);
     await client.query(`create table public.outbox_b partition of public.outbox default`);
 
     await insert(['a', 'b', 'a']);
@@ -279,10 +282,75 @@ describe('an adopted table', () => {
       code: '23514',
       message: expect.stringContaining(`Millrace cannot carry this row of public.outbox: ${problem}`),
     });
-    await expect(
-      client.query(`${INSERT} values (gen_random_uuid(), 'order', 'o', 't', 'no json')`),
-    ).rejects.toMatchObject({ code: '22P02' });
     expect(await events()).toEqual([]);
+  });
+
+  it.each([
+    ['text', 'json', `'{"card": geheim}'`, 'payload is not JSON'],
+    ['text', 'json', `'"\\u0000geheim"'`, 'payload is not JSON'],
+    ['bytea', 'json', `convert_to('geheim', 'UTF8')`, 'payload is not JSON'],
+    ['bytea', 'string', `'\\xfffe'`, 'payload is no text in UTF-8'],
+  ] as const)('of %s as %s fails the INSERT of %s by the name of the column, and quotes nothing', async (...row) => {
+    const [type, payloadAs, payload, problem] = row;
+    await table(DEBEZIUM.replace('jsonb', type));
+    await adopt({ payloadAs });
+    await client.query(`begin; ${INSERT} values (gen_random_uuid(), 'order', 'kept', 't', '{}'); savepoint s`);
+
+    const error: unknown = await client
+      .query(`${INSERT} values (gen_random_uuid(), 'order', 'o', 't', ${payload})`)
+      .catch((reason: unknown) => reason);
+    await client.query('rollback to s; commit');
+
+    expect(error).toMatchObject({
+      code: '23514',
+      message: `Millrace cannot carry this row of public.outbox: ${problem}`,
+    });
+    expect(JSON.stringify(error)).not.toMatch(/geheim|0xff/);
+    expect(await keys()).toEqual(['kept']);
+  });
+
+  it('runs no cast that its owner has made since with the rights of the owner of the schema', async () => {
+    await table(DEBEZIUM.replace('aggregatetype varchar(255)', 'aggregatetype text'));
+    await adopt();
+    const role = `owner_${database.name}`;
+    await client.query(`create role ${role} nologin; grant create on schema public to ${role};
+      alter table public.outbox owner to ${role}; set role ${role};
+      create type public.trap as (v text);
+      create function public.spring(public.trap) returns text immutable language plpgsql as
+        $$begin raise exception 'runs as %', current_user; end$$;
+      create cast (public.trap as text) with function public.spring(public.trap);
+      alter table public.outbox alter aggregateid type public.trap using row(aggregateid)::public.trap`);
+    const row = `${INSERT} values (gen_random_uuid(), 'order', row('k')::public.trap, 't', '{}')`;
+
+    await expect(client.query(row)).rejects.toMatchObject({
+      code: '42804',
+      message: 'Column aggregateid of public.outbox has another type than when Millrace adopted the table',
+    });
+    await client.query('reset role');
+    expect(await adopt()).toMatchObject({ outcome: 'changed' });
+    await client.query(`set role ${role}; ${row}; reset role`);
+    expect(await keys()).toEqual(['(k)']);
+    expect(await adopt()).toMatchObject({ outcome: 'unchanged' });
+    await client.query(`drop owned by ${role} cascade; drop role ${role}`);
+  });
+
+  it('may have types that were made for it', async () => {
+    await client.query(`create type public.kind as enum ('order', 'blue'); create domain public.name as varchar(9);
+      create domain public.body as jsonb; create domain public.whole as bigint`);
+    await table(`(id uuid, aggregatetype public.kind, aggregateid public.name, type text, payload public.body, v public.whole,
+      colour public.kind)`);
+    await adopt({
+      columns: { schemaVersion: 'v', aggregateVersion: 'v' },
+      headers: [{ column: 'colour', name: 'colour' }],
+    });
+
+    await client.query(`insert into public.outbox values (gen_random_uuid(), 'order', 'a', 't', '{"a":1}', 7, 'blue'),
+      (gen_random_uuid(), 'order', 'b', 't', '{}', null, null)`);
+
+    expect(await events()).toMatchObject([
+      { aggregateid: 'a', aggregateversion: 7, schemaversion: 7, payload: '{"a": 1}', headers: { colour: 'blue' } },
+      { aggregateid: 'b', aggregateversion: null, schemaversion: 1, headers: null },
+    ]);
   });
 
   it('is found with its partitions, mended and told when the trigger was disabled or lost', async () => {
@@ -305,6 +373,96 @@ describe('an adopted table', () => {
 
     await insert(['a']);
     expect(await keys()).toEqual(['a']);
+  });
+
+  it('is told when another table has taken its name, until that one is adopted or released', async () => {
+    await table();
+    await adopt();
+    const replace = `create table public.next (like public.outbox); drop table public.outbox;
+      alter table public.next rename to outbox`;
+    const notices = [
+      expect.stringMatching(/^The adopted table public\.outbox was dropped, and another one has its name/),
+    ];
+
+    await client.query(replace);
+    expect((await migrate({ client })).notices).toEqual(notices);
+    expect(await adopt()).toMatchObject({ outcome: 'adopted' });
+    expect((await migrate({ client })).notices).toEqual([]);
+    await client.query(replace);
+    expect((await migrate({ client })).notices).toEqual(notices);
+    await releaseTable({ client }, SKIP);
+
+    expect((await migrate({ client })).notices).toEqual([]);
+    await client.query('drop table public.outbox');
+    expect((await migrate({ client })).notices).toEqual([]);
+  });
+
+  it('is not adopted again with a wish that comes too late', async () => {
+    await table(`${DEBEZIUM.slice(0, -1)}, n bigserial, m bigserial)`);
+    await client.query('create publication other_relay for table public.outbox');
+    await insert(['a', 'b']);
+    const cut = adoptTable(
+      { client },
+      { ...SKIP, existing: { kind: 'copy', orderBy: 'n' } },
+      {
+        chunkRows: 1,
+        onCopied: () => {
+          throw new Error('cut short');
+        },
+      },
+    );
+    await expect(cut).rejects.toThrow('cut short');
+    const refusal = async (request: Partial<AdoptRequest>): Promise<string> =>
+      await adopt(request).then(
+        () => 'none',
+        (error: unknown) => String(error),
+      );
+
+    expect(await refusal({ existing: { kind: 'skip' } })).toMatch(/Finish it with --existing copy --order-by n\.$/);
+    expect(await refusal({ existing: { kind: 'copy', orderBy: 'm' } })).toMatch(
+      /copy of its older rows is not finished/,
+    );
+    const copy: Partial<AdoptRequest> = { existing: { kind: 'copy', orderBy: 'n' } };
+    expect(await refusal({ ...copy, leavePublication: 'other_relay' })).toMatch(/is still in publication other_relay/);
+    expect(await refusal({ ...copy, leavePublication: 'none' })).toMatch(/Publication none does not exist/);
+    await client.query('alter publication other_relay drop table public.outbox');
+    expect(await refusal({ ...copy, leavePublication: 'other_relay' })).toBe('none');
+    expect(await keys()).toEqual(['a', 'b']);
+
+    await releaseTable({ client }, SKIP);
+    const { findings } = await adopt(copy);
+    expect(findings).toContainEqual(expect.stringMatching(/^public\.outbox was adopted before: .* come again/));
+  });
+
+  it.each([
+    ['char(5)', `'1' || lpad(g::text, 4, '0')`],
+    ['timestamp', `'2026-03-01'::timestamp + g * interval '1 day'`],
+    ['double precision', 'g / 7.0::double precision'],
+  ])('has its older rows copied by a column of type %s, also by two runs with other settings', async (type, value) => {
+    await table(`(id uuid, aggregatetype text, aggregateid text, type text, payload jsonb, n ${type})`);
+    await client.query(`insert into public.outbox select gen_random_uuid(), 'order', 'k' || g, 't', '{}', ${value}
+      from generate_series(1, 20) g`);
+    const request: AdoptRequest = { ...SKIP, existing: { kind: 'copy', orderBy: 'n' } };
+
+    await client.query(`set datestyle = 'SQL, DMY'; set extra_float_digits = -5`);
+    await expect(
+      adoptTable({ client }, request, {
+        chunkRows: 4,
+        onCopied: () => {
+          throw new Error('cut short');
+        },
+      }),
+    ).rejects.toThrow('cut short');
+    await client.query(`set datestyle = 'SQL, MDY'`);
+    const { findings } = await adoptTable({ client }, request, {
+      chunkRows: 4,
+      onCopied: (rows) => {
+        expect(rows).toBeLessThanOrEqual(20);
+      },
+    });
+
+    expect(await keys()).toEqual(Array.from({ length: 20 }, (_, n) => `k${n + 1}`));
+    expect(findings).toContainEqual(expect.stringMatching(/^n has no unique index of its own/));
   });
 
   it('takes other columns from one row to the next', async () => {
@@ -427,6 +585,17 @@ describe('a table that cannot be adopted', () => {
       'column_unfit',
       /has type xml; a payload is one of/,
     ],
+    [
+      `create table public.outbox (id uuid, aggregatetype text, k text, type text, payload jsonb,
+        aggregateid text generated always as (k) virtual)`,
+      'column_unfit',
+      /Column aggregateid of public\.outbox is generated when it is read/,
+    ],
+    [
+      `create domain public.bytes as bytea; create table public.outbox ${DEBEZIUM.replace('jsonb', 'public.bytes')}`,
+      'column_unfit',
+      /has a domain over bytea/,
+    ],
   ])('%j is refused by name', async (sql, code, message) => {
     await client.query(sql);
 
@@ -458,6 +627,56 @@ describe('a table that cannot be adopted', () => {
     await expect(adoptTable({ client }, { table: 'public.outbox', actor: 'test' })).rejects.toMatchObject({
       code: 'rows_undecided',
     });
+  });
+
+  it('has rows by the time of the lock that no earlier look could see', async () => {
+    await table();
+    const looking = {
+      query: async (sql: string) => {
+        const result = await client.query(sql);
+        if (sql.includes('coalesce(problem')) {
+          await client.query('rollback; begin');
+          await insert(['late']);
+          await client.query('commit; begin');
+        }
+        return result;
+      },
+    };
+
+    await expect(
+      adoptTable({ client: looking }, { table: 'public.outbox', actor: 'test' }, { lockWaitMs: 2_000 }),
+    ).rejects.toMatchObject({ code: 'rows_undecided', message: expect.stringMatching(/^public\.outbox holds rows\./) });
+    expect((await client.query('select from millrace.adoption')).rowCount).toBe(0);
+  });
+
+  it('has rows that row-level security hides, or a user who may make no temporary function', async () => {
+    await table();
+    const role = `owner_${database.name}`;
+    await client.query(`create role ${role} nologin; grant create on database ${database.name} to ${role};
+      revoke temporary on database ${database.name} from public; grant create on schema public to ${role};
+      alter table public.outbox owner to ${role}; alter table public.outbox enable row level security;
+      alter table public.outbox force row level security; drop schema millrace cascade; set role ${role}`);
+    await migrate({ client });
+
+    await expect(adoptTable({ client }, SKIP)).rejects.toMatchObject({
+      code: 'not_authorised',
+      message: expect.stringMatching(/^Row-level security applies to this user on public\.outbox/),
+    });
+    await client.query('alter table public.outbox no force row level security');
+    expect(await adoptTable({ client }, SKIP)).toMatchObject({ outcome: 'adopted' });
+
+    await client.query(`reset role; drop owned by ${role} cascade; drop role ${role}`);
+  });
+
+  it('has more columns as headers than one event can have', async () => {
+    await table();
+    const headers = (count: number): { column: string; name: string }[] =>
+      Array.from({ length: count }, (_, n) => ({ column: 'type', name: `h${n}` }));
+
+    await expect(adopt({ headers: headers(51) })).rejects.toMatchObject({ code: 'column_unfit' });
+    await adopt({ headers: headers(50) });
+    await insert(['a']);
+    expect(await keys()).toEqual(['a']);
   });
 
   it('has rows that cannot be carried, each reason with a count and no contents', async () => {

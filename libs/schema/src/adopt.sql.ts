@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { type AdoptedTable } from './adopted-table.js';
-import { columnOf, EVENT_COLUMNS, type EventMapping, eventValues } from './adopted-event.sql.js';
+import { columnOf, EVENT_COLUMNS, type EventMapping, eventValues, textOf } from './adopted-event.sql.js';
 
 const literal = (value: string | null): string => (value === null ? 'null' : pg.escapeLiteral(value));
 
@@ -22,7 +22,14 @@ export const updateRequestSql = (oid: string, request: string): string =>
 export const setStateSql = (oid: string, state: 'draining' | 'adopted'): string =>
   `update millrace.adoption set state = '${state}' where source = ${oid}::oid`;
 
-export const deleteAdoptionSql = (oid: string): string => `delete from millrace.adoption where source = ${oid}::oid`;
+/** Also that of an earlier table of this name, which is gone. */
+export const deleteAdoptionSql = (oid: string, name: string): string => `
+delete from millrace.adoption a where a.source = ${oid}::oid
+  or (a.request ->> 'table' = ${literal(name)} and not exists (select from pg_class c where c.oid = a.source::oid))`;
+
+/** Whether the audit trail tells of an earlier adoption. */
+export const wasAdoptedSql = (name: string): string =>
+  `select from millrace.audit where action = 'outbox.adopt' and target = ${literal(name)} limit 1`;
 
 /** `details` is JSON or null. */
 export const auditSql = (actor: string, action: string, target: string, details: string | null): string => `
@@ -44,15 +51,15 @@ export interface CopyCursor {
 export function copyChunkSql(table: AdoptedTable, mapping: EventMapping, cursor: CopyCursor, limit: number): string {
   const of = columnOf('t');
   const order = of(cursor.orderBy);
-  const id = `${of(mapping.columns.id)}::text::uuid`;
-  const type = table.columns.find(({ name }) => name === cursor.orderBy)?.type ?? 'text';
+  const id = `(${textOf(mapping, of, mapping.columns.id)})::uuid`;
+  // the literal takes the column's type by itself: a cast to the name of type char(26) would cut it to one character
   const after =
     cursor.lastValue === null
       ? ''
-      : `and (${order}, ${id}) > (${literal(cursor.lastValue)}::${type}, ${literal(cursor.lastId)}::uuid)`;
+      : `and (${order}, ${id}) > (${literal(cursor.lastValue)}, ${literal(cursor.lastId)}::uuid)`;
   return `
-with chunk (${EVENT_COLUMNS}, ordering) as materialized (
-  select ${eventValues(mapping, of).join(', ')}, ${order}
+with chunk (${EVENT_COLUMNS}, ordering, written) as materialized (
+  select ${eventValues(mapping, of).join(', ')}, ${order}, ${textOf(mapping, of, cursor.orderBy)}
   from ${table.name} t
   where not exists (select from millrace.adoption_held h where h.source = ${table.oid}::oid and h.id = ${id}) ${after}
   order by ${order}, ${id} limit ${limit}
@@ -60,7 +67,7 @@ with chunk (${EVENT_COLUMNS}, ordering) as materialized (
   insert into millrace.outbox (${EVENT_COLUMNS})
   select ${EVENT_COLUMNS} from chunk order by ordering, id returning 1
 ), last as (
-  select ordering::text as value, id from chunk order by ordering desc, id desc limit 1
+  select written as value, id from chunk order by ordering desc, id desc limit 1
 )
 update millrace.adoption a
 set copied = a.copied + (select count(*) from copied), last_value = last.value, last_id = last.id

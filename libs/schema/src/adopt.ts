@@ -8,6 +8,7 @@ import {
 } from './adopted-trigger.sql.js';
 import {
   type AdoptedTable,
+  isPublished,
   mapEvent,
   readFitTable,
   readTable,
@@ -25,8 +26,8 @@ import {
   type ReleaseResult,
 } from './adoption.js';
 import { type AdoptionState, finishCopy, readAdoption } from './adopt-copy.js';
-import { auditSql, deleteAdoptionSql, insertAdoptionSql, updateRequestSql } from './adopt.sql.js';
-import { checkRows, findingsOf } from './existing-rows.js';
+import { auditSql, deleteAdoptionSql, insertAdoptionSql, updateRequestSql, wasAdoptedSql } from './adopt.sql.js';
+import { checkRows, findingsOf, findingsOfOrder, requireNoRows, rowsUndecided } from './existing-rows.js';
 import {
   inTransaction,
   type MigrationClient,
@@ -98,7 +99,7 @@ export async function planAdoption(target: MigrationTarget, request: AdoptReques
     const sql = installSql({ subject, request }, 'outbox').join('\n');
     const script = [
       `-- adopt ${subject.table.name}; run it again while the lock does not come: nothing is half done`,
-      `begin;\nset local lock_timeout = '${LOCK_WAIT_MS}ms';\n${MIGRATION_LOCK};`,
+      `begin;\nset local lock_timeout = '${LOCK_WAIT_MS}ms';\nset local idle_in_transaction_session_timeout = '5s';\n${MIGRATION_LOCK};`,
       `lock table ${subject.table.name} in share row exclusive mode;`,
       `${sql}\ncommit;\n`,
     ].join('\n');
@@ -119,14 +120,14 @@ export async function releaseTable(
     refuseUnfinished(table, await readAdoption(client, table));
     const trigger = await readTrigger(client, table);
     if (trigger === null) {
-      await client.query(deleteAdoptionSql(table.oid));
+      await client.query(deleteAdoptionSql(table.oid, table.name));
       return { table: table.name, isReleased: false };
     }
     await underTableLock(client, { table, mode: 'access exclusive', lockWaitMs, waitMs }, async () => {
       refuseUnfinished(table, await readAdoption(client, table));
       await client.query(`drop trigger if exists ${TRIGGER} on ${table.name}`);
       await client.query(`drop function if exists millrace.${trigger.functionName}()`);
-      await client.query(deleteAdoptionSql(table.oid));
+      await client.query(deleteAdoptionSql(table.oid, table.name));
       await client.query(auditSql(actor, 'outbox.release', table.name, null));
     });
     return { table: table.name, isReleased: true };
@@ -139,10 +140,7 @@ async function inspect(client: MigrationClient, request: AdoptRequest): Promise<
   const orderBy = orderByOf(request);
   const findings: string[] = [];
   if (orderBy !== null) {
-    const column = requireColumn(table, { name: orderBy, option: '--order-by' });
-    if (!column.leadsIndex) {
-      findings.push(`No index of ${table.name} begins with ${orderBy}: each chunk of the copy reads the whole table.`);
-    }
+    findings.push(...findingsOfOrder(table, requireColumn(table, { name: orderBy, option: '--order-by' })));
   }
   const report = await checkRows(client, table, mapping, orderBy);
   findings.push(...(await findingsOf(client, table, mapping, report)));
@@ -151,12 +149,13 @@ async function inspect(client: MigrationClient, request: AdoptRequest): Promise<
 
 /** The trigger, the cut of the publication and the record of it, in one transaction under the lock. */
 async function install({ client, subject, request, options }: Work): Promise<AdoptResult['outcome']> {
-  const { table, hasRows } = subject;
+  const { table, hasRows, findings } = subject;
   if (hasRows && request.existing === undefined) {
-    throw new SchemaError(
-      'rows_undecided',
-      `${table.name} holds rows. Say what is to become of them: --existing skip (another relay has published or will ` +
-        'publish them) or --existing copy --order-by <column>.',
+    throw rowsUndecided(table, 'holds rows');
+  }
+  if (orderByOf(request) !== null && (await client.query(wasAdoptedSql(table.name))).rows.length > 0) {
+    findings.push(
+      `${table.name} was adopted before: of its older rows, those that were copied then come again, with the same id.`,
     );
   }
   if (request.leavePublication !== undefined) {
@@ -166,6 +165,10 @@ async function install({ client, subject, request, options }: Work): Promise<Ado
   const isMine = await underTableLock(client, { ...options, table, mode: 'share row exclusive' }, async () => {
     if ((await readAdoption(client, table)) !== null) {
       return false;
+    }
+    if (request.existing === undefined) {
+      // a transaction that was open at the check may have brought some
+      await requireNoRows(client, table, options.lockWaitMs);
     }
     for (const sql of installSql({ subject, request }, target)) {
       await client.query(sql);
@@ -178,7 +181,7 @@ async function install({ client, subject, request, options }: Work): Promise<Ado
 function installSql({ subject, request }: Pick<Work, 'subject' | 'request'>, target: TriggerTarget): string[] {
   const { table, mapping } = subject;
   const functionName = nameFor(table);
-  const details = JSON.stringify({ ...mapping, existing: request.existing ?? null });
+  const details = JSON.stringify({ ...toDetails(subject), existing: request.existing ?? null });
   const publication = request.leavePublication;
   return [
     functionSql(functionName, triggerBody({ ...table, mapping }, target)),
@@ -193,15 +196,9 @@ function installSql({ subject, request }: Pick<Work, 'subject' | 'request'>, tar
 
 /** Brings trigger and function of an adopted table to what is asked for now. */
 async function renew(work: Work, earlier: AdoptionState): Promise<AdoptResult['outcome']> {
-  const { client, subject, request, options } = work;
+  const { client, subject, options } = work;
   const { table, findings } = subject;
-  if (orderByOf(request) !== null && earlier.orderBy === null) {
-    throw new SchemaError(
-      'already_adopted',
-      `${table.name} was adopted without its older rows, and by now they cannot be told from those that were copied. ` +
-        'Leave --existing copy out.',
-    );
-  }
+  await refuseOtherWishes(work, earlier);
   const trigger = await readTrigger(client, table);
   const functionName = trigger?.functionName ?? nameFor(table);
   if (trigger?.isComplete === true) {
@@ -220,13 +217,39 @@ async function renew(work: Work, earlier: AdoptionState): Promise<AdoptResult['o
   });
 }
 
+/** What was decided at the adoption cannot be decided again; to pass over it in silence would let rows be lost or doubled. */
+async function refuseOtherWishes({ client, subject, request }: Work, earlier: AdoptionState): Promise<void> {
+  const { table } = subject;
+  const { existing, leavePublication } = request;
+  const refuse = (reason: string): never => {
+    throw new SchemaError('already_adopted', `${table.name} was adopted before${reason}`);
+  };
+  if (existing?.kind === 'copy' && earlier.orderBy === null) {
+    refuse(
+      ' without its older rows, and by now they cannot be told from those that were copied. Leave --existing copy out.',
+    );
+  }
+  if (existing !== undefined && earlier.state !== 'adopted' && orderByOf(request) !== earlier.orderBy) {
+    refuse(
+      `, and the copy of its older rows is not finished. Finish it with --existing copy --order-by ${earlier.orderBy ?? ''}.`,
+    );
+  }
+  if (leavePublication !== undefined && (await isPublished(client, table, leavePublication))) {
+    refuse(
+      ` and is still in publication ${leavePublication}: rows since then come twice, with the same id. Take it out with ` +
+        'alter publication, or release the table and adopt it again.',
+    );
+  }
+}
+
 /** Needs no lock on the table: from its next row on each producer runs the new text. */
 async function changeFunction({ client, subject, request }: Work, functionName: string): Promise<'changed'> {
-  const { table, mapping } = subject;
+  const { table } = subject;
   const adoption = await readAdoption(client, table);
+  const details = JSON.stringify(toDetails(subject));
   await client.query(functionSql(functionName, bodyOf(subject, adoption)));
-  await client.query(updateRequestSql(table.oid, JSON.stringify(mapping)));
-  await client.query(auditSql(request.actor, 'outbox.adopt', table.name, JSON.stringify(mapping)));
+  await client.query(updateRequestSql(table.oid, details));
+  await client.query(auditSql(request.actor, 'outbox.adopt', table.name, details));
   return 'changed';
 }
 
@@ -266,6 +289,11 @@ function refuseUnfinished(table: AdoptedTable, adoption: AdoptionState | null): 
         `migrate --adopt ${table.name}, then release the table.`,
     );
   }
+}
+
+/** What is kept of it; the name tells when another table has taken its place. */
+function toDetails({ table, mapping }: Subject): object {
+  return { table: table.name, ...mapping };
 }
 
 function nameFor(table: AdoptedTable): string {

@@ -1,3 +1,4 @@
+import { DEFINED_TYPES } from './adopted-event.sql.js';
 import pg from 'pg';
 
 /** The table and all its partitions, as oids; `$oid` is a number. */
@@ -11,9 +12,14 @@ select c.oid::text as oid, quote_ident(n.nspname) || '.' || quote_ident(c.relnam
   c.relkind = 'r' and exists (select from pg_inherits i where i.inhparent = c.oid) as has_children,
   exists (select from pg_subscription_rel s where s.srrelid in ${family('c.oid')}) as is_subscribed,
   exists (select from pg_rewrite r where r.ev_class = c.oid and r.ev_type = '3') as has_insert_rule,
+  row_security_active(c.oid) as hides_rows,
+  case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end as partitioned_by,
   pg_has_role(c.relowner, 'usage') as is_owned, pg_get_userbyid(c.relowner)::text as owner,
   (select json_agg(json_build_object('name', a.attname, 'isNullable', not a.attnotnull,
     'type', format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null),
+    'isDefined', a.atttypid >= ${DEFINED_TYPES}, 'isVirtual', a.attgenerated = 'v',
+    'isUnique', exists (select from pg_index x where x.indrelid = c.oid and x.indkey[0] = a.attnum
+      and x.indisunique and x.indisvalid and x.indnkeyatts = 1 and x.indpred is null),
     'leadsIndex', exists (select from pg_index x where x.indrelid = c.oid and x.indkey[0] = a.attnum)) order by a.attnum)
     from pg_attribute a join pg_type t on t.oid = a.atttypid
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
@@ -45,12 +51,17 @@ select f.proname as function_name, f.prosrc as source, ${isComplete(oid, trigger
 from pg_trigger t join pg_proc f on f.oid = t.tgfoid
 where t.tgrelid = ${oid}::oid and t.tgname = ${pg.escapeLiteral(trigger)}`;
 
-/** Adopted tables of which something is left to do; those that were dropped are of no interest. */
+/** Adopted tables of which something is left to do; those that were dropped only if another one has their name now. */
 export const unfinishedAdoptionsSql = (trigger: string): string => `
-select n.name, n.is_complete from (
+select n.name, n.is_complete, false as is_replaced from (
   select quote_ident(s.nspname) || '.' || quote_ident(c.relname) as name, a.state, ${isComplete('c.oid', trigger)} as is_complete
   from millrace.adoption a join pg_class c on c.oid = a.source::oid join pg_namespace s on s.oid = c.relnamespace
-) n where n.state <> 'adopted' or n.is_complete is not true order by n.name`;
+) n where n.state <> 'adopted' or n.is_complete is not true
+union
+select a.request ->> 'table', false, true from millrace.adoption a
+where not exists (select from pg_class c where c.oid = a.source::oid) and to_regclass(a.request ->> 'table') is not null
+  and not exists (select from millrace.adoption b where b.source = to_regclass(a.request ->> 'table'))
+order by 1`;
 
 /** Who holds a lock on the table that ours would have to wait for. `mode`: the lock that is wanted. */
 export const holdersSql = (oid: string, isExclusive: boolean): string => `

@@ -10,7 +10,12 @@ export interface TableColumn {
   readonly name: string;
   readonly type: string;
   readonly isNullable: boolean;
+  /** Its type is none of PostgreSQL's own. */
+  readonly isDefined: boolean;
+  /** Computed when it is read: a trigger finds null there. */
+  readonly isVirtual: boolean;
   readonly leadsIndex: boolean;
+  readonly isUnique: boolean;
 }
 
 /** A table that can be adopted. */
@@ -20,6 +25,8 @@ export interface AdoptedTable {
   readonly name: string;
   readonly bareName: string;
   readonly columns: readonly TableColumn[];
+  /** As SQL has it, such as `LIST (sent)`; null for a table of one piece. */
+  readonly partitionedBy: string | null;
 }
 
 const DEFAULT_COLUMNS: AdoptColumns = {
@@ -43,6 +50,8 @@ const PAYLOAD_KINDS: Readonly<Record<string, PayloadKind>> = {
 
 /** What a relay sets itself (`HEADER` of libs/events); it would leave such a header out. */
 const RESERVED_HEADER = /^(id|eventType|schemaversion|aggregateversion|millrace-.*)$/;
+/** They are 100 arguments of one function, which is all that it takes. */
+const HEADERS_MAX = 50;
 const HEADER_NAME = /^[^\s\p{C}]{1,200}$/u;
 
 /** Finds the table; throws `table_missing`, or `not_authorised` unless this user has its owner's rights. */
@@ -57,7 +66,15 @@ export async function readFitTable(client: MigrationClient, name: string): Promi
   if (reason !== null) {
     throw new SchemaError('table_unfit', `${textField(row, 'name')} ${reason}`);
   }
-  return toTable(row);
+  const table = toTable(row);
+  if (field(row, 'hides_rows') === true) {
+    throw new SchemaError(
+      'not_authorised',
+      `Row-level security applies to this user on ${table.name} and may hide rows that are there. Run this as a role with ` +
+        'BYPASSRLS, or take FORCE ROW LEVEL SECURITY off meanwhile.',
+    );
+  }
+  return table;
 }
 
 async function readRow(client: MigrationClient, name: string): Promise<unknown> {
@@ -80,7 +97,14 @@ function toTable(row: unknown): AdoptedTable {
         'what --print gives.',
     );
   }
-  return { oid: textField(row, 'oid'), name, bareName: textField(row, 'bare_name'), columns: columnsOf(row) };
+  const partitionedBy = field(row, 'partitioned_by');
+  return {
+    oid: textField(row, 'oid'),
+    name,
+    bareName: textField(row, 'bare_name'),
+    columns: columnsOf(row),
+    partitionedBy: typeof partitionedBy === 'string' ? partitionedBy : null,
+  };
 }
 
 /** The first reason why the rows of this table cannot be adopted. */
@@ -130,14 +154,20 @@ export function mapEvent(table: AdoptedTable, request: AdoptRequest): EventMappi
   // Debezium's setting `type:header:eventType` asks for what is there anyway
   const isOwn = ({ column, name }: AdoptHeader): boolean => column === columns.type && name === 'eventType';
   const headers = (request.headers ?? []).filter((header) => !isOwn(header));
-  for (const header of headers) {
-    requireHeader(table, header);
+  requireHeaders(table, headers);
+  const payloadKind = PAYLOAD_KINDS[payload.type] ?? 'text';
+  if (payloadKind === 'bytea' && payload.isDefined) {
+    throw new SchemaError(
+      'column_unfit',
+      `Column ${payload.name} of ${table.name} has a domain over bytea as its type. Change it to bytea itself.`,
+    );
   }
   return {
     columns,
     headers,
-    payloadKind: PAYLOAD_KINDS[payload.type] ?? 'text',
+    payloadKind,
     payloadAs: request.payloadAs ?? 'json',
+    definedTypes: table.columns.filter(({ isDefined }) => isDefined).map(({ name }) => name),
   };
 }
 
@@ -150,7 +180,7 @@ function requireVersion(
   }
 }
 
-/** Throws `column_missing`. */
+/** Throws `column_missing`, or `column_unfit` for a column that a trigger cannot read. */
 export function requireColumn(table: AdoptedTable, { name, option }: NamedColumn): TableColumn {
   const column = table.columns.find((candidate) => candidate.name === name);
   if (column === undefined) {
@@ -158,6 +188,13 @@ export function requireColumn(table: AdoptedTable, { name, option }: NamedColumn
     throw new SchemaError(
       'column_missing',
       `${table.name} has no column ${name}. It has ${names}: name the one that is meant with ${option}.`,
+    );
+  }
+  if (column.isVirtual) {
+    throw new SchemaError(
+      'column_unfit',
+      `Column ${name} of ${table.name} is generated when it is read, and a trigger finds null there. Have it stored, or ` +
+        `name another one with ${option}.`,
     );
   }
   return column;
@@ -169,23 +206,44 @@ export async function requirePublication(
   table: AdoptedTable,
   publication: string,
 ): Promise<void> {
-  const { rows } = await client.query(publicationSql(table.oid, publication));
-  const [row] = rows;
-  const refuse = (reason: string): never => {
-    throw new SchemaError('publication_unfit', `Publication ${publication} ${reason}`);
-  };
-  if (row === undefined) {
-    refuse('does not exist. Look it up in pg_publication, or leave the option out.');
-  }
+  const row = await readPublication(client, table, publication);
   if (field(row, 'is_for_all') === true) {
-    refuse('is for all tables, so a single one cannot leave it. Leave the option out: see "Events that come twice".');
+    throw unfitPublication(
+      publication,
+      'is for all tables, so a single one cannot leave it. Leave the option out: see "Events that come twice".',
+    );
   }
   if (field(row, 'has_table') !== true || field(row, 'has_other') === true) {
-    refuse(`does not name ${table.name} itself, and alone. Have it name the table, or leave the option out.`);
+    throw unfitPublication(
+      publication,
+      `does not name ${table.name} itself, and alone. Have it name the table, or leave the option out.`,
+    );
   }
   if (field(row, 'is_owned') !== true) {
-    refuse("belongs to another user. Run this with its owner's rights, or leave the option out.");
+    throw unfitPublication(
+      publication,
+      "belongs to another user. Run this with its owner's rights, or leave the option out.",
+    );
   }
+}
+
+/** Whether rows of the table are still read by way of the publication. Throws `publication_unfit` when there is none. */
+export async function isPublished(client: MigrationClient, table: AdoptedTable, publication: string): Promise<boolean> {
+  const row = await readPublication(client, table, publication);
+  return ['is_for_all', 'has_table', 'has_other'].some((name) => field(row, name) === true);
+}
+
+async function readPublication(client: MigrationClient, table: AdoptedTable, publication: string): Promise<unknown> {
+  const { rows } = await client.query(publicationSql(table.oid, publication));
+  const [row] = rows;
+  if (row === undefined) {
+    throw unfitPublication(publication, 'does not exist. Look it up in pg_publication, or leave the option out.');
+  }
+  return row;
+}
+
+function unfitPublication(publication: string, reason: string): SchemaError {
+  return new SchemaError('publication_unfit', `Publication ${publication} ${reason}`);
 }
 
 interface NamedColumn {
@@ -202,6 +260,15 @@ function requireType(table: AdoptedTable, named: NamedColumn, types: readonly st
     );
   }
   return column;
+}
+
+function requireHeaders(table: AdoptedTable, headers: readonly AdoptHeader[]): void {
+  if (headers.length > HEADERS_MAX) {
+    throw new SchemaError('column_unfit', `An event can have ${HEADERS_MAX} headers from columns. Ask for fewer.`);
+  }
+  for (const header of headers) {
+    requireHeader(table, header);
+  }
 }
 
 function requireHeader(table: AdoptedTable, { column, name }: AdoptHeader): void {
@@ -227,6 +294,9 @@ function toColumn(value: unknown): TableColumn {
     name: textField(value, 'name'),
     type: textField(value, 'type'),
     isNullable: field(value, 'isNullable') === true,
+    isDefined: field(value, 'isDefined') === true,
+    isVirtual: field(value, 'isVirtual') === true,
     leadsIndex: field(value, 'leadsIndex') === true,
+    isUnique: field(value, 'isUnique') === true,
   };
 }

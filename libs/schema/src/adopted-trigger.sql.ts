@@ -1,5 +1,14 @@
 import pg from 'pg';
-import { columnOf, EVENT_COLUMNS, type EventMapping, eventProblem, eventValues } from './adopted-event.sql.js';
+import {
+  columnOf,
+  DEFINED_TYPES,
+  EVENT_COLUMNS,
+  type EventMapping,
+  eventProblem,
+  eventValues,
+  payloadProblem,
+  payloadValue,
+} from './adopted-event.sql.js';
 import { SchemaError } from './schema.errors.js';
 
 /** The same on every adopted table, so that it is found whatever the table is called by now. */
@@ -23,21 +32,33 @@ export interface TriggerSubject {
  * no new right; what cannot be carried fails the producer's statement instead of being lost. It fires in sessions with
  * `session_replication_role = replica`, too, but leaves alone what logical replication brings: that was written, and is
  * relayed, elsewhere.
+ *
+ * A type that somebody made since (`alter column ... type`) is refused before any statement names the column with a cast:
+ * the planner alone may run the function of a cast that is called immutable. A payload that cannot be converted is told by
+ * its column: PostgreSQL's own message would quote it.
  */
 export function triggerBody({ oid, name, mapping }: TriggerSubject, target: TriggerTarget): string {
   const of = columnOf('new');
   const into =
     target === 'outbox' ? `millrace.outbox (${EVENT_COLUMNS})` : `millrace.adoption_held (source, ${EVENT_COLUMNS})`;
-  const values = [...(target === 'outbox' ? [] : [`${oid}::oid::regclass`]), ...eventValues(mapping, of)];
+  const unfit = payloadProblem(mapping);
+  const event = unfit === null ? eventValues(mapping, of) : eventValues(mapping, of, 'carried');
+  const values = [...(target === 'outbox' ? [] : [`${oid}::oid::regclass`]), ...event];
   const body = `
 declare
   problem text;
+  carried jsonb;
 begin
   if current_setting('session_replication_role') = 'replica'
     and exists (select from pg_stat_subscription s where s.pid = pg_backend_pid()) then
     return null;
   end if;
-  problem := ${eventProblem(mapping, of)};
+  problem := ${definedSince(mapping, of)};
+  if problem is not null then
+    raise exception 'Column % of % has another type than when Millrace adopted the table', problem, ${pg.escapeLiteral(name)}
+      using errcode = 'datatype_mismatch', hint = 'Run millrace migrate --adopt again, with the options that it was adopted with.';
+  end if;
+  problem := ${eventProblem(mapping, of)};${unfit === null ? '' : convert(payloadValue(mapping, of), unfit)}
   if problem is not null then
     raise exception 'Millrace cannot carry this row of %: %', ${pg.escapeLiteral(name)}, problem
       using errcode = 'check_violation', hint = 'Every row of an adopted table becomes an event. Correct the row.';
@@ -51,6 +72,38 @@ end
     throw new SchemaError('column_unfit', `No column of ${name} may have ${QUOTE} in its name.`);
   }
   return body;
+}
+
+/** The first column that is read by a cast although its type is none of PostgreSQL's own (any more); SQL, null: none. */
+function definedSince({ columns, headers, definedTypes }: EventMapping, of: (column: string) => string): string {
+  const { id, routeBy, key, type, payload, schemaVersion, aggregateVersion } = columns;
+  const names = [
+    id,
+    routeBy,
+    key,
+    type,
+    payload,
+    schemaVersion,
+    aggregateVersion,
+    ...headers.map(({ column }) => column),
+  ];
+  const cases = [...new Set(names)]
+    .filter((name) => name !== null)
+    .filter((name) => !definedTypes.includes(name))
+    .map((name) => `when pg_typeof(${of(name)})::oid >= ${DEFINED_TYPES}::oid then ${pg.escapeLiteral(name)}`);
+  return `case when false then '' ${cases.join('\n    ')} end`;
+}
+
+/** Class 22 is wrong data, class 54 too much of it; what else may happen is the producer's as it is. */
+function convert(value: string, problem: string): string {
+  return `
+  if problem is null then
+    begin
+      carried := ${value};
+    exception when data_exception or program_limit_exceeded then
+      problem := ${pg.escapeLiteral(problem)};
+    end;
+  end if;`;
 }
 
 /** A name that no other table's function has, and that needs no quotes. */

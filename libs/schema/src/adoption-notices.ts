@@ -8,6 +8,12 @@ export async function adoptionNotices(client: MigrationClient): Promise<string[]
   const { rows } = await client.query(unfinishedAdoptionsSql(TRIGGER));
   return rows.map((row) => {
     const name = textField(row, 'name');
+    if (field(row, 'is_replaced') === true) {
+      return (
+        `The adopted table ${name} was dropped, and another one has its name: rows that are inserted now are not ` +
+        `published. Run millrace migrate --adopt ${name} again, or --release ${name} if they are not to be.`
+      );
+    }
     const reason =
       field(row, 'is_complete') === true
         ? `The copy of older rows of ${name} is not finished, and new events wait for it.`

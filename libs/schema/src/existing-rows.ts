@@ -1,6 +1,13 @@
 import pg from 'pg';
-import { type AdoptedTable } from './adopted-table.js';
-import { columnOf, type EventMapping, eventProblem } from './adopted-event.sql.js';
+import { type AdoptedTable, type TableColumn } from './adopted-table.js';
+import {
+  columnOf,
+  type EventMapping,
+  eventProblem,
+  payloadProblem,
+  payloadValue,
+  textOf,
+} from './adopted-event.sql.js';
 import { statisticsSql } from './adopted-table.sql.js';
 import { type MigrationClient } from './migration-connection.js';
 import { numberField, textField } from './row-field.js';
@@ -16,7 +23,7 @@ export interface ExistingRowsReport {
 const SAMPLE_ROWS = 100_000;
 /** Some brokers refuse more than this by default. */
 const LARGE_BYTES = 1_000_000;
-const IS_JSON = 'pg_temp.millrace_is_json';
+const CAN_BE_JSONB = 'pg_temp.millrace_can_be_jsonb';
 
 /**
  * Reads rows (all with `orderBy`, else up to 100,000) and throws `rows_unfit` when one cannot be carried, with each reason
@@ -29,7 +36,9 @@ export async function checkRows(
   orderBy: string | null,
 ): Promise<ExistingRowsReport> {
   const { rows } = await inThrowawayTransaction(client, async () => {
-    await client.query(isJsonSql(mapping));
+    if (payloadProblem(mapping) !== null) {
+      await client.query(canBeJsonbSql(mapping));
+    }
     return await client.query(checkSql(table, mapping, orderBy));
   });
   const reports = rows.map((row) => ({
@@ -76,6 +85,11 @@ export async function findingsOf(
         'copied by its own INSERT before it can go: go on deleting as you like.',
     ],
     [
+      table.partitionedBy !== null,
+      `${table.name} is partitioned by ${table.partitionedBy ?? ''}. An UPDATE that moves a row to another partition is an ` +
+        'INSERT there, for a trigger as for logical replication: the event would come again, with the same id.',
+    ],
+    [
       nullable.length > 0,
       `${nullable.map(({ name }) => name).join(', ')} may be null in ${table.name}: a row with a null there fails its INSERT.`,
     ],
@@ -94,12 +108,12 @@ export async function findingsOf(
 }
 
 /** On all servers alike; PostgreSQL 15 has no pg_input_is_valid. */
-function isJsonSql({ payloadKind }: EventMapping): string {
-  const [type, text] = payloadKind === 'bytea' ? ['bytea', `convert_from($1, 'UTF8')`] : ['text', '$1'];
+function canBeJsonbSql(mapping: EventMapping): string {
+  const plain = { ...mapping, definedTypes: [] };
   return `
-create function ${IS_JSON}(${type}) returns boolean language plpgsql as $body$
+create function ${CAN_BE_JSONB}(${mapping.payloadKind === 'bytea' ? 'bytea' : 'text'}) returns boolean language plpgsql as $body$
 begin
-  perform ${text}::jsonb;
+  perform ${payloadValue(plain, () => '$1')};
   return true;
 exception when others then
   return false;
@@ -109,14 +123,12 @@ $body$`;
 
 function checkSql(table: AdoptedTable, mapping: EventMapping, orderBy: string | null): string {
   const of = columnOf('t');
-  const payload = of(mapping.columns.payload);
-  const value = mapping.payloadKind === 'bytea' ? payload : `${payload}::text`;
-  const canFail = mapping.payloadAs === 'json' && mapping.payloadKind !== 'jsonb';
+  const { payload, id } = mapping.columns;
+  const value = mapping.payloadKind === 'bytea' ? of(payload) : textOf(mapping, of, payload);
+  const unfit = payloadProblem(mapping);
   const problems = [
     eventProblem(mapping, of),
-    ...(canFail
-      ? [`case when not ${IS_JSON}(${value}) then ${pg.escapeLiteral(`${mapping.columns.payload} is not JSON`)} end`]
-      : []),
+    ...(unfit === null ? [] : [`case when not ${CAN_BE_JSONB}(${value}) then ${pg.escapeLiteral(unfit)} end`]),
     ...(orderBy === null
       ? []
       : [`case when ${of(orderBy)} is null then ${pg.escapeLiteral(`${orderBy} is null`)} end`]),
@@ -125,9 +137,49 @@ function checkSql(table: AdoptedTable, mapping: EventMapping, orderBy: string | 
 select coalesce(problem, '') as problem, count(*)::float8 as rows, coalesce(max(bytes), 0)::float8 as bytes_max,
   coalesce(min(id), 'null') as example
 from (
-  select coalesce(${problems.join(', ')}) as problem, octet_length(${value}) as bytes, ${of(mapping.columns.id)}::text as id
+  select coalesce(${problems.join(', ')}) as problem, octet_length(${value}) as bytes, ${textOf(mapping, of, id)} as id
   from ${table.name} t ${orderBy === null ? `limit ${SAMPLE_ROWS}` : ''}
 ) r group by 1 order by 2 desc`;
+}
+
+/** Sentences about the column that older rows are copied by. */
+export function findingsOfOrder(table: AdoptedTable, { name, leadsIndex, isUnique }: TableColumn): string[] {
+  const findings: readonly (readonly [boolean, string])[] = [
+    [!leadsIndex, `No index of ${table.name} begins with ${name}: each chunk of the copy reads the whole table.`],
+    [
+      !isUnique,
+      `${name} has no unique index of its own in ${table.name}: rows with the same value, such as the default now() gives ` +
+        'to all rows of a transaction, are copied in the order of their ids.',
+    ],
+  ];
+  return findings.filter(([applies]) => applies).map(([, sentence]) => sentence);
+}
+
+/**
+ * To be called under a lock that writers wait for; throws `rows_undecided` when there are rows by now, or when it takes
+ * longer than `timeoutMs` to be sure that there are none.
+ */
+export async function requireNoRows(client: MigrationClient, table: AdoptedTable, timeoutMs: number): Promise<void> {
+  await client.query(`set local statement_timeout = ${timeoutMs}; set local row_security = off`);
+  const found = await client.query(`select from ${table.name} limit 1`).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === '57014') {
+      return null;
+    }
+    throw error;
+  });
+  if (found === null || found.rows.length > 0) {
+    throw rowsUndecided(table, found === null ? 'may hold rows (it took too long to look)' : 'holds rows');
+  }
+  await client.query('set local statement_timeout to default');
+}
+
+/** What `--existing` is for. */
+export function rowsUndecided({ name }: AdoptedTable, state: string): SchemaError {
+  return new SchemaError(
+    'rows_undecided',
+    `${name} ${state}. Say what is to become of them: --existing skip (another relay has published or will ` +
+      'publish them) or --existing copy --order-by <column>.',
+  );
 }
 
 async function inThrowawayTransaction<T>(client: MigrationClient, run: () => Promise<T>): Promise<T> {

@@ -45,6 +45,9 @@ export async function underTableLock<T>(client: MigrationClient, lock: TableLock
   }
 }
 
+/** A run that is frozen or cut off while it holds the lock is ended by the server after this time. */
+const IDLE_TIMEOUT_MS = 5_000;
+
 /** Null when the lock did not come in time; other errors pass. */
 async function tryLocked<T>(
   client: MigrationClient,
@@ -53,6 +56,7 @@ async function tryLocked<T>(
 ): Promise<{ readonly value: T } | null> {
   try {
     return await inTransaction(client, lockWaitMs, async () => {
+      await client.query(`set local idle_in_transaction_session_timeout = ${IDLE_TIMEOUT_MS}`);
       await client.query(`lock table ${table.name} in ${mode} mode`);
       return { value: await work() };
     });
