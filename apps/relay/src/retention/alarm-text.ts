@@ -10,8 +10,9 @@ export function alarmText(alarm: RetentionAlarm): string {
       );
     case 'identity_changed':
       return (
-        `The ledger of route ${alarm.route} belongs to another server or timeline: nothing is emptied. Compare outbox ` +
-        'and topic, then run millrace ledger adopt.'
+        `The ledger of route ${alarm.route} belongs to another server or timeline: nothing is emptied before the route has ` +
+        'repaired it, which it does by itself when it runs. Only when the route itself is stopped with identity_changed: ' +
+        'compare outbox and topic, then run millrace ledger adopt.'
       );
     case 'default_partition_not_empty':
       return (

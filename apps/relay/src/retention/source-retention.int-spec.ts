@@ -6,7 +6,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createOutboxSource } from '@millrace/capture';
 import { migrate } from '@millrace/schema';
-import { createTestDatabase, freePort, type TestDatabase, until } from '@millrace/testing';
+import {
+  createTestDatabase,
+  FAST_UNSAFE_SETTINGS,
+  freePort,
+  TemporaryPostgres,
+  type TestDatabase,
+  until,
+} from '@millrace/testing';
+import pg from 'pg';
 import { type RetentionConfig } from '../config/relay-config.js';
 import { type RetentionListener } from './retention-listener.js';
 import { SourceRetention } from './source-retention.js';
@@ -23,10 +31,12 @@ const told = new EventEmitter();
 let runs: SourceRetention[];
 let problems: string[];
 let alarms: string[];
+let letGo: string[];
 
 const listener: RetentionListener = {
   observer: {
     alarmRaised: ({ kind }) => alarms.push(kind),
+    slotLetGo: ({ route }) => letGo.push(route),
   },
   leafArchived: () => undefined,
   ran: ({ code }) => told.emit('run', code),
@@ -37,6 +47,7 @@ beforeEach(() => {
   runs = [];
   problems = [];
   alarms = [];
+  letGo = [];
 });
 
 afterEach(async () => {
@@ -91,6 +102,31 @@ describe('retention of a source whose database', () => {
       await made.stop();
     } finally {
       await database.drop();
+    }
+  });
+
+  it('has a slot of an expired route lets it go', async () => {
+    // of its own: the making of a slot waits for the open transactions of every database of a server
+    const server = new TemporaryPostgres(FAST_UNSAFE_SETTINGS);
+    await server.start();
+    const client = new pg.Client({ connectionString: server.adminUrl });
+    try {
+      await migrate({ databaseUrl: server.adminUrl });
+      await client.connect();
+      await client.query(`insert into millrace.ledger (route, low, high, epoch, system_identifier, timeline, expired_at)
+        values ('r', 0, 0, 1, 's', 1, clock_timestamp())`);
+      await client.query(`select pg_create_logical_replication_slot('millrace_r_' || left(encode(sha256(
+        convert_to(d.oid || '/r', 'UTF8')), 'hex'), 8) || '_', 'pgoutput') from pg_database d where d.datname = current_database()`);
+      const made = retention(server.adminUrl);
+      made.start();
+      await ran('ok');
+
+      expect(letGo).toEqual(['r']);
+      expect((await client.query('select from pg_replication_slots')).rowCount).toBe(0);
+      await made.stop();
+    } finally {
+      await client.end();
+      await server.remove();
     }
   });
 

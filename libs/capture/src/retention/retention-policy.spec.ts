@@ -12,5 +12,6 @@ describe('a policy', () => {
       retentionProblems({ keepMs: -1, maxAgeMs: -2, maxBytes: 0 }).map((problem) => problem.split(' ')[0]),
     ).toEqual(['keep', 'maxAge', 'maxBytes']);
     expect(retentionProblems({ keepMs: 10, maxAgeMs: 9, maxBytes: 0.5 })).toHaveLength(2);
+    expect(retentionProblems({ keepMs: 100_001 * 86_400_000, maxAgeMs: null, maxBytes: null })).toHaveLength(1);
   });
 });

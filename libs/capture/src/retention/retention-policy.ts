@@ -8,11 +8,14 @@ export interface RetentionPolicy {
   readonly maxBytes: number | null;
 }
 
+/** Longer than any outbox lives; some thousand years more, and the database has no such time. */
+const KEEP_MAX_MS = 100_000 * 86_400_000;
+
 /** What is wrong with a policy, as sentences that begin with the field's name; empty when it can be used. */
 export function retentionProblems({ keepMs, maxAgeMs, maxBytes }: RetentionPolicy): readonly string[] {
   const problems: string[] = [];
-  if (!Number.isSafeInteger(keepMs) || keepMs < 0) {
-    problems.push('keep must be a time of 0 ms or more.');
+  if (!Number.isSafeInteger(keepMs) || keepMs < 0 || keepMs > KEEP_MAX_MS) {
+    problems.push('keep must be a time from 0 ms to 100,000 days; leave it out to keep rows for ever.');
   }
   if (maxAgeMs !== null && (!Number.isSafeInteger(maxAgeMs) || maxAgeMs < keepMs)) {
     problems.push('maxAge must not be below keep: a route would expire before anything could be removed.');
