@@ -1,4 +1,5 @@
-export { createDataSource, MIGRATION_LIMITS, REQUEST_LIMITS } from './data-source.js';
+export { type ConnectionLimits, MIGRATION_LIMITS, REQUEST_LIMITS } from './connection-limits.js';
+export { createDataSource } from './data-source.js';
 export { Database } from './database.js';
 export { translateDatabaseError, unavailable } from './database.errors.js';
 export { DatabaseModule } from './database.module.js';

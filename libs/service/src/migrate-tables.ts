@@ -1,7 +1,8 @@
 import { StartError } from '@millrace/http';
 import { type DataSource } from 'typeorm';
 
-import { createDataSource, MIGRATION_LIMITS } from './data-source.js';
+import { MIGRATION_LIMITS } from './connection-limits.js';
+import { createDataSource } from './data-source.js';
 import { sqlStateOf, toStartError } from './database.errors.js';
 import { type DatabaseConfig } from './service.config.js';
 import { type ServiceDefinition } from './service-definition.js';

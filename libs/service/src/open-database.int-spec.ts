@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { StartError } from '@millrace/http';
 import { createTestDatabase, freePort, type TestDatabase } from '@millrace/testing';
 
-import { createDataSource, MIGRATION_LIMITS } from './data-source.js';
+import { MIGRATION_LIMITS } from './connection-limits.js';
+import { createDataSource } from './data-source.js';
 import { migrateTables } from './migrate-tables.js';
 import { readMigrationState } from './migration-state.js';
 import { openDatabase } from './open-database.js';

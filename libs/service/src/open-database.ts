@@ -1,7 +1,8 @@
 import { StartError } from '@millrace/http';
 import { type DataSource } from 'typeorm';
 
-import { createDataSource, REQUEST_LIMITS } from './data-source.js';
+import { REQUEST_LIMITS } from './connection-limits.js';
+import { createDataSource } from './data-source.js';
 import { toStartError } from './database.errors.js';
 import { readMigrationState, requireOutbox } from './migration-state.js';
 import { type DatabaseConfig } from './service.config.js';
@@ -12,7 +13,7 @@ import { type ServiceDefinition } from './service-definition.js';
  * that says what to run: no server, no such database, schema `millrace` or the business tables not migrated.
  */
 export async function openDatabase(service: ServiceDefinition, config: DatabaseConfig): Promise<DataSource> {
-  const dataSource = createDataSource(service, config, REQUEST_LIMITS);
+  const dataSource = createDataSource(service, config, config.limits ?? REQUEST_LIMITS);
   try {
     await dataSource.initialize();
     await requireOutbox(dataSource);

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import { type DataSource } from 'typeorm';
 
-import { createDataSource, REQUEST_LIMITS } from './data-source.js';
+import { REQUEST_LIMITS } from './connection-limits.js';
+import { createDataSource } from './data-source.js';
 import { PreparingClient } from './preparing-client.js';
 import { teaService } from './testing/tea-service.js';
 

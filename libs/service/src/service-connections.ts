@@ -1,7 +1,8 @@
 import { type DataSource } from 'typeorm';
 
 import { toStartError } from './database.errors.js';
-import { createDataSource, REQUEST_LIMITS } from './data-source.js';
+import { REQUEST_LIMITS } from './connection-limits.js';
+import { createDataSource } from './data-source.js';
 import { openDatabase } from './open-database.js';
 import { type ServiceConfig } from './service.config.js';
 import { type ServiceDefinition } from './service-definition.js';
@@ -22,7 +23,7 @@ const CONNECTIONS_BESIDE_HANDLERS = 4;
 export async function openConnections(service: ServiceDefinition, config: ServiceConfig): Promise<ServiceConnections> {
   const requests = await openDatabase(service, config.database);
   const poolMax = config.consumerConcurrency + CONNECTIONS_BESIDE_HANDLERS;
-  const consumer = createDataSource(service, { ...config.database, poolMax }, REQUEST_LIMITS);
+  const consumer = createDataSource(service, { ...config.database, poolMax }, config.database.limits ?? REQUEST_LIMITS);
   try {
     await consumer.initialize();
     return { requests, consumer };

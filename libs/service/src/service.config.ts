@@ -18,12 +18,15 @@ import {
 } from '@millrace/transport';
 import { z } from 'zod';
 
+import { type ConnectionLimits } from './connection-limits.js';
 import { type ServiceDefinition } from './service-definition.js';
 
 /** The database of the service: where it is and how many connections a pool may open. */
 export interface DatabaseConfig {
   readonly url: string;
   readonly poolMax: number;
+  /** Of requests and handlers; `REQUEST_LIMITS` where they are not given. */
+  readonly limits?: ConnectionLimits;
 }
 
 /** What a service is told by its environment. */
