@@ -1,5 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type InventoryFigures, OrderCancelled, OrderConfirmed, OrderPlaced, OrderRejected } from '@millrace/contracts';
 import { type PayloadOf } from '@millrace/events';
@@ -7,14 +5,16 @@ import { portOf, StartError } from '@millrace/http';
 import { type SubscriptionRequest } from '@millrace/inbox';
 import { TestInbox } from '@millrace/inbox/testing';
 import {
+  type ConnectionLimits,
   createServiceApp,
   type InvariantReport,
   migrateTables,
   readServiceConfig,
+  REQUEST_LIMITS,
   type ServiceConfig,
 } from '@millrace/service';
-import { idleSubscription } from '@millrace/service/testing';
-import { createTestDatabase, type TestDatabase } from '@millrace/testing';
+import { idleSubscription, PATIENT_LIMITS } from '@millrace/service/testing';
+import { createTestDatabase, type TestDatabase, until } from '@millrace/testing';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
 import { DataSource } from 'typeorm';
@@ -65,9 +65,14 @@ describe('the inventory service', () => {
     await database.drop();
   });
 
-  const start = async (databaseUrl: string): Promise<{ app: NestExpressApplication; url: string }> => {
+  const start = async (
+    databaseUrl: string,
+    limits: ConnectionLimits = PATIENT_LIMITS,
+  ): Promise<{ app: NestExpressApplication; url: string }> => {
+    const read = readServiceConfig(inventoryService, environmentOf(databaseUrl));
     const config: ServiceConfig = {
-      ...readServiceConfig(inventoryService, environmentOf(databaseUrl)),
+      ...read,
+      database: { ...read.database, limits },
       subscribe: (request) => {
         subscribed = request;
         return idleSubscription();
@@ -435,9 +440,15 @@ describe('the inventory service', () => {
 
   it('answers 503 while its row is locked for too long, and goes on', async () => {
     await put('locked', 1);
+    const hasty = await start(database.url, REQUEST_LIMITS);
     await client.query(`begin; select from stock where sku = 'locked' for update`);
-    const answer = await put('locked', 2, '"1"');
+    const answer = await fetch(`${hasty.url}/stock/locked`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json', 'if-match': '"1"' },
+      body: '{"onHand": 2}',
+    });
     await client.query('rollback');
+    await hasty.app.close();
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2']);
     expect((await put('locked', 2, '"1"')).status).toBe(200);
   });
@@ -536,7 +547,12 @@ describe('the inventory service', () => {
   });
 
   it('is ready and follows the orders', async () => {
-    expect(await ask('/health/ready')).toMatchObject({ status: 200, body: { status: 'ok' } });
+    const ready = await until(
+      async () => await ask('/health/ready'),
+      ({ status }) => status === 200,
+      'the service to be ready',
+    );
+    expect(ready.body).toEqual({ status: 'ok' });
     expect(subscribed).toMatchObject({ consumer: 'inventory', topics: ['outbox.event.order'] });
   });
 
@@ -565,18 +581,13 @@ describe('the inventory service', () => {
     await bare.drop();
   });
 
-  async function waitingStatement(): Promise<number> {
-    const deadline = Date.now() + 5000;
-    while (Date.now() < deadline) {
-      const { rows } = await client.query<{ pid: number }>(
-        `select pid from pg_stat_activity where datname = current_database() and application_name = 'inventory'
-         and wait_event_type = 'Lock'`,
-      );
-      if (rows[0] !== undefined) {
-        return rows[0].pid;
-      }
-      await pause(5);
-    }
-    throw new Error('no statement of the service ever waited for the lock');
+  async function waitingStatement(): Promise<number | undefined> {
+    const waiting = `select pid from pg_stat_activity where datname = current_database()
+      and application_name = 'inventory' and wait_event_type = 'Lock'`;
+    return await until(
+      async () => (await client.query<{ pid: number }>(waiting)).rows[0]?.pid,
+      (pid) => pid !== undefined,
+      'a statement of the service that waits for a lock',
+    );
   }
 });

@@ -1,10 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { portOf } from '@millrace/http';
 import { createServiceApp, type InvariantReport, migrateTables, readServiceConfig } from '@millrace/service';
-import { idleSubscription } from '@millrace/service/testing';
-import { createTestDatabase, type TestDatabase } from '@millrace/testing';
+import { idleSubscription, PATIENT_LIMITS } from '@millrace/service/testing';
+import { createTestDatabase, type TestDatabase, until } from '@millrace/testing';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
@@ -43,10 +41,11 @@ describe('the order service', () => {
 
   const createApp = async (databaseUrl: string): Promise<NestExpressApplication> => {
     const environment = { DATABASE_URL: databaseUrl, KAFKA_BROKERS: '127.0.0.1:9', LOG_LEVEL: 'silent' };
+    const config = readServiceConfig(orderService, environment);
     return await createServiceApp(
       orderService,
-      { ...readServiceConfig(orderService, environment), subscribe: idleSubscription },
-      (connections, config) => OrderModule.forRoot(connections, config),
+      { ...config, database: { ...config.database, limits: PATIENT_LIMITS }, subscribe: idleSubscription },
+      (connections, read) => OrderModule.forRoot(connections, read),
     );
   };
 
@@ -77,29 +76,25 @@ describe('the order service', () => {
     await count('idempotency_key'),
   ];
 
-  const statementWaits = async (): Promise<number> => {
-    const deadline = Date.now() + 5000;
-    while (Date.now() < deadline) {
-      const { rows } = await client.query<{ pid: number }>(
-        `select pid from pg_stat_activity where datname = current_database() and application_name = 'order'
-         and wait_event_type = 'Lock'`,
-      );
-      if (rows[0] !== undefined) {
-        return rows[0].pid;
-      }
-      await pause(5);
-    }
-    throw new Error('no statement of the service ever waited for the lock');
+  /** Resolves with the process of a statement of the service that waits for a lock. */
+  const statementWaits = async (): Promise<number | undefined> => {
+    const waiting = `select pid from pg_stat_activity where datname = current_database() and application_name = 'order'
+      and wait_event_type = 'Lock'`;
+    return await until(
+      async () => (await client.query<{ pid: number }>(waiting)).rows[0]?.pid,
+      (pid) => pid !== undefined,
+      'a statement of the service that waits for a lock',
+    );
+  };
+
+  const readiness = async (): Promise<{ readonly status: number; readonly body: unknown }> => {
+    const response = await fetch(`${url}/health/ready`);
+    return { status: response.status, body: await response.json() };
   };
 
   const becomesReady = async (): Promise<void> => {
-    const deadline = Date.now() + 10_000;
-    let response = await fetch(`${url}/health/ready`);
-    while (response.status !== 200 && Date.now() < deadline) {
-      await pause(20);
-      response = await fetch(`${url}/health/ready`);
-    }
-    expect(await response.json()).toEqual({ status: 'ok' });
+    const { body } = await until(readiness, ({ status }) => status === 200, 'the service to be ready');
+    expect(body).toEqual({ status: 'ok' });
   };
 
   describe('POST /orders', () => {
@@ -401,22 +396,27 @@ describe('the order service', () => {
   });
 
   it('answers 503 while the database refuses connections, is not ready then, and recovers by itself', async () => {
-    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+    await becomesReady();
     const admin = await (await createAdmin()).connect();
     try {
       await admin.client.query(`alter database ${database.name} allow_connections false`);
       await admin.client.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name = 'order'`,
+        `select pg_terminate_backend(pid, 60000) from pg_stat_activity where datname = $1 and application_name = 'order'`,
         [database.name],
       );
       const response = await post(wish);
       expect([response.status, response.headers.get('retry-after')]).toEqual([503, '2']);
       expect(await response.json()).toMatchObject({ type: 'urn:millrace:problem:unavailable' });
-      const ready = await fetch(`${url}/health/ready`);
-      expect([ready.status, await ready.json()]).toEqual([
-        503,
-        { status: 'not-ready', reasons: expect.arrayContaining(['database-unreachable']) },
-      ]);
+      // a check that takes too long tells that instead
+      const unready = await until(
+        readiness,
+        ({ body }) => !JSON.stringify(body).includes('check-timed-out'),
+        'a check of the readiness that came to its end',
+      );
+      expect(unready).toEqual({
+        status: 503,
+        body: { status: 'not-ready', reasons: expect.arrayContaining(['database-unreachable']) },
+      });
       expect((await fetch(`${url}/health/live`)).status).toBe(200);
       await admin.client.query(`alter database ${database.name} allow_connections true`);
       await place();

@@ -4,8 +4,8 @@ import { portOf } from '@millrace/http';
 import { type SubscriptionRequest } from '@millrace/inbox';
 import { TestInbox } from '@millrace/inbox/testing';
 import { createServiceApp, migrateTables, readServiceConfig } from '@millrace/service';
-import { idleSubscription } from '@millrace/service/testing';
-import { createTestDatabase, type TestDatabase } from '@millrace/testing';
+import { idleSubscription, PATIENT_LIMITS } from '@millrace/service/testing';
+import { createTestDatabase, type TestDatabase, until } from '@millrace/testing';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import type pg from 'pg';
 import { DataSource } from 'typeorm';
@@ -49,10 +49,11 @@ describe('the payment service', () => {
       subscribed = { consumer, topics: topics.toSorted() };
       return idleSubscription();
     };
+    const config = readServiceConfig(paymentService, environment);
     return await createServiceApp(
       paymentService,
-      { ...readServiceConfig(paymentService, environment), subscribe },
-      (dataSource, config) => PaymentModule.forRoot(dataSource, config),
+      { ...config, database: { ...config.database, limits: PATIENT_LIMITS }, subscribe },
+      (dataSource, read) => PaymentModule.forRoot(dataSource, read),
     );
   };
 
@@ -407,8 +408,12 @@ describe('the payment service', () => {
   });
 
   it('is ready and subscribes to the topics of the events that it handles', async () => {
-    const ready = await get('/health/ready');
-    expect([ready.status, await ready.json()]).toEqual([200, { status: 'ok' }]);
+    const ready = await until(
+      async () => await get('/health/ready'),
+      ({ status }) => status === 200,
+      'the service to be ready',
+    );
+    expect(await ready.json()).toEqual({ status: 'ok' });
     expect(subscribed).toEqual({ consumer: 'payment', topics: ['outbox.event.order', 'outbox.event.stock'] });
   });
 

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createDataSource, migrateTables, REQUEST_LIMITS } from '@millrace/service';
+import { createDataSource, migrateTables } from '@millrace/service';
+import { PATIENT_LIMITS } from '@millrace/service/testing';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import { type DataSource, type QueryRunner } from 'typeorm';
 
@@ -42,7 +43,7 @@ describe('the rules of the inventory', () => {
     database = await createTestDatabase();
     const config = { url: database.url, poolMax: 2 };
     await migrateTables(inventoryService, config);
-    dataSource = await createDataSource(inventoryService, config, REQUEST_LIMITS).initialize();
+    dataSource = await createDataSource(inventoryService, config, PATIENT_LIMITS).initialize();
     await dataSource.query(SEED);
     // what the constraints forbid is what a rule has to find all the same
     await dataSource.query(`alter table stock drop constraint stock_available_check,

@@ -1,12 +1,11 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { OrderCancelled, OrderConfirmed, OrderPlaced, OrderRejected, StockReserved } from '@millrace/contracts';
 import { type PayloadOf } from '@millrace/events';
 import { TestInbox, type TestReceipt } from '@millrace/inbox/testing';
 import { Outbox } from '@millrace/outbox';
-import { createDataSource, migrateTables, REQUEST_LIMITS } from '@millrace/service';
-import { createTestDatabase, type TestDatabase } from '@millrace/testing';
+import { createDataSource, migrateTables } from '@millrace/service';
+import { PATIENT_LIMITS } from '@millrace/service/testing';
+import { createTestDatabase, type TestDatabase, until } from '@millrace/testing';
 import { Registry } from 'prom-client';
 import { type DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
@@ -51,7 +50,7 @@ describe('the inventory, told of orders', () => {
     const config = { url: database.url, poolMax: POOL_MAX };
     await migrateTables(inventoryService, config);
     await planAsWithManyArticles();
-    dataSource = await createDataSource(inventoryService, config, REQUEST_LIMITS).initialize();
+    dataSource = await createDataSource(inventoryService, config, PATIENT_LIMITS).initialize();
     registry = new Registry();
     const book = new ReservationBook(
       new Outbox({ events: inventoryService.publishes }),
@@ -473,33 +472,26 @@ describe('the inventory, told of orders', () => {
   });
 
   async function waitsForLock(): Promise<void> {
-    const deadline = Date.now() + 5000;
-    while (Date.now() < deadline) {
-      const rows: unknown[] = await dataSource.query(
-        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      );
-      if (rows.length > 0) {
-        return;
-      }
-      await pause(5);
-    }
-    throw new Error('no statement ever waited for the lock');
+    const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    await until(
+      async () => (await dataSource.query<unknown[]>(waiting)).length,
+      (count) => count > 0,
+      'a statement that waits for a lock',
+    );
   }
 
   /** The server counts what a session has seen when the session has ended. */
   async function deadlocks(): Promise<number | undefined> {
     await dataSource.destroy();
     await dataSource.initialize();
-    const deadline = Date.now() + 5000;
-    for (;;) {
-      const rows: { deadlocks: number; sessions: number }[] = await dataSource.query(
-        `select deadlocks::integer, numbackends as sessions from pg_stat_database where datname = current_database()`,
-      );
-      if (rows[0]?.sessions === 1 || Date.now() > deadline) {
-        return rows[0]?.deadlocks;
-      }
-      await pause(10);
-    }
+    const counted = `select deadlocks::integer, numbackends as sessions from pg_stat_database
+      where datname = current_database()`;
+    const seen = await until(
+      async () => (await dataSource.query<{ deadlocks: number; sessions: number }[]>(counted))[0],
+      (row) => row?.sessions === 1,
+      'the other sessions to end',
+    );
+    return seen?.deadlocks;
   }
 });
 

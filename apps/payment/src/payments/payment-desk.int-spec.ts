@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { migrateTables, openDatabase } from '@millrace/service';
-import { createTestDatabase, type TestDatabase } from '@millrace/testing';
+import { PATIENT_LIMITS } from '@millrace/service/testing';
+import { createTestDatabase, type TestDatabase, until } from '@millrace/testing';
 import { type DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 
@@ -18,7 +19,7 @@ describe('the payment desk', () => {
   beforeAll(async () => {
     database = await createTestDatabase();
     await migrateTables(paymentService, { url: database.url, poolMax: 2 });
-    dataSource = await openDatabase(paymentService, { url: database.url, poolMax: 20 });
+    dataSource = await openDatabase(paymentService, { url: database.url, poolMax: 20, limits: PATIENT_LIMITS });
   });
 
   afterAll(async () => {
@@ -143,9 +144,28 @@ describe('the payment desk', () => {
     const customerId = await open(600);
     const captured: string[] = [];
     const done = new AbortController();
-    const charges = inParallel(10, 32, async () => {
+    let reads = 0;
+    const reading = (async (): Promise<void> => {
+      while (!done.signal.aborted) {
+        expect(await brokenRulesNow()).toEqual([]);
+        reads += 1;
+      }
+    })();
+    const readsOn = async (): Promise<void> => {
+      const before = reads;
+      const next = until(
+        () => Promise.resolve(reads),
+        (count) => count > before,
+        'the next read',
+      );
+      await Promise.race([reading, next]);
+    };
+    const charges = inParallel(10, 32, async (time) => {
+      if (time % 8 === 0) {
+        await readsOn();
+      }
       const orderId = uuidv7();
-      const { kind } = await chargeOrder(customerId, 70, orderId);
+      const { kind } = await chargeOrder(customerId, time % 16 === 0 ? 7_000 : 70, orderId);
       if (kind === 'captured') {
         captured.push(orderId);
       }
@@ -157,18 +177,11 @@ describe('the payment desk', () => {
     const deposits = inParallel(3, 30, async () => {
       await deposit(customerId, 1);
     });
-    const reads = (async (): Promise<number> => {
-      let count = 0;
-      while (!done.signal.aborted) {
-        expect(await brokenRulesNow()).toEqual([]);
-        count += 1;
-      }
-      return count;
-    })();
     await Promise.all([charges, deposits]).finally(() => {
       done.abort();
     });
-    expect(await reads).toBeGreaterThan(3);
+    await reading;
+    expect(reads).toBeGreaterThan(3);
     expect(await brokenRulesNow()).toEqual([]);
     const [statuses] = await dataSource.query<{ declined: number; refunded: number; captured: number }[]>(
       `select (count(*) filter (where status = 'declined'))::integer as declined,
@@ -217,11 +230,11 @@ describe('the payment desk', () => {
   });
 });
 
-async function inParallel(workers: number, times: number, work: () => Promise<void>): Promise<void> {
+async function inParallel(workers: number, times: number, work: (time: number) => Promise<void>): Promise<void> {
   await Promise.all(
     Array.from({ length: workers }, async () => {
       for (let time = 0; time < times; time += 1) {
-        await work();
+        await work(time);
       }
     }),
   );

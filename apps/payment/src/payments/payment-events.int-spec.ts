@@ -10,6 +10,7 @@ import {
 import { TestInbox, type TestReceipt } from '@millrace/inbox/testing';
 import { Outbox } from '@millrace/outbox';
 import { migrateTables, openDatabase } from '@millrace/service';
+import { PATIENT_LIMITS } from '@millrace/service/testing';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import { Registry } from 'prom-client';
 import { type DataSource } from 'typeorm';
@@ -32,7 +33,7 @@ describe('what payment does about events', () => {
   beforeAll(async () => {
     database = await createTestDatabase();
     await migrateTables(paymentService, { url: database.url, poolMax: 2 });
-    dataSource = await openDatabase(paymentService, { url: database.url, poolMax: 20 });
+    dataSource = await openDatabase(paymentService, { url: database.url, poolMax: 20, limits: PATIENT_LIMITS });
     registry = new Registry();
     const outbox = new Outbox({ events: paymentService.publishes });
     const handlers = [new PaymentEvents(outbox, new PaymentMetrics(registry))];
