@@ -87,15 +87,14 @@ export function drainingCapture({ capture, fence, connection, keeper, ...shard }
   };
 }
 
-/** What its keeper has to tell while a shard drains; `null`: nothing that anybody has to know. */
+/** What its keeper has to tell while a shard drains; `null`: nothing that anybody has to know, as that the claim is over. */
 export function drainingNews(
   state: SlotKeeperState,
 ): Pick<CaptureChange, 'reading' | 'slot' | 'message' | 'isWarning'> | null {
-  const slot = slotOf(state);
-  return slot?.state === 'failed'
+  return state.kind === 'failed' && state.retryInMs !== null
     ? {
         reading: 'table',
-        slot: slot.state,
+        slot: state.kind,
         message: `The change of shards waits for the slot of the shard. ${describeKeeper(state)}`,
         isWarning: true,
       }
