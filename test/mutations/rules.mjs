@@ -94,12 +94,12 @@ export const RULES = [
     edits: [
       edit(
         LEDGER_SQL,
-        'where ctid = $1::tid and route = $2 and epoch = $3\n  returning ctid, route',
+        'where ctid = $1::tid and route = $2 and epoch = $3 and timeline = ${TIMELINE}\n  returning ctid, route',
         'where ctid = $1::tid and route = $2 and $3::bigint is not null\n  returning ctid, route',
       ),
       edit(
         LEDGER_SQL,
-        'where ctid = $1::tid and route = $2 and epoch = $3\nreturning ctid::text',
+        'where ctid = $1::tid and route = $2 and epoch = $3 and timeline = ${TIMELINE}\nreturning ctid::text',
         'where ctid = $1::tid and route = $2 and $3::bigint is not null\nreturning ctid::text',
       ),
       edit(STORE, "now === undefined || BigInt(column(now, 'epoch')) !== held.epoch", 'now === undefined'),

@@ -242,6 +242,7 @@ export class SimDatabase {
       mode: null,
       state: storedState(row),
       fence: null,
+      timeline: 1n,
     };
   }
 

@@ -65,3 +65,11 @@ export class CaptureError extends Error {
     this.disposition = DISPOSITION[code];
   }
 }
+
+/** A connection that stayed open, through a pooler, leads to another server than before. The route is claimed anew there. */
+export function otherTimeline(): CaptureError {
+  return new CaptureError(
+    'fenced',
+    'The database has another timeline than when the route was claimed: a standby was promoted behind the same address.',
+  );
+}

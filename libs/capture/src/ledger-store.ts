@@ -24,9 +24,17 @@ export type LedgerClaim =
       readonly state: LedgerState;
       /** Nothing above it may be read or settled; `null`: no limit. `state.high` stands there. */
       readonly fence: Position | null;
+      /** Of the server, when it granted the claim. */
+      readonly timeline: bigint;
     }
   | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number }
-  | { readonly kind: 'forked'; readonly epoch: Epoch; readonly state: LedgerState; readonly sinceMs: number }
+  | {
+      readonly kind: 'forked';
+      readonly epoch: Epoch;
+      readonly state: LedgerState;
+      readonly sinceMs: number;
+      readonly timeline: bigint;
+    }
   /** There is no such shard: the route has another number of them. */
   | { readonly kind: 'resharded'; readonly shards: number };
 

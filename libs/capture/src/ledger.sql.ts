@@ -1,6 +1,8 @@
+/** Which branch of the cluster's history the server writes. */
+export const TIMELINE = `('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint`;
+
 /** The server's identity: which cluster, and which branch of its history. */
-const IDENTITY = `(select system_identifier::text from pg_control_system()) as system_identifier,
-  ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint as timeline`;
+const IDENTITY = `(select system_identifier::text from pg_control_system()) as system_identifier, ${TIMELINE} as timeline`;
 
 export const IDENTITY_SQL = `select ${IDENTITY}`;
 
@@ -22,13 +24,13 @@ where route = $1 and shards = $5 and expired_at is null and (owner = $2 or case
   else $4::bigint = 0 or updated_at not between clock_timestamp() - $4::bigint * interval '1 millisecond' and clock_timestamp()
 end)
 returning ledger.ctid::text as ctid, epoch::text, low::text, high::text, fence::text, is_paused, capture,
-  counted_from::text, leaf_lo::text, leaf_rows::text,
+  counted_from::text, leaf_lo::text, leaf_rows::text, now_at.timeline::text as timeline,
   ledger.system_identifier = now_at.system_identifier and ledger.timeline = now_at.timeline as is_same_server`;
 
 /** Who has the route, and when it is free and the grace of $2 ms over; no row when the route has no ledger yet. */
 export const HOLDER_SQL = `select ctid::text as ctid, epoch::text, owner,
   greatest(0, ceil(extract(epoch from coalesce(expires, updated_at) - clock_timestamp()) * 1000 + $2::bigint))::bigint::text
-    as expires_in_ms, expired_at is not null as is_expired, shards::text
+    as expires_in_ms, expired_at is not null as is_expired, shards::text, timeline = ${TIMELINE} as is_same_timeline
 from millrace.ledger where route = $1`;
 
 /** $1 route: how many shards it has; no row before it has run. */
@@ -94,7 +96,8 @@ select l.route, g.lo, g.hi, l.xid from l cross join unnest($3::bigint[], $4::big
 
 /**
  * The ledger write: row, lease, gap deltas and counters of rows by leaf in one autocommit statement, found by ctid (flat under old snapshots)
- * and guarded by the epoch on the same row. No row returned: the row has moved, or another owner has it.
+ * and guarded by the epoch on the same row. No row returned: the row has moved, another owner has it, or behind the same
+ * address there is another server now: what was read before is not its history.
  *
  * $1 ctid, $2 route, $3 epoch, $4 low, $5 high, $6 ttl in ms, $7 leaf, $8 rows of it, $9 ms for which the oldest page has been unsettled,
  * $10 removed lo, $11 written lo, $12 hi, $13 bound (null: mine).
@@ -103,7 +106,7 @@ const saveSql = (counted: string): string => `with l as (
   update millrace.ledger set low = $4, high = $5, expires = clock_timestamp() + $6::bigint * interval '1 millisecond',
     leaf_lo = $7, leaf_rows = $8, unsettled_since = clock_timestamp() - $9::bigint * interval '1 millisecond',
     updated_at = clock_timestamp()
-  where ctid = $1::tid and route = $2 and epoch = $3
+  where ctid = $1::tid and route = $2 and epoch = $3 and timeline = ${TIMELINE}
   returning ctid, route, is_paused, capture, pg_current_xact_id() as xid
 ), removed as (
   delete from millrace.ledger_gap g using l where g.route = l.route and g.lo = any($10::bigint[])
@@ -129,7 +132,7 @@ export const SAVE_COUNTED_SQL = saveSql(`, counted as (
 export const SAVE_ROW_SQL = `update millrace.ledger set low = $4, high = $5,
   expires = clock_timestamp() + $6::bigint * interval '1 millisecond', leaf_lo = $7, leaf_rows = $8,
   unsettled_since = clock_timestamp() - $9::bigint * interval '1 millisecond', updated_at = clock_timestamp()
-where ctid = $1::tid and route = $2 and epoch = $3
+where ctid = $1::tid and route = $2 and epoch = $3 and timeline = ${TIMELINE}
 returning ctid::text as ctid, is_paused, capture, pg_current_xact_id()::text as xid`;
 
 export const RELEASE_SQL = `update millrace.ledger set owner = null, expires = null, updated_at = clock_timestamp()
@@ -156,10 +159,10 @@ select count(*)::int as routes from l`;
 /** $1 actor, $2 action, $3 target, $4 reason. */
 export const AUDIT_SQL = `insert into millrace.audit (actor, action, target, reason) values ($1, $2, $3, $4)`;
 
-/** After a fail-over or restore that an operator has looked at: the ledger belongs to this server from now on. */
+/** After a fail-over or restore that an operator has looked at: the ledger belongs to this server from now on. $1 route or shard. */
 export const ADOPT_SQL = `with l as (
   update millrace.ledger set system_identifier = now_at.system_identifier, timeline = now_at.timeline, updated_at = clock_timestamp()
-  from (select ${IDENTITY}) now_at where route = $1
+  from (select ${IDENTITY}) now_at where $1 in (route, shard_of)
   returning route, pg_current_xact_id() as xid
 ), g as (
   update millrace.ledger_gap gap set bound = l.xid from l where gap.route = l.route

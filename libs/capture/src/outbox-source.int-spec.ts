@@ -425,6 +425,16 @@ describe('a ledger of another server', () => {
     const { rows } = await client.query('select actor, action, target, reason from millrace.audit');
     expect(rows).toEqual([{ actor: 'ann', action: 'route.adopt', target: 'r', reason: 'compared' }]);
   });
+
+  it('is adopted with all shards of its route', async () => {
+    await (await claim('a')).capture.close();
+    await client.query(`update millrace.ledger set route = 'r/1', shard_of = 'r', timeline = timeline - 1`);
+
+    await adoptLedger({ databaseUrl: database.url, route: 'r', actor: 'ann', reason: null });
+
+    const { rows } = await client.query(`select target from millrace.audit where action = 'route.adopt'`);
+    expect(rows).toEqual([{ target: 'r/1' }]);
+  });
 });
 
 describe('a claim is refused', () => {

@@ -17,7 +17,6 @@ import { drainingCapture, drainingNews, type DrainingParts, FencedReader } from 
 import { FirstPage } from './first-page.js';
 import { PgForkRepair, type PgForkRepairParts } from './fork/pg-fork-repair.js';
 import { ADOPT_SQL, AUDIT_SQL, PAUSE_SQL, SET_CAPTURE_SQL } from './ledger.sql.js';
-import { type LedgerState } from './ledger.js';
 import { type LedgerClaim, type LedgerStorePort } from './ledger-store.js';
 import { PgConnection, type Statement } from './pg-connection.js';
 import { PgLedgerStore } from './pg-ledger-store.js';
@@ -36,6 +35,8 @@ import { WalCapture } from './wal-capture.js';
 
 /** A server that says nothing on a stream for so long, though asked, is given up. */
 const STREAM_SILENCE_MS = 60_000;
+/** A repair judges every row that its ledger has not settled. */
+const REPAIR_ANSWER_MS = 125_000;
 
 type Claimed = Extract<LedgerClaim, { kind: 'claimed' }>;
 
@@ -83,7 +84,7 @@ class OutboxSource implements SourcePort {
         return claim;
       }
       const { epoch, isPaused, fence } = claim;
-      const parts = this.partsOf(request, store, claim.state);
+      const parts = this.partsOf(request, store, claim);
       const capture =
         fence === null
           ? this.captureOf(request, claim, parts)
@@ -132,11 +133,15 @@ class OutboxSource implements SourcePort {
     return once(this.connection('admin'), (connection) => work(new PgRouteShards(connection)));
   }
 
-  private partsOf({ route, aggregateTypes }: ClaimRequest, store: LedgerStorePort, claimed: LedgerState): SourceParts {
+  private partsOf(
+    { route, aggregateTypes }: ClaimRequest,
+    store: LedgerStorePort,
+    { state: claimed, timeline }: Claimed,
+  ): SourceParts {
     const connection = this.connection(`${route} reader`);
     return {
       connection,
-      reader: new PgOutboxReader(connection, aggregateTypes, route),
+      reader: new PgOutboxReader(connection, aggregateTypes, route, timeline),
       store,
       clock: systemClock,
       claimed,
@@ -203,12 +208,12 @@ class OutboxSource implements SourcePort {
 
   private forked(
     { route, ttlMs, aggregateTypes }: ClaimRequest,
-    { epoch, state, sinceMs }: Extract<LedgerClaim, { kind: 'forked' }>,
+    { kind, epoch, ...ledger }: Extract<LedgerClaim, { kind: 'forked' }>,
     { connection, release }: Pick<PgForkRepairParts, 'connection' | 'release'>,
   ): ClaimResult {
-    const reader = new PgOutboxReader(this.connection(`${route} reader`), aggregateTypes);
-    const ledger = { route, epoch, ttlMs, state, sinceMs, aggregateTypes };
-    return { kind: 'forked', epoch, repair: new PgForkRepair({ ...ledger, connection, reader, release }) };
+    const transaction = this.connection(`${route} repair`, REPAIR_ANSWER_MS);
+    const parts = { ...ledger, route, epoch, ttlMs, aggregateTypes, connection, transaction, release };
+    return { kind, epoch, repair: new PgForkRepair(parts) };
   }
 
   private firstPageOf(route: string): FirstPage {
@@ -217,8 +222,10 @@ class OutboxSource implements SourcePort {
     return known;
   }
 
-  private connection(role: string): PgConnection {
-    return new PgConnection({ databaseUrl: this.options.databaseUrl, applicationName: applicationName(role) });
+  private connection(role: string, answerTimeoutMs?: number): PgConnection {
+    const { databaseUrl } = this.options;
+    const limit = answerTimeoutMs === undefined ? {} : { answerTimeoutMs };
+    return new PgConnection({ databaseUrl, applicationName: applicationName(role), ...limit });
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Epoch, type Position, toEpoch, toPosition } from '@millrace/events';
-import { CaptureError } from './capture.errors.js';
+import { CaptureError, otherTimeline } from './capture.errors.js';
 import { CAPTURE_MODES, type CaptureMode, type StartFrom } from './capture-port.js';
 import { SINCE_SQL } from './fork/fork.sql.js';
 import { type GapBound, type GapRange, gapDelta, type LedgerState, lowOf } from './ledger.js';
@@ -80,6 +80,9 @@ export class PgLedgerStore implements LedgerStorePort {
           `Route ${held.route} has been taken over by ${now?.['owner'] ?? 'another relay'}.`,
         );
       }
+      if (now['is_same_timeline'] !== 't') {
+        throw otherTimeline();
+      }
       held.ctid = column(now, 'ctid');
     }
     throw new CaptureError(
@@ -120,6 +123,7 @@ export class PgLedgerStore implements LedgerStorePort {
 
   private async claimed(request: LedgerClaimRequest, row: TextColumns): Promise<LedgerClaim> {
     const epoch = toEpoch(column(row, 'epoch'));
+    const timeline = BigInt(column(row, 'timeline'));
     // read after the epoch was won: nobody else can write the gaps any more
     const gaps = await this.connection.records({ text: GAPS_SQL, values: [request.route] });
     const state: LedgerState = { high: toPosition(column(row, 'high')), gaps: gaps.map(storedGap) };
@@ -132,11 +136,12 @@ export class PgLedgerStore implements LedgerStorePort {
     this.held = { route, epoch, ttlMs, counts, ctid: column(row, 'ctid'), stored: state };
     if (row['is_same_server'] !== 't') {
       const since = await this.one({ text: SINCE_SQL, values: [route] });
-      return { kind: 'forked', epoch, state, sinceMs: Number(since?.['since_ms'] ?? 0) };
+      return { kind: 'forked', epoch, state, sinceMs: Number(since?.['since_ms'] ?? 0), timeline };
     }
     const fence = fenceOf(row);
     const reached = fence === null ? state : await this.reach(state, fence);
-    return { kind: 'claimed', epoch, isPaused: row['is_paused'] === 't', mode: storedMode(row), state: reached, fence };
+    const isPaused = row['is_paused'] === 't';
+    return { kind: 'claimed', epoch, isPaused, mode: storedMode(row), state: reached, fence, timeline };
   }
 
   /** The bound of what lies up to the fence is the xid of this write, which begins after the fence was read. */

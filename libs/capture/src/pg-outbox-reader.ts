@@ -8,7 +8,7 @@ import {
   type SequenceReading,
 } from './outbox-reader.js';
 import { type PgConnection, type Statement, type TextRow } from './pg-connection.js';
-import { CaptureError } from './capture.errors.js';
+import { CaptureError, otherTimeline } from './capture.errors.js';
 import { polledRow } from './polled-row.js';
 import { cellReader } from './required-text.js';
 import {
@@ -31,6 +31,8 @@ export class PgOutboxReader implements OutboxReaderPort {
     private readonly aggregateTypes: readonly string[] | null,
     /** Copies that a fork repair has made for another one are not wanted. */
     private readonly route: string | null = null,
+    /** On which the route was claimed; `null`: any. */
+    private readonly timeline: bigint | null = null,
   ) {}
 
   async poll(request: PollRequest): Promise<PollResult> {
@@ -38,6 +40,9 @@ export class PgOutboxReader implements OutboxReaderPort {
     const snapshot = answer.find((row) => row[0] === null);
     if (snapshot === undefined) {
       throw new CaptureError('internal', 'A poll came back without its snapshot.');
+    }
+    if (this.timeline !== null && BigInt(cell(snapshot, 5)) !== this.timeline) {
+      throw otherTimeline();
     }
     const rows = answer.filter((row) => row !== snapshot).map((row) => polledRow(row, this.route));
     rows.sort((a, b) => (a.position < b.position ? -1 : 1));

@@ -1,6 +1,8 @@
+import { TIMELINE } from './ledger.sql.js';
+
 /**
  * The poll: one statement, one snapshot. The first row (position null) carries the snapshot and the WAL positions, so
- * that an empty page has them too; volatile functions run after the snapshot was taken. Rows of gaps and rows above
+ * and timeline, so that an empty page has them too; volatile functions run after the snapshot was taken. Rows of gaps and rows above
  * `high` are united, ordered, cut by number, printed once (`offset 0` keeps the planner from printing them twice) and
  * cut by bytes. Payloads of unwanted rows stay in the database. Literal bounds let the planner open only the leaves
  * that can hold the positions asked for; the single positions themselves are hidden from it in a subquery: with 10,000
@@ -23,7 +25,7 @@ const COLUMNS =
 const SNAPSHOT_ROW = `select null::bigint as position, pg_snapshot_xmin(pg_current_snapshot())::text as id,
     pg_current_wal_insert_lsn()::text as aggregatetype, pg_current_wal_flush_lsn()::text as aggregateid,
     (select case when is_called then last_value else 0 end from millrace.position)::text as type,
-    null::bigint as aggregateversion, null::integer as schemaversion, null::text as payload, null::text as headers,
+    ${TIMELINE} as aggregateversion, null::integer as schemaversion, null::text as payload, null::text as headers,
     null::timestamptz as occurred_at, 0 as octets`;
 
 /**
@@ -87,7 +89,7 @@ export function pollName(shape: PollShape): string {
 
 /**
  * Transactions that hold the lock of an inserter on the outbox, with their xids (32 bits) and a 64-bit xid near them
- * to complete the number. A holder without an xid shows null.
+ * to complete the number. A holder without an xid shows null. The asking session is none of them.
  */
 export const WRITERS_SQL = `select x.transactionid::text as xid, pg_snapshot_xmax(pg_current_snapshot())::text as near,
   l.pid, extract(epoch from clock_timestamp() - coalesce(p.prepared, a.xact_start))::bigint as age_s, a.application_name, p.gid
@@ -97,7 +99,7 @@ left join pg_stat_activity a on a.pid = l.pid
 left join pg_prepared_xacts p on p.transaction = x.transactionid
 where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted
   and l.database = (select oid from pg_database where datname = current_database())
-  and l.relation = 'millrace.outbox'::regclass`;
+  and l.relation = 'millrace.outbox'::regclass and l.pid is distinct from pg_backend_pid()`;
 
 export const SEQUENCE_SQL = `select s.seqcache::text as cache, s.seqincrement::text as increment, s.seqcycle as is_cycling,
   (select case when is_called then last_value else 0 end from millrace.position)::text as last_position,

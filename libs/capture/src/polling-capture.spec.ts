@@ -64,6 +64,7 @@ function captureOver(
         isPaused: false,
         mode: null,
         fence: null,
+        timeline: 1n,
         state: { high: toPosition(0), gaps: [] },
       }),
     save: () => Promise.resolve({ isPaused: false, mode: null, xid: 1n }),

@@ -69,7 +69,15 @@ function claim(): PollingCapture {
   };
   const store: LedgerStorePort = {
     claim: () =>
-      Promise.resolve({ kind: 'claimed', epoch: toEpoch(1), isPaused: true, mode: null, fence: null, state: claimed }),
+      Promise.resolve({
+        kind: 'claimed',
+        epoch: toEpoch(1),
+        isPaused: true,
+        mode: null,
+        fence: null,
+        timeline: 1n,
+        state: claimed,
+      }),
     save: () => note('save', () => ({ isPaused: true, mode: null, xid: 1n })),
     release: () => Promise.resolve(),
   };

@@ -64,7 +64,8 @@ begin
       millrace.route_holds(text, bigint), millrace.expire_route(text, bigint, bigint, bigint, bigint),
       millrace.let_route_go_on(text, text, text, bigint), millrace.accept_leaf_count(bigint, text, text, bigint), millrace.ensure_publication(),
       millrace.set_shards(text, integer, text, text), millrace.finish_resharding(text, text, bigint), millrace.shard_names(text, integer),
-      millrace.fork_reserve(text, bigint, bigint), millrace.fork_complete(text, bigint, text[], bigint, bigint)
+      millrace.fork_reserve(text, bigint, bigint, text[], bigint, bigint),
+      millrace.fork_complete(text, bigint, text[], bigint, bigint, bigint)
       to millrace_relay;
   end if;
 

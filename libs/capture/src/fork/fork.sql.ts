@@ -20,16 +20,20 @@ export const KEEP_SQL = `with l as (${RENEW_SQL}), kept as (
   from l cross join unnest($4::bigint[], $5::uuid[], $6::text[], $7::integer[], $8::bigint[], $9::boolean[])
     r(position, id, topic, partition, at, is_own)
   on conflict on constraint fork_record_pk do nothing
+  returning route
 )
-select route from l`;
+select route, (select count(*) from kept)::text as kept from l`;
 
-/** $1 route, $2 epoch, $3 the highest position seen. */
-export const RESERVE_SQL = `select base::text as base, reserved::text as reserved
-from millrace.fork_reserve($1, $2::bigint, $3::bigint)`;
+/** Everything from the block of positions on is one transaction, which may wait and judge for long. */
+export const OPEN_SQL = `begin; set local statement_timeout = '2min'`;
 
-/** Drawn after the block was reserved: who holds a position below it has a lower xid. */
+/** $1 route, $2 epoch, $3 timeline, $4 wanted types or null, $5 the highest position seen, $6 records kept. */
+export const RESERVE_SQL = `select verdict, base::text as base, room::text as room
+from millrace.fork_reserve($1, $2::bigint, $3::bigint, $4::text[], $5::bigint, $6::bigint)`;
+
+/** To be asked after the block was reserved, outside its transaction: who holds a position below it has a lower xid. */
 export const BOUND_SQL = `select pg_current_xact_id()::text as bound`;
 
-/** $1 route, $2 epoch, $3 wanted types or null, $4 the highest position seen, $5 base of the block. */
+/** $1 route, $2 epoch, $3 wanted types or null, $4 the highest position seen, $5 base of the block, $6 its room. */
 export const COMPLETE_SQL = `select verdict, sent::text as found, moved::text as moved, lost::text as lost, incident::text as incident
-from millrace.fork_complete($1, $2::bigint, $3::text[], $4::bigint, $5::bigint)`;
+from millrace.fork_complete($1, $2::bigint, $3::text[], $4::bigint, $5::bigint, $6::bigint)`;

@@ -49,25 +49,47 @@ comment on column millrace.ledger.fork_base is 'below the block of positions tha
  * from now on lies above the block, and nobody waits for anybody. Between the last number and the block some are left
  * free for those that are drawn while this runs, before setval. Who drew a number below the block holds an inserter's lock
  * until its row is final, and had its xid before this function ended.
+ *
+ * To be called in the transaction that completes the repair, which is a writer like others: it has the lock and an xid
+ * before the block exists, so no route takes the block for numbers that never come. One repair at a time: each block lies
+ * above the last one, and each repair sees the copies of those before it.
  */
 const RESERVE = `
-create function millrace.fork_reserve(in_route text, in_epoch bigint, in_seen bigint, out base bigint, out reserved bigint)
+create function millrace.fork_reserve(in_route text, in_epoch bigint, in_timeline bigint, in_types text[], in_seen bigint,
+  in_kept bigint, out verdict text, out base bigint, out room bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $body$
 declare
   drawn_meanwhile constant bigint := 100000;
+  -- rows that are not visible yet; when there are more the repair reserves anew
+  room_to_spare constant bigint := 10000;
   route_row millrace.ledger;
 begin
-  perform pg_advisory_xact_lock(hashtextextended('millrace.fork', 0));
-  select * into route_row from millrace.ledger l where l.route = in_route and l.epoch = in_epoch;
-  if route_row.route is null then
+  perform millrace.require_read_committed();
+  if not pg_try_advisory_xact_lock(hashtextextended('millrace.fork', 0)) then
+    verdict := 'queued';
     return;
   end if;
+  select * into route_row from millrace.ledger l where l.route = in_route and l.epoch = in_epoch;
+  if route_row.route is null then
+    verdict := 'fenced';
+    return;
+  end if;
+  -- a crash, or another server behind the same address, has emptied the unlogged table
+  if in_timeline <> ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint
+    or in_kept <> (select count(*) from millrace.fork_record r where r.route = in_route) then
+    verdict := 'forgotten';
+    return;
+  end if;
+  lock table only millrace.outbox in row exclusive mode;
+  perform pg_current_xact_id();
   base := greatest(in_seen, route_row.high, (select max(o.position) from millrace.outbox o), millrace.last_position())
     + drawn_meanwhile;
-  reserved := base - route_row.high
-    + coalesce((select sum(g.hi - g.lo + 1) from millrace.ledger_gap g where g.route = in_route), 0);
-  perform setval('millrace.position', base + reserved);
-  update millrace.ledger l set fork_base = base where l.route = in_route;
+  perform millrace.fork_judge(route_row, in_types, in_seen, base);
+  select count(*) + room_to_spare into room from millrace.fork_row f where f.route = in_route and f.outcome = 'moved';
+  -- again: the judging may have taken long
+  base := greatest(base, millrace.last_position() + drawn_meanwhile);
+  perform setval('millrace.position', base + room);
+  verdict := 'reserved';
 end
 $body$;
 `;
@@ -93,7 +115,7 @@ begin
     else 'unwanted' end
   from millrace.outbox o
   where o.position > in_ledger.low and o.position <= in_seen
-    and millrace.fork_is_open(in_ledger.route, in_ledger.high, o.position);
+    and (o.position > in_ledger.high or millrace.fork_is_open(in_ledger.route, in_ledger.high, o.position));
   if not exists (select from millrace.fork_row f where f.route = in_ledger.route and f.outcome = 'moved') then
     return;
   end if;
@@ -103,7 +125,7 @@ begin
     else 'moved' end
   from millrace.outbox o
   where o.position > in_seen and o.position <= in_base
-    and millrace.fork_is_open(in_ledger.route, in_ledger.high, o.position)
+    and (o.position > in_ledger.high or millrace.fork_is_open(in_ledger.route, in_ledger.high, o.position))
     and (in_types is null or o.aggregatetype = any(in_types))
     and coalesce(o.headers ->> 'millrace-only-route', in_ledger.route) = in_ledger.route
     and (o.aggregatetype, o.aggregateid) in (
@@ -120,10 +142,6 @@ language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off 
 declare
   copies bigint;
 begin
-  select count(*) into copies from millrace.fork_row f where f.route = in_ledger.route and f.outcome = 'moved';
-  if copies > millrace.last_position() - in_base then
-    raise exception 'fork repair of route %: % copies have no positions reserved', in_ledger.route, copies;
-  end if;
   insert into millrace.outbox (position, id, aggregatetype, aggregateid, type, aggregateversion, schemaversion, payload,
     headers, occurred_at)
   select in_base + row_number() over (order by o.position), o.id, o.aggregatetype, o.aggregateid, o.type,
@@ -131,6 +149,7 @@ begin
     coalesce(o.headers, '{}') || jsonb_build_object('millrace-only-route', in_ledger.route), o.occurred_at
   from millrace.fork_row f join millrace.outbox o on o.position = f.position
   where f.route = in_ledger.route and f.outcome = 'moved';
+  get diagnostics copies = row_count;
   return copies;
 end
 $body$;
@@ -215,37 +234,39 @@ $body$;
 `;
 
 /**
- * The whole repair in one transaction, after the positions below the base have become final: only with it does the
- * ledger belong to this server. Otherwise nothing has changed: 'fenced', another relay has the route; 'overtaken', another
- * route has reserved a block above, and may have settled what lies below it, so reserve anew.
+ * The whole repair, after the positions below the base have become final: only with it does the ledger belong to this
+ * server. Otherwise nothing has changed: 'fenced', another relay has the route; 'crowded', more rows have to move than the
+ * block has room for, so reserve anew.
  */
 const COMPLETE = `
 create function millrace.fork_complete(in_route text, in_epoch bigint, in_types text[], in_seen bigint, in_base bigint,
-  out verdict text, out sent bigint, out moved bigint, out lost bigint, out incident bigint)
+  in_room bigint, out verdict text, out sent bigint, out moved bigint, out lost bigint, out incident bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
   route_row millrace.ledger;
 begin
   perform millrace.require_read_committed();
-  perform pg_advisory_xact_lock(hashtextextended('millrace.fork', 0));
   select * into route_row from millrace.ledger l where l.route = in_route and l.epoch = in_epoch for update;
   if route_row.route is null then
     verdict := 'fenced';
     return;
   end if;
-  if exists (select from millrace.ledger l where l.fork_base > in_base) then
-    verdict := 'overtaken';
-    return;
-  end if;
-  if in_base < in_seen or in_base > millrace.last_position() then
+  if in_base < in_seen or in_base + in_room > millrace.last_position()
+    or not pg_try_advisory_xact_lock(hashtextextended('millrace.fork', 0)) then
     raise exception 'fork repair of route %: the block of positions does not fit', in_route
       using errcode = 'invalid_parameter_value';
   end if;
   perform millrace.fork_judge(route_row, in_types, in_seen, in_base);
-  moved := millrace.fork_move(route_row, in_base);
-  select count(*) into sent from millrace.fork_row f where f.route = in_route and f.outcome = 'found';
+  select count(*) filter (where f.outcome = 'found'), count(*) filter (where f.outcome = 'moved') into sent, moved
+  from millrace.fork_row f where f.route = in_route;
+  if moved > in_room then
+    verdict := 'crowded';
+    return;
+  end if;
+  perform millrace.fork_move(route_row, in_base);
   select t.lost, t.incident into lost, incident from millrace.fork_tell_lost(route_row) t;
   perform millrace.fork_settle(route_row, in_seen, case when moved > 0 then in_base + moved end);
+  update millrace.ledger l set fork_base = in_base where l.route = in_route;
   insert into millrace.audit (actor, action, target, details)
   values ('relay', 'route.repair-fork', in_route, jsonb_build_object('epoch', in_epoch, 'seen', in_seen, 'base', in_base,
     'found', sent, 'moved', moved, 'lost', lost, 'incident', incident,
@@ -265,10 +286,10 @@ export const forkRepairMigration: Migration = {
   version: 6,
   name: 'fork repair',
   up: TABLES + RESERVE + JUDGE + MOVE + SETTLE + COMPLETE,
-  down: `drop function millrace.fork_complete(text, bigint, text[], bigint, bigint),
+  down: `drop function millrace.fork_complete(text, bigint, text[], bigint, bigint, bigint),
   millrace.fork_tell_lost(millrace.ledger), millrace.fork_settle(millrace.ledger, bigint, bigint),
   millrace.fork_move(millrace.ledger, bigint), millrace.fork_judge(millrace.ledger, text[], bigint, bigint),
-  millrace.fork_is_open(text, bigint, bigint), millrace.fork_reserve(text, bigint, bigint);
+  millrace.fork_is_open(text, bigint, bigint), millrace.fork_reserve(text, bigint, bigint, text[], bigint, bigint);
 alter table millrace.ledger drop column unsettled_since, drop column fork_base;
 drop table millrace.fork_row, millrace.fork_record, millrace.incident;`,
 };
