@@ -110,5 +110,5 @@ describe('release beside new arrivals, by two members', () => {
       ]);
       expect({ seed, ids: rows.map(({ id }) => id) }).toEqual({ seed, ids: events.map(({ id }) => id) });
     }
-  }, 120_000);
+  }, 600_000);
 });

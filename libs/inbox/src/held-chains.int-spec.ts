@@ -188,19 +188,19 @@ describe('a release', () => {
   });
 
   it('leaves what is not due and what is parked, and tells when to look again', async () => {
-    await setAside({ ...HELD, retryInMs: 2_000 }, arrivalOf({ key: 'later', position: 2 }));
-    await setAside({ ...HELD, retryInMs: 60_000 }, arrivalOf({ key: 'much later', position: 3 }));
-    await setAside(PARKED, arrivalOf({ key: 'parked', position: 4 }));
+    await setAside({ ...HELD, retryInMs: 3_600_000 }, arrivalOf({ key: 'much later', position: 2 }));
+    await setAside(PARKED, arrivalOf({ key: 'parked', position: 3 }));
+    await setAside({ ...HELD, retryInMs: 4_500 }, arrivalOf({ key: 'later', position: 4 }));
 
     const report = await inbox.releaseDue(recordEffect, judgeNever);
 
     expect(report).toMatchObject({ applied: 0, heldAgain: 0, parked: [] });
     expect(report.nextDueInMs).toBeGreaterThan(0);
-    expect(report.nextDueInMs).toBeLessThanOrEqual(2_000);
+    expect(report.nextDueInMs).toBeLessThanOrEqual(4_500);
   });
 
   it('never waits longer than five seconds for its next look', async () => {
-    await setAside({ ...HELD, retryInMs: 60_000 }, arrivalOf({ position: 2 }));
+    await setAside({ ...HELD, retryInMs: 3_600_000 }, arrivalOf({ position: 2 }));
 
     expect(await inbox.releaseDue(recordEffect, judgeNever)).toMatchObject({ nextDueInMs: 5_000 });
   });

@@ -16,6 +16,7 @@ import {
   openDataSource,
   progressOf,
   recordEffect,
+  seen,
   waitersFor,
 } from './testing-doubles/inbox-scene.js';
 import { type Transaction } from './transaction.js';
@@ -424,7 +425,7 @@ describe('connections', () => {
   let narrow: DataSource;
 
   beforeEach(async () => {
-    narrow = await openDataSource(database.url, { max: 1, connectionTimeoutMillis: 500 });
+    narrow = await openDataSource(database.url, { max: 1, idleTimeoutMillis: 0 });
   });
 
   afterEach(async () => {
@@ -471,14 +472,24 @@ describe('connections', () => {
   });
 
   it('that cannot be had reject with a code of their own', async () => {
-    const tight = new Inbox({ consumer: 'stock', dataSource: narrow });
-    const gate = createGate();
+    const impatient = await openDataSource(database.url, {
+      max: 1,
+      idleTimeoutMillis: 0,
+      connectionTimeoutMillis: 3_000,
+    });
+    const tight = new Inbox({ consumer: 'stock', dataSource: impatient });
+    const [claimed, gate] = [createGate(), createGate()];
     await prepareStreams();
-    const holder = tight.apply([arrivalOf()], () => gate.opened);
+    const holder = tight.apply([arrivalOf()], async () => {
+      claimed.open();
+      await gate.opened;
+    });
+    await claimed.opened;
 
     await expect(tight.probe()).rejects.toMatchObject({ name: 'InboxError', code: 'unavailable' });
     gate.open();
     await holder;
+    await impatient.destroy();
   });
 
   it('that may only read do not pass the probe', async () => {
@@ -498,11 +509,7 @@ function runOf(manager: Transaction['manager']): (sql: string, parameters: unkno
 
 /** Resolves once a handler writes its row, which it does behind the claim, and before it is committed. */
 async function effectIsOnItsWay(): Promise<void> {
-  const deadline = performance.now() + 5_000;
   const holding = `select from pg_locks where relation = 'public.effect'::regclass and mode = 'RowExclusiveLock' and granted`;
-  while ((await observer.query(holding)).rowCount === 0) {
-    if (performance.now() > deadline) {
-      throw new Error('nobody ever wrote an effect');
-    }
-  }
+  const look = async (): Promise<number> => (await observer.query(holding)).rowCount ?? 0;
+  await seen(look, (found) => found > 0, 'anybody who wrote an effect');
 }

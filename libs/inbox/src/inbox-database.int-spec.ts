@@ -142,7 +142,7 @@ describe('the check at boot', () => {
 describe('a member that freezes inside of its transaction', () => {
   it("is ended by the server's limit for idle transactions, and its twin goes on", async () => {
     const event = arrivalOf({ key: 'frozen', position: 50 });
-    const frozen = await openDataSource(database.url, { ...LIMITS, idle_in_transaction_session_timeout: 500 });
+    const frozen = await openDataSource(database.url, { ...LIMITS, idle_in_transaction_session_timeout: 3_000 });
     const healthy = await openDataSource(database.url);
     await new Inbox({ consumer: 'stock', dataSource: healthy }).apply([arrivalOf({ position: 49 })], recordEffect);
     const [holds, thaw] = [createGate(), createGate()];
@@ -182,7 +182,7 @@ describe('connections that fell silent, as when an address has moved', () => {
   });
 
   it('are replaced, one by one, and the work goes on', async () => {
-    const dataSource = await openDataSource(url, { ...LIMITS, query_timeout: 300, max: 3 });
+    const dataSource = await openDataSource(url, { ...LIMITS, query_timeout: 3_000, max: 3 });
     const inbox = new Inbox({ consumer: 'silent', dataSource });
     await Promise.all([60, 61, 62].map(async (position) => await inbox.apply([arrivalOf({ position })], recordEffect)));
     const event = arrivalOf({ position: 63 });
@@ -204,7 +204,7 @@ describe('connections that fell silent, as when an address has moved', () => {
   });
 
   it('do not keep a statement of ours waiting for longer than the server would', async () => {
-    const dataSource = await openDataSource(url, { ...LIMITS, statement_timeout: 200 });
+    const dataSource = await openDataSource(url, { ...LIMITS, statement_timeout: 3_000 });
     const inbox = new Inbox({ consumer: 'silent', dataSource });
     await requireInboxDatabase(dataSource);
 

@@ -3,7 +3,8 @@ import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
 import { type DataSource } from 'typeorm';
 import { Inbox } from './inbox.js';
-import { type PartitionProgress } from './inbox-port.js';
+import { InboxError } from './inbox.errors.js';
+import { type Outcome, type PartitionProgress } from './inbox-port.js';
 import {
   arrivalOf,
   createGate,
@@ -30,9 +31,7 @@ beforeAll(async () => {
   zombieSource = await openDataSource(database.url);
 });
 
-beforeEach(async () => {
-  await observer.query(`truncate public.effect, ${INBOX_TABLES} restart identity`);
-});
+beforeEach(emptyTables);
 
 afterAll(async () => {
   await dataSource.destroy();
@@ -63,6 +62,24 @@ async function saveAndPrune(progress: PartitionProgress): Promise<void> {
   await save(progress);
   await tenSecondsPass();
   await save(progress);
+}
+
+/** Once more, on empty tables, when the machine stood still for so long that the claim was given up. */
+async function unlessStale<Result>(scene: () => Promise<Result>): Promise<Result> {
+  for (let triesLeft = 5; ; triesLeft -= 1) {
+    try {
+      return await scene();
+    } catch (error) {
+      if (triesLeft === 1 || !(error instanceof InboxError) || error.code !== 'claim_stale') {
+        throw error;
+      }
+      await emptyTables();
+    }
+  }
+}
+
+async function emptyTables(): Promise<void> {
+  await observer.query(`truncate public.effect, ${INBOX_TABLES} restart identity`);
 }
 
 async function claimedPositions(): Promise<number[]> {
@@ -180,36 +197,53 @@ describe('a member that was frozen', () => {
   it('finds the claim while its own claim waits behind another, however far the floor has come', async () => {
     const first = arrivalOf({ id: '00000000-0000-7000-8000-000000000001', position: 1 });
     const second = arrivalOf({ id: '00000000-0000-7000-8000-000000000002', position: 2, key: 'second' });
-    await member().apply([second], recordEffect);
-    const claimed = createGate();
-    const gate = createGate();
-    const holder = member().apply([first], async () => {
-      claimed.open();
-      await gate.opened;
-      throw new Error('rolled back');
-    });
-    await claimed.opened;
+    const meet = async (): Promise<readonly Outcome[]> => {
+      await member().apply([second], recordEffect);
+      const [claimed, gate] = [createGate(), createGate()];
+      const holder = member().apply([first], async () => {
+        claimed.open();
+        await gate.opened;
+        throw new Error('rolled back');
+      });
+      await claimed.opened;
 
-    const zombie = member(zombieSource).apply([first, second], recordEffect);
-    await waitersFor(observer);
-    await save(progressOf({ nextOffset: 3, floor: 2 }));
-    gate.open();
+      const [zombie, ...others] = await Promise.allSettled([
+        member(zombieSource).apply([first, second], recordEffect),
+        expect(holder).rejects.toThrow('rolled back'),
+        waitersFor(observer)
+          .then(() => save(progressOf({ nextOffset: 3, floor: 2 })))
+          .finally(() => {
+            gate.open();
+          }),
+      ]);
+      expect(others.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+      if (zombie.status === 'rejected') {
+        throw zombie.reason;
+      }
+      return zombie.value;
+    };
 
-    await expect(holder).rejects.toThrow('rolled back');
-    expect(await zombie).toEqual(['applied', 'duplicate']);
+    expect(await unlessStale(meet)).toEqual(['applied', 'duplicate']);
     expect(await effects()).toEqual(['second', 'k']);
   });
 
   it('gives up a claim that took so long that the rows may be gone', async () => {
     await member().apply([arrivalOf({ position: 9 })], recordEffect);
     const event = arrivalOf();
-    const holder = member().apply([event], async (_, tx) => {
-      await tx.query('select pg_sleep(5.2)');
+    const [claimed, gate] = [createGate(), createGate()];
+    const holder = member().apply([event], async () => {
+      claimed.open();
+      await gate.opened;
       throw new Error('rolled back');
     });
-    await someoneSleeps();
+    await claimed.opened;
 
-    await expect(member(zombieSource).apply([event], recordEffect)).rejects.toMatchObject({ code: 'claim_stale' });
+    const zombie = member(zombieSource).apply([event], recordEffect);
+    await waitersFor(observer);
+    await observer.query('select pg_sleep(5.2)');
+    gate.open();
+
+    await expect(zombie).rejects.toMatchObject({ code: 'claim_stale' });
     await expect(holder).rejects.toThrow('rolled back');
     expect(await member(zombieSource).apply([event], recordEffect)).toEqual(['applied']);
   });
@@ -325,13 +359,3 @@ describe('a hole', () => {
     expect(await member().openPartition('orders', 0)).toMatchObject({ hole: { from: 3n, to: 49n } });
   });
 });
-
-async function someoneSleeps(): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  const sleeping = `select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`;
-  while ((await observer.query(sleeping)).rowCount === 0) {
-    if (performance.now() > deadline) {
-      throw new Error('nobody ever slept');
-    }
-  }
-}

@@ -26,7 +26,7 @@ const Shipped = defineEvent({ type: 'order.shipped', schemaVersion: 1, aggregate
 const Paid = defineEvent({ type: 'payment.captured', schemaVersion: 1, aggregate: 'payment', key: () => 'k', schema });
 
 const TOPIC = 'outbox.event.order';
-const LIMITS = { statement_timeout: 5_000, lock_timeout: 2_000, idle_in_transaction_session_timeout: 10_000 };
+const LIMITS = { statement_timeout: 50_000, lock_timeout: 45_000, idle_in_transaction_session_timeout: 55_000 };
 
 @Injectable()
 class Shipping {
@@ -252,7 +252,10 @@ describe('InboxModule', () => {
         },
       });
     });
-    expect(shipping.began).toEqual(['a1', 'a1', 'a2']);
+    // it may have been tried in vain more than once
+    const tries = shipping.began.filter((name) => name === 'a1');
+    expect(tries.length).toBeGreaterThanOrEqual(2);
+    expect(shipping.began).toEqual([...tries, 'a2']);
     expect(await shipped()).toEqual(['a1', 'a2']);
   });
 
@@ -262,12 +265,18 @@ describe('InboxModule', () => {
     const gate = new Promise<void>((resolve) => {
       open = resolve;
     });
-    shipping.meanwhile = () => gate;
+    const begun = new Promise<void>((resolve) => {
+      shipping.meanwhile = async () => {
+        resolve();
+        await gate;
+      };
+    });
     const partition = await subscription.assign(TOPIC, 0);
     await partition.receiver.receive([
       record({ offset: 0n, key: 'a', value: { name: 'a1' } }),
       record({ offset: 1n, key: 'a', value: { name: 'a2' } }),
     ]);
+    await begun;
     const closing = application?.close();
     open();
     await closing;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { toEventId, toPosition } from '@millrace/events';
 import { type Delivery } from '@millrace/transport';
 import type pg from 'pg';
@@ -5,8 +6,8 @@ import { DataSource } from 'typeorm';
 import { v7 } from 'uuid';
 import { type Arrival, type Handle, type PartitionProgress } from '../inbox-port.js';
 
-/** Limits as a service sets them, in milliseconds. */
-export const LIMITS = { statement_timeout: 20_000, lock_timeout: 10_000, idle_in_transaction_session_timeout: 20_000 };
+/** Limits as a service sets them, in milliseconds; nearly as long as they may be, for machines that stand still. */
+export const LIMITS = { statement_timeout: 50_000, lock_timeout: 45_000, idle_in_transaction_session_timeout: 55_000 };
 
 /** A pool of its own, as another process has one. */
 export async function openDataSource(
@@ -123,13 +124,24 @@ export function createGate(): Gate {
   };
 }
 
+/** Looks until it sees what is wanted, for a minute; `wanted` completes the sentence "there was never ...". */
+export async function seen<Found>(
+  look: () => Promise<Found>,
+  isWanted: (found: Found) => boolean,
+  wanted: string,
+): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!isWanted(await look())) {
+    if (performance.now() > deadline) {
+      throw new Error(`there was never ${wanted}`);
+    }
+    await sleep(10);
+  }
+}
+
 /** Resolves once so many sessions of this database wait for a lock. */
 export async function waitersFor(observer: pg.Client, count = 1): Promise<void> {
-  const deadline = performance.now() + 5_000;
   const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
-  while (((await observer.query(waiting)).rowCount ?? 0) < count) {
-    if (performance.now() > deadline) {
-      throw new Error(`there were never ${count} sessions waiting for a lock`);
-    }
-  }
+  const look = async (): Promise<number> => (await observer.query(waiting)).rowCount ?? 0;
+  await seen(look, (found) => found >= count, `${count} sessions waiting for a lock`);
 }
