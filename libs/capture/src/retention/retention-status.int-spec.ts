@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, type TestDatabase, until } from '@millrace/testing';
 import type pg from 'pg';
@@ -123,6 +124,14 @@ describe('what history a source has', () => {
 
     const { defaultPartition } = await status(0, 1);
     expect(defaultPartition).toMatchObject({ lo: 0n, last: BigInt(20 * LEAF + 2), state: 'in_use' });
+  });
+
+  it('is not read for a signal that is aborted already, and leaves nothing on one that is not', async () => {
+    const { signal } = new AbortController();
+    await readRetentionStatus({ databaseUrl: relayUrl, keepMs: null, signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    const read = readRetentionStatus({ databaseUrl: relayUrl, keepMs: null, signal: AbortSignal.abort() });
+    await expect(read).rejects.toThrow('has been closed');
   });
 
   it('is of an empty outbox without rows', async () => {

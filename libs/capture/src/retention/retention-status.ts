@@ -68,10 +68,16 @@ const column = columnReader('A statement on the leaves');
 export async function readRetentionStatus(request: RetentionStatusRequest): Promise<RetentionStatus> {
   const { databaseUrl, signal } = request;
   const connection = new PgConnection({ databaseUrl, applicationName: 'millrace retention' });
-  signal?.addEventListener('abort', () => void connection.close());
+  const cut = (): void => void connection.close();
+  signal?.addEventListener('abort', cut);
   try {
+    if (signal?.aborted === true) {
+      cut();
+    }
     return await new StatusReader(connection, request).read();
   } finally {
+    // one signal lives as long as its relay
+    signal?.removeEventListener('abort', cut);
     await connection.close();
   }
 }
