@@ -92,6 +92,7 @@ describe('retention in the environment', () => {
   });
 
   it.each([
+    [{ MILLRACE_RETENTION_KEEP: '200000d' }, /^MILLRACE_RETENTION_KEEP is not valid: keep must be a time from 0 ms to/],
     [{ MILLRACE_RETENTION_KEEP: 'week' }, /^MILLRACE_RETENTION_KEEP is not valid: give a time such as 7d/],
     [
       { MILLRACE_RETENTION_MAX_AGE: '7d', MILLRACE_RETENTION_ARCHIVE_DIR: '/a' },

@@ -87,7 +87,11 @@ function refuseLimitsWithoutKeep(environment: Environment): string | undefined {
 function refuseLimitsThatContradict(environment: Environment): string | undefined {
   const keepMs = durationMs(environment['MILLRACE_RETENTION_KEEP'] ?? '');
   const maxAgeMs = durationMs(environment['MILLRACE_RETENTION_MAX_AGE'] ?? '');
-  return keepMs === null || retentionProblems({ keepMs, maxAgeMs, maxBytes: null }).length === 0
+  const [problem] = keepMs === null ? [] : retentionProblems({ keepMs, maxAgeMs, maxBytes: null });
+  if (problem?.startsWith('keep ') === true) {
+    return `MILLRACE_RETENTION_KEEP is not valid: ${problem}`;
+  }
+  return problem === undefined
     ? undefined
     : 'MILLRACE_RETENTION_MAX_AGE is below MILLRACE_RETENTION_KEEP, routes would expire before anything could be ' +
         'removed: give a longer time, or none';
