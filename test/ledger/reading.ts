@@ -38,6 +38,10 @@ export interface ReadingOptions {
   readonly capture?: CaptureMode;
   /** Between one owner and the next, at least; default 300. */
   readonly ownerMs?: number;
+  /** While it says no, the owner stays; default: never. */
+  readonly mayHandOver?: () => boolean;
+  /** Told after each page. */
+  readonly onPage?: (reading: Reading) => void;
   /** Ends the lease of the present owner without its knowing. */
   expireLease(): Promise<void>;
 }
@@ -109,11 +113,13 @@ class Owners {
     if (page.isChanged) {
       await this.endZombie();
     }
+    this.options.onPage?.(reading);
     return page;
   }
 
   async mayHandOver(): Promise<void> {
-    if (this.capture !== null && this.zombie === null && performance.now() >= this.handOverAtMs) {
+    const isDue = performance.now() >= this.handOverAtMs && (this.options.mayHandOver?.() ?? true);
+    if (this.capture !== null && this.zombie === null && isDue) {
       const page = await this.capture.nextPage();
       this.zombie = { owner: `owner ${this.reading.owners}`, capture: this.capture, page };
       this.diedBefore = this.reading.died;
@@ -133,7 +139,7 @@ class Owners {
     const claim = await this.source.claim({
       route: 'accounts',
       owner: `owner ${this.reading.owners}`,
-      ttlMs: 30_000,
+      ttlMs: 600_000,
       from: { kind: 'earliest' },
       aggregateTypes: ['account'],
     });

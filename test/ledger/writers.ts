@@ -10,7 +10,8 @@ export interface WriterOptions {
   readonly keys: number;
   /** By how much all pauses are longer than usual. */
   readonly slowness: number;
-  readonly untilMs: number;
+  /** Asked before each transaction. */
+  readonly isOver: () => boolean;
 }
 
 export const TRUTH_SQL = `create table truth (id uuid primary key, key text not null, version integer not null);
@@ -48,11 +49,11 @@ export async function runWriters(options: WriterOptions): Promise<void> {
  * commits above them, before anything younger can have ended (it waits in the server for the younger one's signal, an
  * advisory lock), and the younger one stays open until all others of its time have ended.
  */
-export async function runStragglers({ databaseUrl, untilMs }: WriterOptions): Promise<void> {
+export async function runStragglers({ databaseUrl, isOver }: WriterOptions): Promise<void> {
   const older = new pg.Client(databaseUrl);
   const younger = new pg.Client(databaseUrl);
   await Promise.all([older.connect(), younger.connect()]);
-  for (let version = 0; performance.now() < untilMs; version += 3) {
+  for (let version = 0; !isOver(); version += 3) {
     await younger.query('select pg_advisory_lock(1)');
     await older.query(`begin; select from aggregate where key = 'early' for update`);
     const above = older.query(`select pg_advisory_xact_lock(1); ${writeThreeSql('early', version)}; commit`);
@@ -79,13 +80,10 @@ async function untilOldest(older: pg.Client, younger: pg.Client): Promise<void> 
   await sleep(40);
 }
 
-async function runWriter(
-  { databaseUrl, random, keys, slowness, untilMs }: WriterOptions,
-  index: number,
-): Promise<void> {
+async function runWriter({ databaseUrl, random, keys, slowness, isOver }: WriterOptions, index: number): Promise<void> {
   const client = new pg.Client(databaseUrl);
   await client.connect();
-  for (let round = 0; performance.now() < untilMs; round += 1) {
+  for (let round = 0; !isOver(); round += 1) {
     const key = `k${random.below(keys)}`;
     await client.query('begin');
     const locked = await client.query<{ version: number }>('select version from aggregate where key = $1 for update', [
