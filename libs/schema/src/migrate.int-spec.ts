@@ -54,7 +54,8 @@ describe('migrate', () => {
   });
 
   it('applies each step once when four run at once', async () => {
-    const results = await Promise.all([1, 2, 3, 4].map(() => migrate({ databaseUrl: database.url })));
+    const once = { lockTimeoutMs: 60_000 };
+    const results = await Promise.all([1, 2, 3, 4].map(() => migrate({ databaseUrl: database.url }, once)));
 
     expect(results.flatMap(({ applied }) => applied)).toHaveLength(SCHEMA_VERSION);
     expect((await client.query('select version from millrace.migration order by 1')).rows).toEqual(

@@ -21,9 +21,18 @@ export interface PartitionOffsets {
   readonly end: bigint;
 }
 
+interface AdminLimits {
+  readonly connectTimeout: number;
+  readonly timeout: number;
+}
+
 const LATEST = -1n;
 const EARLIEST = -2n;
-const LEADER_WAIT_MS = 15_000;
+const LEADER_WAIT_MS = 60_000;
+/** Nobody waits so long but on a machine that is busy with other things. */
+const PATIENT: AdminLimits = { connectTimeout: 20_000, timeout: 60_000 };
+/** Somebody asks again and again. */
+const QUICK: AdminLimits = { connectTimeout: 2_000, timeout: 10_000 };
 const POLL_MS = 20;
 
 /**
@@ -72,10 +81,14 @@ export async function topicOffsets(brokers: readonly string[], topic: string): P
 /** Whether this broker answers a metadata request with at least one broker of the cluster able to serve. */
 export async function answersMetadata(broker: string): Promise<boolean> {
   try {
-    return await withAdmin([broker], async (admin) => {
-      const metadata = await admin.metadata({ topics: [], forceUpdate: true });
-      return metadata.brokers.size > 0;
-    });
+    return await withAdmin(
+      [broker],
+      async (admin) => {
+        const metadata = await admin.metadata({ topics: [], forceUpdate: true });
+        return metadata.brokers.size > 0;
+      },
+      QUICK,
+    );
   } catch {
     return false; // it is still starting; the caller has a deadline and the log
   }
@@ -117,13 +130,16 @@ async function hasLeaders(admin: Admin, topic: string, partitions: number): Prom
   }
 }
 
-async function withAdmin<Result>(brokers: readonly string[], work: (admin: Admin) => Promise<Result>): Promise<Result> {
+async function withAdmin<Result>(
+  brokers: readonly string[],
+  work: (admin: Admin) => Promise<Result>,
+  limits = PATIENT,
+): Promise<Result> {
   const admin = new Admin({
     clientId: 'millrace-testing',
     bootstrapBrokers: [...brokers],
     retries: 0,
-    connectTimeout: 2_000,
-    timeout: 10_000,
+    ...limits,
   });
   try {
     return await work(admin);

@@ -31,7 +31,7 @@ export interface LocalKafkaOptions {
 }
 
 const CLUSTER_ID = 'bWlsbHJhY2UtbG9jYWwtMQ';
-const READY_TIMEOUT_MS = 90_000;
+const READY_TIMEOUT_MS = 180_000;
 const QUICK_JVM = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];
 const STEADY_JVM = ['-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20'];
 

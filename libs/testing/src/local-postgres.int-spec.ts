@@ -24,7 +24,7 @@ async function query(text: string): Promise<unknown[]> {
 describe('a local PostgreSQL', () => {
   beforeAll(async () => {
     await postgres.start();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await postgres.stop();

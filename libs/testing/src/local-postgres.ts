@@ -42,7 +42,7 @@ const DEFAULT_SETTINGS = {
 /** For tests that do not crash the server: several times faster, and the data does not survive a crash of the machine. */
 export const FAST_UNSAFE_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } as const;
 
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 120_000;
 
 /**
  * A real PostgreSQL 18 of one's own on 127.0.0.1, superuser `postgres` without a password. Durable by default

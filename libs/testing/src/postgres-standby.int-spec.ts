@@ -26,7 +26,7 @@ describe('a standby', () => {
     await primary.start();
     await ask(primary.adminUrl, 'create table t as select 1 as n');
     standby = await PostgresStandby.of(primary, FAST_UNSAFE_SETTINGS);
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await standby.remove();
@@ -44,5 +44,5 @@ describe('a standby', () => {
     expect(await ask(standby.adminUrl, 'select n as answer from t order by n')).toEqual([1, 2, 4]);
     expect(await ask(standby.adminUrl, IDENTITY)).toEqual(await ask(primary.adminUrl, IDENTITY));
     expect(await ask(standby.adminUrl, TIMELINE)).not.toEqual(await ask(primary.adminUrl, TIMELINE));
-  }, 60_000);
+  });
 });

@@ -12,7 +12,7 @@ import { LocalServerError } from './testing.errors.js';
 const NOT_COPIED = ['postmaster.pid', 'postmaster.opts', 'pg_wal/*', 'pg_replslot/*', 'pg_stat_tmp/*'];
 
 const POLL_MS = 20;
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 
 /**
  * An asynchronous hot standby of a `LocalPostgres`, with its data in a temporary folder: follows the primary until it is

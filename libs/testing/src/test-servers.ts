@@ -23,7 +23,8 @@ export async function startTestServers(given: GivenServers): Promise<TestServers
   const temporaryDir = mkdtempSync(join(tmpdir(), 'millrace-test-'));
   const postgres = new LocalPostgres({
     dataDir: join(temporaryDir, 'postgres'),
-    settings: { ...FAST_UNSAFE_SETTINGS, max_connections: 300, max_worker_processes: 16 },
+    // autovacuum comes when it likes, and has an xid and locks that some statement under test then meets
+    settings: { ...FAST_UNSAFE_SETTINGS, max_connections: 300, max_worker_processes: 16, autovacuum: 'off' },
     temporaryDir,
   });
   const kafka = new LocalKafka({ dataDir: join(temporaryDir, 'kafka'), isQuickStart: true, temporaryDir });
