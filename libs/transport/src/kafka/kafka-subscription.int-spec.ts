@@ -3,7 +3,7 @@ import { createTopic, deleteTopic, testKafkaBrokers, uniqueName, until } from '@
 import { Admin, Producer } from '@platformatic/kafka';
 import kafkajs from 'kafkajs';
 import { type SinkPort } from '../sink-port.js';
-import { type SubscriptionPort } from '../subscription-port.js';
+import { type AssignedPartition, type SubscriptionPort } from '../subscription-port.js';
 import { ChangeSignal } from '../testing/change-signal.js';
 import { commitAll, RecordingListener, type ReceiverBehaviour } from '../testing/recording-listener.js';
 import { createKafkaSink } from './create-kafka-sink.js';
@@ -392,25 +392,39 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
 
   it('skips nothing of a topic that is made again while receivers of its first life still close', async () => {
     const topic = await newTopic();
+    const membership = { groupId: uniqueName('group'), topics: [topic], sessionTimeoutMs: 120_000, drainMs: 110_000 };
+    let close: NonNullable<ReceiverBehaviour['close']> = () => Promise.resolve();
+    const behaviour = { receive: () => Promise.resolve(), close: (partition: AssignedPartition) => close(partition) };
+    // one of them deals the partitions out, and the other one does not
+    const first = await startMember(membership, behaviour);
+    const second = await startMember(membership, behaviour);
+    await dealtOut([second, 1], [first, 1]);
+    const hasAll = (count: number) =>
+      [0, 1].every((partition) => {
+        const values = [first, second].flatMap(({ listener }) => listener.valuesOf(partition));
+        return new Set(values).size === count;
+      });
     await send(topic, 0, ['old 0', 'old 1', 'old 2']);
+    await send(topic, 1, ['old 0', 'old 1', 'old 2']);
+    await signal.until('the records of before', () => hasAll(3));
     let release: () => void = () => undefined;
     const released = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const { listener, events } = await startMember(
-      { groupId: uniqueName('group'), topics: [topic], sessionTimeoutMs: 120_000, drainMs: 110_000 },
-      { receive: () => Promise.resolve(), close: (partition) => released.then(() => at(partition, 3n)) },
-    );
-    await signal.until('the records of before', () => listener.valuesOf(0).length === 3);
+    close = (partition) => released.then(() => at(partition, 3n));
+
     await deleteTopic(brokers, topic);
-    await signal.until('a missing topic', () => events.some(({ kind }) => kind === 'topic_missing'));
+    for (const { events } of [first, second]) {
+      await signal.until('a missing topic', () => events.some(({ kind }) => kind === 'topic_missing'));
+    }
     await createTopic({ brokers, topic, partitions: 2 });
     const another = newSink();
     await send(topic, 0, numbers(6), another);
+    await send(topic, 1, numbers(6), another);
     await another.stop();
     release();
 
-    await signal.until('all of the new records', () => new Set(listener.valuesOf(0)).size === 9);
+    await signal.until('all of the new records', () => hasAll(9));
   });
 
   it('goes on at the earliest record where the committed offset is gone, and says so', async () => {
