@@ -129,8 +129,10 @@ export class SourceRetention {
   private async runOnce(signal: AbortSignal): Promise<void> {
     const { databaseUrl, retention } = this.parts;
     try {
-      const report = (await this.keeper?.run()) ?? null;
+      // first: an archive that is slow or broken is no reason to fill the producers' disk
       const slotAlarms = await this.slots.letGo(signal);
+      signal.throwIfAborted();
+      const report = (await this.keeper?.run()) ?? null;
       const keepMs = retention?.policy.keepMs ?? null;
       const status = await readRetentionStatus({ databaseUrl, keepMs, signal });
       this.lastRun = { atMs: Date.now(), status, report };
