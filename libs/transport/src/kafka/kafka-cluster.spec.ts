@@ -52,6 +52,28 @@ function clusterOf(client: KafkaConsumerPort, bootstrap = ['a:1', 'b:1']): Kafka
   return new KafkaCluster({ client, bootstrap, connectTimeoutMs: 30, requestTimeoutMs: 30 });
 }
 
+describe('the leaders of topics', () => {
+  it('are told without Kafka’s own topics when all are asked for, and with them when they are named', async () => {
+    const answer = new WireWriter()
+      .int32(0)
+      .array([], () => undefined)
+      .string('cluster')
+      .int32(2)
+      .array(['__consumer_offsets', 'orders'], (to, topic) =>
+        to
+          .int16(0)
+          .string(topic)
+          .int8(topic.startsWith('__') ? 1 : 0)
+          .array([], () => undefined),
+      )
+      .finish();
+    const cluster = clusterOf(new FakeClient({ 'a:1': () => Promise.resolve(answer) }));
+
+    expect([...(await cluster.leadersOf(null)).keys()]).toEqual(['orders']);
+    expect([...(await cluster.leadersOf(['__consumer_offsets'])).keys()]).toContain('__consumer_offsets');
+  });
+});
+
 describe('the brokers of a cluster', () => {
   it('are asked one after the other for what any of them knows, and the last that knew comes first', async () => {
     const client = new FakeClient({

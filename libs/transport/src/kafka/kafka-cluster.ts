@@ -33,7 +33,7 @@ export class KafkaCluster {
     this.#known = options.bootstrap;
   }
 
-  /** `null` means all topics, of which those that are not wanted are left out. */
+  /** `null` means all topics, of which those that are not wanted, and Kafka's own, are left out. */
   async leadersOf(
     topics: readonly string[] | null,
     isWanted: (topic: string) => boolean = () => true,
@@ -44,8 +44,9 @@ export class KafkaCluster {
     }
     this.#known = [...new Set([...this.#known, ...answer.brokers.map(({ address }) => address)])];
     const found = new Map<string, readonly number[]>();
-    for (const { topic, errorCode, partitions } of answer.topics) {
-      if (errorCode === ANSWER.UNKNOWN_TOPIC_OR_PARTITION || !isWanted(topic)) {
+    for (const { topic, errorCode, isInternal, partitions } of answer.topics) {
+      const isLeftOut = topics === null && (isInternal || !isWanted(topic));
+      if (errorCode === ANSWER.UNKNOWN_TOPIC_OR_PARTITION || isLeftOut) {
         continue;
       }
       // a topic that is being made has its partitions, without leaders, under this error

@@ -5,6 +5,8 @@ export interface MetadataAnswer {
   readonly topics: readonly {
     readonly topic: string;
     readonly errorCode: number;
+    /** One of Kafka's own, as `__consumer_offsets`. */
+    readonly isInternal: boolean;
     /** `leader` is -1 while there is none. */
     readonly partitions: readonly { readonly partition: number; readonly leader: number }[];
   }[];
@@ -31,8 +33,8 @@ export const METADATA: WireApi<{ readonly topics: readonly string[] | null }, Me
     const topics = reader.array((item) => {
       const errorCode = item.int16();
       const topic = item.string();
-      item.int8(); // is internal
-      return { topic, errorCode, partitions: item.array(readPartition) };
+      const isInternal = item.int8() !== 0;
+      return { topic, errorCode, isInternal, partitions: item.array(readPartition) };
     });
     return { brokers, topics };
   },
