@@ -5,7 +5,7 @@ import { type SinkPort } from '@millrace/transport';
 import { type RelayEngine } from '@millrace/relay';
 import { type CommittedEvent, ForkWorld, type TopicRecord } from './fork-world.js';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 let world: ForkWorld;
 
@@ -58,14 +58,14 @@ async function incidents(): Promise<{ route: string; ids: string[] }[]> {
 
 /** Waits until there is an answer. */
 async function until<Answer>(what: string, ask: () => Promise<Answer | null>): Promise<Answer> {
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + 90_000;
   for (;;) {
     const answer = await ask();
     if (answer !== null) {
       return answer;
     }
     if (performance.now() > deadline) {
-      throw new Error(`After 30 s ${what}.`);
+      throw new Error(`After 90 s ${what}.`);
     }
     await sleep(50);
   }
@@ -123,6 +123,58 @@ describe('after a fail-over', () => {
       expectExactly(await world.published('audit', after), [...before, ...after]);
       const [report] = world.repairs.filter(({ route }) => route === 'orders');
       expect(report?.report).toMatchObject({ lost: 80 });
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'of a route in shards: each settles its own, and what was lost is told once',
+    async () => {
+      const relay = world.relay('a', { shards: 3 });
+      const before = await world.commit(40);
+      await world.published('orders', before);
+      await world.published('audit', before);
+      await relay.pause({ route: 'audit', actor: 'test', reason: null });
+      await world.cutOff();
+      const gone = await world.commit(80);
+      await world.published('orders', gone);
+      await world.failOver();
+      const after = await world.commit(60);
+      await world.lead();
+
+      expectExactly(await world.published('orders', after), [...before, ...gone, ...after]);
+      const told = await incidents();
+      expect(told.flatMap(({ ids }) => ids).sort()).toEqual(idsOf(gone));
+      expect(told.every(({ route }) => route.startsWith('orders/'))).toBe(true);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'in the middle of a change of shards: the change goes on after the repair',
+    async () => {
+      const relay = world.relay('a');
+      const before = await world.commit(40);
+      await world.published('orders', before);
+      const writer = await world.openWriter();
+      const behind = await world.commit(10);
+      await world.published('orders', behind);
+      await relay.setShards({ route: 'orders', shards: 3, actor: 'test', reason: null });
+      expect(await relay.shards('orders')).toMatchObject({ inForce: 1, wanted: 3 });
+      await world.cutOff();
+      await world.failOver();
+      await writer.end().catch(() => undefined);
+      const after = await world.commit(60);
+      await world.lead();
+
+      const all = [...before, ...behind, ...after];
+      expectExactly(await world.published('orders', after), all);
+      const { inForce } = await until('the change of shards has not ended', async () => {
+        const state = await relay.shards('orders');
+        return state.wanted === null ? state : null;
+      });
+      expect(inForce).toBe(3);
+      expect(await incidents()).toEqual([]);
     },
     TIMEOUT_MS,
   );

@@ -1,6 +1,7 @@
 import { ADOPT_RULES } from './adopt-rules.mjs';
 import { CAPTURE_RULES } from './capture-rules.mjs';
 import { CONSUMER_RULES } from './consumer-rules.mjs';
+import { FORK_RULES } from './fork-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
 import { SHARDS_RULES } from './shards-rules.mjs';
 
@@ -207,6 +208,7 @@ export const RULES = [
   ...ADOPT_RULES,
   ...SHARDS_RULES,
   ...CAPTURE_RULES,
+  ...FORK_RULES,
   ...INBOX_RULES,
   ...CONSUMER_RULES,
 ];
