@@ -138,6 +138,7 @@ function refused({ name }: Route, reason: string): RepairEnd {
   const message =
     `Route ${name}: the database is another server, or has another timeline, than the one the ledger was written on ` +
     `(fail-over or restore), and what was published cannot be read back for certain. ${reason} Positions may have been ` +
-    'used twice. Compare the outbox with the topic, then run `millrace ledger adopt` for this route.';
+    'used twice. Remove the cause and resume the route: it then repairs itself. Where that cannot be, compare the outbox ' +
+    'with the topic, run `millrace ledger adopt` for this route, then resume it.';
   return { kind: 'refused', problem: { side: 'source', code: 'identity_changed', message } };
 }
