@@ -54,11 +54,10 @@ class RelayProcess {
     this.child.kill(name);
   }
 
-  /** Sends SIGTERM; resolves with exit code and milliseconds. */
-  async terminate(): Promise<{ readonly code: number | null; readonly tookMs: number }> {
-    const startedMs = performance.now();
+  /** Sends SIGTERM; resolves with the exit code. */
+  async terminate(): Promise<number | null> {
     this.signal('SIGTERM');
-    return { code: await this.exited, tookMs: performance.now() - startedMs };
+    return await this.exited;
   }
 
   /** Idempotent. */
@@ -146,20 +145,30 @@ describe('the process of the relay', () => {
     });
     expect(answer.status).toBe(200);
     await answer.body?.cancel();
-    expect(await relay.terminate()).toMatchObject({ code: 0 });
+    expect(await relay.terminate()).toBe(0);
     expect(existsSync(String(path))).toBe(false);
   });
 
   it('at SIGTERM in the middle of a backlog: settles what it has sent, gives the lease back and ends with 0', async () => {
     const relay = started(servers());
     await relay.logged({ to: 'running' });
-    await insertEvents(50_000);
-    await until(recordsInKafka, (seen) => seen > 0, 'the first record');
-    const { code, tookMs } = await relay.terminate();
-    expect(code).toBe(0);
-    expect(tookMs).toBeLessThan(10_000);
+    const over = new AbortController();
+    let inserted = 0;
+    const inserting = (async (): Promise<void> => {
+      for (; !over.signal.aborted; inserted += 20_000) {
+        await insertEvents(20_000);
+      }
+    })();
+    try {
+      await until(recordsInKafka, (seen) => seen > 0, 'the first record');
+      // a process that takes longer than ten seconds ends with 1
+      expect(await relay.terminate()).toBe(0);
+    } finally {
+      over.abort();
+      await inserting;
+    }
     const sent = await recordsInKafka();
-    expect(sent).toBeLessThan(50_000);
+    expect(sent).toBeLessThan(inserted);
     const { rows } = await client.query(
       'select (select count(*)::int from millrace.outbox where position <= low) as settled, owner from millrace.ledger',
     );
@@ -179,15 +188,14 @@ describe('the process of the relay', () => {
       process.kill(kafka.pid, 'SIGSTOP');
       await insertEvents(10);
       await relay.logged({ to: 'stalled' });
-      const { code, tookMs } = await relay.terminate();
-      expect(code).toBe(0);
-      expect(tookMs).toBeLessThan(10_000);
+      // a process that takes longer than ten seconds ends with 1
+      expect(await relay.terminate()).toBe(0);
       expect(await low()).toBe('1');
     } finally {
       await kafka.kill();
       rmSync(temporaryDir, { recursive: true, force: true });
     }
-  }, 60_000);
+  }, 300_000);
 
   it('ends with 1 and a line in its log at an exception that nobody caught', async () => {
     const bomb = "process.once('SIGUSR2', () => setTimeout(() => { throw new Error('from a timer'); }))";

@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createTestDatabase, LocalKafka, type TestDatabase } from '@millrace/testing';
+import { createTestDatabase, LocalKafka, type TestDatabase, until } from '@millrace/testing';
 import { ApiClient, type ApiRequest } from '../harness/api-client.js';
 import { withClient } from '../harness/servers.js';
 import { APPS, migrateShop, type Service, SERVICES, Shop, type ShopOptions } from '../harness/shop.js';
@@ -15,9 +14,12 @@ import { keptAnswer, ShopTruth } from '../faults/smoke/shop-truth.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const FROM_SOURCE = ['--conditions=millrace-source', '--import', join(ROOT, 'test', 'e2e', 'run-source.mjs')];
-const START_MS = 60_000;
-const SETTLE_MS = 30_000;
-const POLL_MS = 50;
+const START_MS = 120_000;
+const TEST_MS = 300_000;
+
+/** Whoever waits for a row, such as the charge for its account. */
+const WAITS_FOR_LOCK = `select from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock'`;
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-shop-'));
 const client = new ApiClient();
@@ -45,6 +47,9 @@ beforeAll(async () => {
 }, 2 * START_MS);
 
 afterAll(async () => {
+  for (const app of APPS) {
+    shop.app(app).send('SIGCONT'); // a test that failed may have left it stopped
+  }
   await shop.stop('SIGTERM');
   await kafka.stop();
   for (const service of SERVICES) {
@@ -101,15 +106,25 @@ async function cancelled(id: string): Promise<number> {
 
 /** Waits until every order has come to an end that can be, and returns which. */
 async function fates(ids: readonly string[]): Promise<(FateName | undefined)[]> {
-  const deadlineMs = performance.now() + SETTLE_MS;
-  for (;;) {
-    const events = eventsByOrder(await readShopState(databaseUrls()));
-    const found = ids.map((id) => fateOf(events.get(id) ?? []));
-    if (!found.includes(undefined) || performance.now() > deadlineMs) {
-      return found;
-    }
-    await sleep(POLL_MS);
-  }
+  return await until(
+    async () => {
+      const events = eventsByOrder(await readShopState(databaseUrls()));
+      return ids.map((id) => fateOf(events.get(id) ?? []));
+    },
+    (found) => !found.includes(undefined),
+    'every order to come to its end',
+  );
+}
+
+/** Waits until a statement in the database of payment gives so many rows. */
+async function untilPaymentHas(rows: number, statement: string): Promise<void> {
+  await withClient(databases.payment.url, async (observer) =>
+    until(
+      async () => (await observer.query(statement)).rowCount,
+      (count) => count === rows,
+      `payment to have ${rows} of: ${statement}`,
+    ),
+  );
 }
 
 async function figuresOf(service: Service, path: string): Promise<unknown> {
@@ -117,60 +132,64 @@ async function figuresOf(service: Service, path: string): Promise<unknown> {
 }
 
 describe('order, inventory, payment and the relay as processes', () => {
-  it('confirm an order, reject one for its stock and one for its money', async () => {
-    const ids = [await placed(2), await placed(1_001), await placed(1, 'ada', 'none-such'), await placed(1, 'bob')];
-    expect(await fates(ids)).toEqual(['confirmed', 'rejected: no stock', 'rejected: no stock', 'rejected: no money']);
-  });
+  it(
+    'confirm an order, reject one for its stock and one for its money',
+    async () => {
+      const ids = [await placed(2), await placed(1_001), await placed(1, 'ada', 'none-such'), await placed(1, 'bob')];
+      expect(await fates(ids)).toEqual(['confirmed', 'rejected: no stock', 'rejected: no stock', 'rejected: no money']);
+    },
+    TEST_MS,
+  );
 
-  it('cancel an order before its charge, and give the money back of one that was charged already', async () => {
-    shop.app('relay').send('SIGSTOP');
-    const early = [await placed(3), await placed(1_001)];
-    expect([await cancelled(early[0] ?? ''), await cancelled(early[1] ?? '')]).toEqual([202, 202]);
-    shop.app('relay').send('SIGCONT');
-    expect(await fates(early)).toEqual(['cancelled before the charge', 'cancelled: had no stock']);
-    const late = await withClient(databases.payment.url, async (teller) => {
-      await teller.query(`begin; select from account where customer_id = 'ada' for update`);
-      const id = await placed(4);
-      await chargeIsUnderWay();
-      expect(await cancelled(id)).toBe(202);
-      await teller.query('commit');
-      return id;
-    });
-    expect(await fates([late])).toEqual(['cancelled after the charge']);
-    expect(await cancelled(late)).toBe(409);
-  });
+  it(
+    'cancel an order before its charge, and give the money back of one that was charged already',
+    async () => {
+      // without stock that is reserved nothing is charged
+      shop.app('inventory').send('SIGSTOP');
+      const early = [await placed(3), await placed(1_001)];
+      expect([await cancelled(early[0] ?? ''), await cancelled(early[1] ?? '')]).toEqual([202, 202]);
+      await untilPaymentHas(2, 'select from cancelled_order');
+      shop.app('inventory').send('SIGCONT');
+      expect(await fates(early)).toEqual(['cancelled before the charge', 'cancelled: had no stock']);
+      const late = await withClient(databases.payment.url, async (teller) => {
+        await teller.query(`begin; select from account where customer_id = 'ada' for update`);
+        const id = await placed(4);
+        await untilPaymentHas(1, WAITS_FOR_LOCK);
+        // payment is not to hear of it before it has charged, should its statement give up waiting and be made again
+        shop.app('relay').send('SIGSTOP');
+        expect(await cancelled(id)).toBe(202);
+        await teller.query('commit');
+        await untilPaymentHas(1, `select from payment where order_id = '${id}' and status = 'captured'`);
+        shop.app('relay').send('SIGCONT');
+        return id;
+      });
+      expect(await fates([late])).toEqual(['cancelled after the charge']);
+      expect(await cancelled(late)).toBe(409);
+    },
+    TEST_MS,
+  );
 
-  it('bring every order to its end, once, although each of them is killed in the middle of its work', async () => {
-    const ids = await Promise.all(Array.from({ length: 20 }, async () => placed(1)));
-    const back = Promise.all(APPS.map(async (app) => shop.app(app).kill()));
-    const more = await Promise.all(Array.from({ length: 20 }, async () => placed(1)));
-    await back;
-    expect(new Set(await fates([...ids, ...more]))).toEqual(new Set(['confirmed']));
-    expect(checkStories(truth, await readShopState(databaseUrls()))).toEqual([]);
-    const sold = 2 + ids.length + more.length;
-    expect(await figuresOf('inventory', '/stock/book')).toMatchObject({
-      received: 1_000,
-      reserved: 0,
-      sold,
-      available: 1_000 - sold,
-    });
-    expect(await figuresOf('payment', '/accounts/ada')).toMatchObject({ balanceCents: 1_000_000 - sold * 1_250 });
-    for (const service of SERVICES) {
-      expect(await figuresOf(service, '/invariants')).toMatchObject({ service, holds: true });
-    }
-  }, 60_000);
-});
-
-/** The charge waits for the account's row. */
-async function chargeIsUnderWay(): Promise<void> {
-  const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
-  await withClient(databases.payment.url, async (observer) => {
-    const deadlineMs = performance.now() + SETTLE_MS;
-    while ((await observer.query(waiting)).rowCount === 0) {
-      if (performance.now() > deadlineMs) {
-        throw new Error('No charge has come to the locked account.');
+  it(
+    'bring every order to its end, once, although each of them is killed in the middle of its work',
+    async () => {
+      const ids = await Promise.all(Array.from({ length: 20 }, async () => placed(1)));
+      const back = Promise.all(APPS.map(async (app) => shop.app(app).kill()));
+      const more = await Promise.all(Array.from({ length: 20 }, async () => placed(1)));
+      await back;
+      expect(new Set(await fates([...ids, ...more]))).toEqual(new Set(['confirmed']));
+      expect(checkStories(truth, await readShopState(databaseUrls()))).toEqual([]);
+      const sold = 2 + ids.length + more.length;
+      expect(await figuresOf('inventory', '/stock/book')).toMatchObject({
+        received: 1_000,
+        reserved: 0,
+        sold,
+        available: 1_000 - sold,
+      });
+      expect(await figuresOf('payment', '/accounts/ada')).toMatchObject({ balanceCents: 1_000_000 - sold * 1_250 });
+      for (const service of SERVICES) {
+        expect(await figuresOf(service, '/invariants')).toMatchObject({ service, holds: true });
       }
-      await sleep(POLL_MS);
-    }
-  });
-}
+    },
+    TEST_MS,
+  );
+});
