@@ -230,6 +230,16 @@ describe('the lock', () => {
     expect((await copied())['open']).toBeUndefined();
   });
 
+  it('is not in the way of serialisable transactions that read the table', async () => {
+    const reader = await connect();
+    await reader.query('begin isolation level serializable; select from public.outbox');
+
+    await adoptTable({ client }, REQUEST, { lockWaitMs: 2_000, waitMs: 1 });
+    await reader.query(`insert into public.outbox select gen_random_uuid(), 'order', 'a', 't', '{"n": 1}'; commit`);
+
+    expect(await copied()).toEqual({ a: [1] });
+  });
+
   it('is not kept by a run that is frozen: the server ends it', async () => {
     const timeouts: unknown[] = [];
     const own = {

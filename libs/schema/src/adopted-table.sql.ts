@@ -63,6 +63,10 @@ where not exists (select from pg_class c where c.oid = a.source::oid) and to_reg
   and not exists (select from millrace.adoption b where b.source = to_regclass(a.request ->> 'table'))
 order by 1`;
 
+/** Serialisable transactions note what they read as a lock that conflicts with none. */
+const harmless = (isExclusive: boolean): string =>
+  isExclusive ? `'SIReadLock'` : `'SIReadLock', 'AccessShareLock', 'RowShareLock'`;
+
 /** Who holds a lock on the table that ours would have to wait for. `mode`: the lock that is wanted. */
 export const holdersSql = (oid: string, isExclusive: boolean): string => `
 select l.virtualtransaction || ' ' || coalesce(l.pid, 0) as holder, coalesce(l.pid, 0)::integer as pid, min(l.mode) as mode,
@@ -72,5 +76,5 @@ from pg_locks l left join pg_stat_activity a on a.pid = l.pid
 where l.locktype = 'relation' and l.granted and l.pid is distinct from pg_backend_pid()
   and l.database = (select oid from pg_database where datname = current_database())
   and l.relation in ${family(oid)}
-  ${isExclusive ? '' : `and l.mode not in ('AccessShareLock', 'RowShareLock')`}
+  and l.mode <> all (array[${harmless(isExclusive)}])
 group by 1, 2 order by min(a.xact_start), 1`;
