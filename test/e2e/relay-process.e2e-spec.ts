@@ -17,6 +17,8 @@ import type pg from 'pg';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const TOKEN = 'a-token-of-some-length';
+/** Each test starts a relay from its sources, which takes half a minute on a busy machine. */
+const TEST_MS = 300_000;
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -122,87 +124,107 @@ async function low(): Promise<string | undefined> {
 }
 
 describe('the process of the relay', () => {
-  it('ends at once for a wrong configuration, with every problem on a line and nothing else', async () => {
-    const relay = started({ DATABASE_URL: 'mysql://u:s3cret@127.0.0.1/x', MILLRACE_CAPTURE: 'both', PORT: 'high' });
-    expect(await relay.exited).toBe(1);
-    expect(relay.stderr.trim().split('\n')).toEqual([
-      expect.stringMatching(/^PORT is not valid: /),
-      expect.stringMatching(/^MILLRACE_CAPTURE is not valid: /),
-      expect.stringMatching(/^DATABASE_URL is not valid: /),
-      expect.stringMatching(/^KAFKA_BROKERS is not set: /),
-    ]);
-    expect(relay.stderr).not.toContain('s3cret');
-  });
+  it(
+    'ends at once for a wrong configuration, with every problem on a line and nothing else',
+    async () => {
+      const relay = started({ DATABASE_URL: 'mysql://u:s3cret@127.0.0.1/x', MILLRACE_CAPTURE: 'both', PORT: 'high' });
+      expect(await relay.exited).toBe(1);
+      expect(relay.stderr.trim().split('\n')).toEqual([
+        expect.stringMatching(/^PORT is not valid: /),
+        expect.stringMatching(/^MILLRACE_CAPTURE is not valid: /),
+        expect.stringMatching(/^DATABASE_URL is not valid: /),
+        expect.stringMatching(/^KAFKA_BROKERS is not set: /),
+      ]);
+      expect(relay.stderr).not.toContain('s3cret');
+    },
+    TEST_MS,
+  );
 
-  it('makes an admin token where none is given, in a file that goes with the process', async () => {
-    const relay = started({ ...servers(), MILLRACE_ADMIN_TOKEN: '' });
-    const { path } = await relay.logged({ context: 'admin' });
-    const { host, port } = await relay.logged({ msg: 'listening' });
-    const token = (await readFile(String(path), 'utf8')).trim();
-    expect((await stat(String(path))).mode & 0o777).toBe(0o600);
-    const answer = await fetch(`http://${String(host)}:${String(port)}/admin/v1/routes`, {
-      headers: { authorization: `Bearer ${token}` },
-    });
-    expect(answer.status).toBe(200);
-    await answer.body?.cancel();
-    expect(await relay.terminate()).toBe(0);
-    expect(existsSync(String(path))).toBe(false);
-  });
-
-  it('at SIGTERM in the middle of a backlog: settles what it has sent, gives the lease back and ends with 0', async () => {
-    const relay = started(servers());
-    await relay.logged({ to: 'running' });
-    const over = new AbortController();
-    let inserted = 0;
-    const inserting = (async (): Promise<void> => {
-      for (; !over.signal.aborted; inserted += 20_000) {
-        await insertEvents(20_000);
-      }
-    })();
-    try {
-      await until(recordsInKafka, (seen) => seen > 0, 'the first record');
-      // a process that takes longer than ten seconds ends with 1
+  it(
+    'makes an admin token where none is given, in a file that goes with the process',
+    async () => {
+      const relay = started({ ...servers(), MILLRACE_ADMIN_TOKEN: '' });
+      const { path } = await relay.logged({ context: 'admin' });
+      const { host, port } = await relay.logged({ msg: 'listening' });
+      const token = (await readFile(String(path), 'utf8')).trim();
+      expect((await stat(String(path))).mode & 0o777).toBe(0o600);
+      const answer = await fetch(`http://${String(host)}:${String(port)}/admin/v1/routes`, {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      expect(answer.status).toBe(200);
+      await answer.body?.cancel();
       expect(await relay.terminate()).toBe(0);
-    } finally {
-      over.abort();
-      await inserting;
-    }
-    const sent = await recordsInKafka();
-    expect(sent).toBeLessThan(inserted);
-    const { rows } = await client.query(
-      'select (select count(*)::int from millrace.outbox where position <= low) as settled, owner from millrace.ledger',
-    );
-    expect(rows).toEqual([{ settled: sent, owner: null }]);
-    expect(relay.stderr).toBe('');
-  });
+      expect(existsSync(String(path))).toBe(false);
+    },
+    TEST_MS,
+  );
 
-  it('at SIGTERM while Kafka does not answer: ends with 0 within ten seconds, and settles nothing that was not confirmed', async () => {
-    const temporaryDir = mkdtempSync(join(tmpdir(), 'millrace-frozen-'));
-    const kafka = new LocalKafka({ dataDir: join(temporaryDir, 'kafka'), isQuickStart: true, temporaryDir });
-    await kafka.start();
-    try {
-      const relay = started(servers(kafka.brokers));
+  it(
+    'at SIGTERM in the middle of a backlog: settles what it has sent, gives the lease back and ends with 0',
+    async () => {
+      const relay = started(servers());
       await relay.logged({ to: 'running' });
-      await insertEvents(1);
-      await until(low, (seen) => seen === '1', 'the first event to be settled');
-      process.kill(kafka.pid, 'SIGSTOP');
-      await insertEvents(10);
-      await relay.logged({ to: 'stalled' });
-      // a process that takes longer than ten seconds ends with 1
-      expect(await relay.terminate()).toBe(0);
-      expect(await low()).toBe('1');
-    } finally {
-      await kafka.kill();
-      rmSync(temporaryDir, { recursive: true, force: true });
-    }
-  }, 300_000);
+      const over = new AbortController();
+      let inserted = 0;
+      const inserting = (async (): Promise<void> => {
+        for (; !over.signal.aborted; inserted += 20_000) {
+          await insertEvents(20_000);
+        }
+      })();
+      try {
+        await until(recordsInKafka, (seen) => seen > 0, 'the first record');
+        // a process that takes longer than ten seconds ends with 1
+        expect(await relay.terminate()).toBe(0);
+      } finally {
+        over.abort();
+        await inserting;
+      }
+      const sent = await recordsInKafka();
+      expect(sent).toBeLessThan(inserted);
+      const { rows } = await client.query(
+        'select (select count(*)::int from millrace.outbox where position <= low) as settled, owner from millrace.ledger',
+      );
+      expect(rows).toEqual([{ settled: sent, owner: null }]);
+      expect(relay.stderr).toBe('');
+    },
+    TEST_MS,
+  );
 
-  it('ends with 1 and a line in its log at an exception that nobody caught', async () => {
-    const bomb = "process.once('SIGUSR2', () => setTimeout(() => { throw new Error('from a timer'); }))";
-    const relay = started(servers(), ['--import', `data:text/javascript,${encodeURIComponent(bomb)}`]);
-    await relay.logged({ to: 'running' });
-    relay.signal('SIGUSR2');
-    expect(await relay.exited).toBe(1);
-    await relay.logged({ level: 60, msg: 'uncaught exception, the process ends' });
-  });
+  it(
+    'at SIGTERM while Kafka does not answer: ends with 0 within ten seconds, and settles nothing that was not confirmed',
+    async () => {
+      const temporaryDir = mkdtempSync(join(tmpdir(), 'millrace-frozen-'));
+      const kafka = new LocalKafka({ dataDir: join(temporaryDir, 'kafka'), isQuickStart: true, temporaryDir });
+      await kafka.start();
+      try {
+        const relay = started(servers(kafka.brokers));
+        await relay.logged({ to: 'running' });
+        await insertEvents(1);
+        await until(low, (seen) => seen === '1', 'the first event to be settled');
+        process.kill(kafka.pid, 'SIGSTOP');
+        await insertEvents(10);
+        await relay.logged({ to: 'stalled' });
+        // a process that takes longer than ten seconds ends with 1
+        expect(await relay.terminate()).toBe(0);
+        expect(await low()).toBe('1');
+      } finally {
+        await kafka.kill();
+        rmSync(temporaryDir, { recursive: true, force: true });
+      }
+    },
+    TEST_MS,
+  );
+
+  it(
+    'ends with 1 and a line in its log at an exception that nobody caught',
+    async () => {
+      const bomb = "process.once('SIGUSR2', () => setTimeout(() => { throw new Error('from a timer'); }))";
+      const relay = started(servers(), ['--import', `data:text/javascript,${encodeURIComponent(bomb)}`]);
+      await relay.logged({ to: 'running' });
+      relay.signal('SIGUSR2');
+      expect(await relay.exited).toBe(1);
+      await relay.logged({ level: 60, msg: 'uncaught exception, the process ends' });
+    },
+    TEST_MS,
+  );
 });
