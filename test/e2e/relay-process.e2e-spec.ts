@@ -167,8 +167,8 @@ describe('the process of the relay', () => {
       const over = new AbortController();
       let inserted = 0;
       const inserting = (async (): Promise<void> => {
-        for (; !over.signal.aborted; inserted += 20_000) {
-          await insertEvents(20_000);
+        for (; !over.signal.aborted; inserted += 2_000) {
+          await insertEvents(2_000);
         }
       })();
       try {
