@@ -16,12 +16,14 @@ export const TRIGGER = 'millrace_adopt';
 
 const QUOTE = '$adopted$';
 
+/** Not as a number: a dump that is restored brings the function to a table that has another one. */
+const THIS_TABLE = 'coalesce(pg_partition_root(tg_relid), tg_relid)';
+
 /** Where the trigger writes: into the outbox, or aside while older rows are being copied. */
 export type TriggerTarget = 'outbox' | 'held';
 
 /** A table and how its rows become events. */
 export interface TriggerSubject {
-  readonly oid: string;
   /** `schema.table`, quoted where needed. */
   readonly name: string;
   readonly mapping: EventMapping;
@@ -37,13 +39,13 @@ export interface TriggerSubject {
  * the planner alone may run the function of a cast that is called immutable. A payload that cannot be converted is told by
  * its column: PostgreSQL's own message would quote it.
  */
-export function triggerBody({ oid, name, mapping }: TriggerSubject, target: TriggerTarget): string {
+export function triggerBody({ name, mapping }: TriggerSubject, target: TriggerTarget): string {
   const of = columnOf('new');
   const into =
     target === 'outbox' ? `millrace.outbox (${EVENT_COLUMNS})` : `millrace.adoption_held (source, ${EVENT_COLUMNS})`;
   const unfit = payloadProblem(mapping);
   const event = unfit === null ? eventValues(mapping, of) : eventValues(mapping, of, 'carried');
-  const values = [...(target === 'outbox' ? [] : [`${oid}::oid::regclass`]), ...event];
+  const values = [...(target === 'outbox' ? [] : [THIS_TABLE]), ...event];
   const body = `
 declare
   problem text;
