@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { migrate } from '@millrace/schema';
-import { FAST_UNSAFE_SETTINGS, TemporaryPostgres } from '@millrace/testing';
+import { FAST_UNSAFE_SETTINGS, TemporaryPostgres, until } from '@millrace/testing';
 import pg from 'pg';
 import { slotName } from '../slot/slot-name.js';
 import { LeftSlots } from './left-slots.js';
@@ -34,6 +34,7 @@ beforeEach(() => {
 afterEach(async () => {
   await admin.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots');
   await admin.query('delete from millrace.ledger');
+  await admin.query('delete from millrace.route_shards');
 });
 
 function leftSlots(retainedBytesMax?: bigint, user = 'relay'): LeftSlots {
@@ -57,6 +58,10 @@ async function routeWithSlot(route: string, lease: number | null): Promise<strin
        clock_timestamp() + $2::integer * interval '1 second', clock_timestamp() - interval '2 minutes')`,
     [route, lease],
   );
+  return slotOf(route);
+}
+
+async function slotOf(route: string): Promise<string> {
   const { rows } = await admin.query<{ oid: string }>(
     'select oid::text from pg_database where datname = current_database()',
   );
@@ -81,7 +86,7 @@ describe('the slot of a route that nobody runs', () => {
   it('goes when the route has expired, and those of others stay', async () => {
     const gone = await routeWithSlot('expired', null);
     await expire('expired');
-    const kept = [await routeWithSlot('expired-not', null), await routeWithSlot('run', 60)];
+    const kept = [await routeWithSlot('expired-not', null), await routeWithSlot('run', 3_600)];
 
     expect(await leftSlots().letGo(signal)).toEqual([]);
 
@@ -91,7 +96,7 @@ describe('the slot of a route that nobody runs', () => {
 
   it('goes when it holds as much as one that is read may hold', async () => {
     const gone = await routeWithSlot('stopped', null);
-    const kept = [await routeWithSlot('run', 60), await routeWithSlot('just-released', -50)];
+    const kept = [await routeWithSlot('run', 3_600), await routeWithSlot('just-released', -1)];
 
     expect(await leftSlots(100_000_000n).letGo(signal)).toEqual([]);
     expect(await slots()).toHaveLength(3);
@@ -102,7 +107,7 @@ describe('the slot of a route that nobody runs', () => {
   });
 
   it('stays when somebody has claimed the route, or let it go on, since it was looked at', async () => {
-    const name = await routeWithSlot('r', 60);
+    const name = await routeWithSlot('r', 3_600);
 
     expect((await admin.query(DROP_LEFT_SLOT_SQL, ['r', name])).rows).toEqual([{ dropped: '0' }]);
     await expire('r');
@@ -120,6 +125,41 @@ describe('the slot of a route that nobody runs', () => {
     expect(await stranger.letGo(signal)).toEqual([]);
 
     expect(told).toEqual(['raised slot_left', `expired without ${slot}`, 'cleared slot_left']);
+  });
+
+  it('goes when it is of a shard that the route has no more', async () => {
+    const kept = [await routeWithSlot('r/1', 3_600), await routeWithSlot('r/2', 3_600)];
+    await admin.query(
+      `insert into millrace.route_shards (route, shards, wanted) values ('r', 2, 1), ('other', 1, null)`,
+    );
+    const gone = [await slotOf('r'), await slotOf('r/3')];
+
+    expect(await leftSlots().letGo(signal)).toEqual([]);
+
+    expect(await slots()).toEqual(kept.sort());
+    expect(told.sort()).toEqual([`r without ${gone[0]}`, `r/3 without ${gone[1]}`]);
+  });
+
+  it('stays when it is of a shard that the route has got since it was looked at', async () => {
+    const name = await slotOf('r/2');
+    await admin.query(`insert into millrace.route_shards (route, shards) values ('r', 1)`);
+    const change = new pg.Client({ connectionString: server.adminUrl });
+    await change.connect();
+    try {
+      await change.query('begin');
+      await change.query('update millrace.route_shards set shards = 2');
+      const dropping = admin.query(DROP_LEFT_SLOT_SQL, ['r/2', name]);
+      await until(
+        () => change.query(`select from pg_stat_activity where wait_event_type = 'Lock'`),
+        ({ rowCount }) => rowCount === 1,
+        'the drop to wait for the change',
+      );
+      await change.query('commit');
+      expect((await dropping).rows).toEqual([{ dropped: '0' }]);
+    } finally {
+      await change.end();
+    }
+    expect(await slots()).toEqual([name]);
   });
 
   it('of another database of the server is nothing to this source', async () => {

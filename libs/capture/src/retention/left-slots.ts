@@ -19,7 +19,8 @@ export interface LeftSlotsParts {
 
 interface LeftSlot {
   readonly route: string;
-  readonly isExpired: boolean;
+  /** Whatever it holds: its route has expired, or is a shard that is no more. */
+  readonly hasToGo: boolean;
   readonly name: string;
   readonly retainedBytes: bigint;
   readonly safeWalBytes: bigint | null;
@@ -31,8 +32,9 @@ const UNDEFINED_OBJECT = '42704';
 const column = columnReader('A statement on slots that nobody reads');
 
 /**
- * The slots of routes that nobody runs hold WAL until the producers' disk is full: that of an expired route goes, that of
- * a stopped one goes at the limit at which a running route would let it go. Nothing is lost: a route begins by reading
+ * The slots of routes that nobody runs hold WAL until the producers' disk is full: that of an expired route goes, and that
+ * of a shard that is no more (a fail-over brought it back, or a relay that was frozen made it late); that of a stopped one
+ * goes at the limit at which a running route would let it go. Nothing is lost: a route begins by reading
  * the table, and makes a slot anew. Decided in the database under the lock of the ledger's row, so any number of relays
  * may do it.
  */
@@ -51,7 +53,7 @@ export class LeftSlots {
     const alarms: RetentionAlarm[] = [];
     try {
       for (const slot of await leftSlots(connection)) {
-        if (slot.isExpired || this.isTooBig(slot)) {
+        if (slot.hasToGo || this.isTooBig(slot)) {
           alarms.push(...(await this.drop(connection, slot)));
         }
       }
@@ -95,7 +97,7 @@ async function leftSlots(connection: PgConnection): Promise<LeftSlot[]> {
   return rows
     .map((row) => ({
       route: column(row, 'route'),
-      isExpired: row['is_expired'] === 't',
+      hasToGo: row['has_to_go'] === 't',
       databaseOid: column(row, 'database_oid'),
       name: column(row, 'slot_name'),
       // nothing is held for one that the server has given up
