@@ -68,7 +68,16 @@ class FakeSource implements SourcePort {
     if (this.claimError !== undefined) {
       return Promise.reject(this.claimError);
     }
-    const page = { number: 1, events: [], rowCount: 0, bytes: 0, isFull: false, isChanged: false, hasWaited: false };
+    const page = {
+      number: 1,
+      events: [],
+      rowCount: 0,
+      bytes: 0,
+      isFull: false,
+      isChanged: false,
+      hasWaited: false,
+      forgetEvents: () => undefined,
+    };
     const settled = (): Promise<{ isPaused: boolean }> => Promise.resolve({ isPaused: this.isPaused });
     return Promise.resolve({
       kind: 'claimed',

@@ -12,7 +12,7 @@ import { type SlotKeeperState } from './slot/slot-keeper-state.js';
 export interface CapturedPage {
   /** 1, 2, 3 ... within one claim; pages are settled in this order. */
   readonly number: number;
-  /** Wanted events, by position, earliest first. */
+  /** Wanted events, by position, earliest first; none any more after `forgetEvents`. */
   readonly events: readonly OutboxEvent[];
   /** All rows read, wanted or not. */
   readonly rowCount: number;
@@ -24,6 +24,8 @@ export interface CapturedPage {
   readonly isChanged: boolean;
   /** `nextPage` waited for something to come, in vain if the page is empty: the next call need not wait before it. */
   readonly hasWaited: boolean;
+  /** For when the events are on their way: the page is kept until it is settled, and they would take its memory. */
+  forgetEvents(): void;
 }
 
 /** What a ledger write told: the route's state on the database's side. */

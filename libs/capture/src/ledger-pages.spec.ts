@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { toPosition } from '@millrace/events';
 import { LedgerPages } from './ledger-pages.js';
 import { type LedgerStorePort } from './ledger-store.js';
+import { printedRow } from './polled-row.js';
 
 /** The ledger of a claim at a clock that the test turns, and what its writes say of how long pages have been unsettled. */
 function pagesAt(clock: { nowMs: number }): { readonly pages: LedgerPages; readonly told: number[] } {
@@ -36,5 +37,18 @@ describe('the ledger of a claim', () => {
     await pages.renew();
 
     expect(told).toEqual([0, 1_500, 500, 0, 0]);
+  });
+
+  it('settles a page that has forgotten its events', async () => {
+    const { pages } = pagesAt({ nowMs: 0 });
+    const texts = ['1', 'an id', 'order', 'key', 'order.placed', null, '1', '{}', null, '2026-11-21 11:20:00+00'];
+    const page = pages.take({ rows: [printedRow(texts, 2, null)], isFull: false, endedBelow: 0n });
+    expect(page.events).toHaveLength(1);
+
+    page.forgetEvents();
+    await pages.settle(page);
+
+    expect(page).toMatchObject({ events: [], rowCount: 1, bytes: 2 });
+    expect(pages.settled.high).toBe(1n);
   });
 });

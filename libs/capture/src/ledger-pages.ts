@@ -31,7 +31,7 @@ export class LedgerPage implements CapturedPage {
   readonly isFull: boolean;
   readonly hasWaited: boolean;
   readonly isChanged: boolean;
-  readonly events: readonly OutboxEvent[];
+  private wanted: readonly OutboxEvent[];
 
   constructor(
     readonly number: number,
@@ -41,7 +41,7 @@ export class LedgerPage implements CapturedPage {
   ) {
     this.rowCount = rows.length;
     this.bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
-    this.events = eventsOf(rows);
+    this.wanted = eventsOf(rows);
     this.bound = bound;
     this.isFull = isFull;
     this.hasWaited = hasWaited;
@@ -52,6 +52,14 @@ export class LedgerPage implements CapturedPage {
   /** That of the gaps which this page found. */
   readonly bound: GapBound;
   readonly readAtMs: number;
+
+  get events(): readonly OutboxEvent[] {
+    return this.wanted;
+  }
+
+  forgetEvents(): void {
+    this.wanted = [];
+  }
 }
 
 /** How a page came about; `readAtMs` by the capture's clock. */

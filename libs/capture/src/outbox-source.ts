@@ -33,6 +33,11 @@ import { PUBLICATION_NAME } from './slot/slot-name.js';
 import { DEFAULT_POLLING_OPTIONS, type PollingOptions } from './table-reader.js';
 import { WalCapture } from './wal-capture.js';
 
+/**
+ * Rows of a stream that wait to be taken, and so about what a page has. What lives longer than V8's young generation takes
+ * to fill is moved to the old one, and stays there for long as garbage.
+ */
+const STREAM_BYTES_MAX = 512 * 1024;
 /** A server that says nothing on a stream for so long, though asked, is given up. */
 const STREAM_SILENCE_MS = 60_000;
 /** A repair judges every row that its ledger has not settled. */
@@ -162,7 +167,7 @@ class OutboxSource implements SourcePort {
       route,
       publication: PUBLICATION_NAME,
       applicationName: applicationName(`${route} stream`),
-      bytesMax: parts.options.pageBytesMax,
+      bytesMax: STREAM_BYTES_MAX,
       silenceMs: STREAM_SILENCE_MS,
       clock: systemClock,
     };

@@ -175,6 +175,7 @@ export class PageReader {
       const { record, bytes } = encoded;
       this.parts.sender.push(lane, { record, bytes, page: inFlight, position: event.position, id: event.id });
     }
+    page.forgetEvents();
     this.lastDispatched = page.number;
     this.parts.sender.flush();
   }

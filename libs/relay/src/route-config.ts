@@ -39,7 +39,7 @@ export interface RouteTuning {
  * killed relay's routes publish again within 10 s.
  */
 export const DEFAULT_ROUTE_TUNING: RouteTuning = {
-  pagesInFlightMax: 4,
+  pagesInFlightMax: 3,
   bytesInFlightMax: 32 * 1024 * 1024,
   batchRecordsMax: 1_000,
   batchBytesMax: 768 * 1024,

@@ -40,6 +40,22 @@ describe('the pump of a claimed route', () => {
     await relay.stop();
   });
 
+  it('has a page forget its events as soon as they are in their lanes', async () => {
+    const relay = new FakeRelay();
+    relay.sink.isHolding = true;
+    let forgotten = 0;
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1)], { forgetEvents: () => (forgotten += 1) });
+    };
+    await relay.start();
+    expect(forgotten).toBe(1);
+    expect(relay.source.capture.settled).toEqual([]);
+    relay.sink.sendAt(0).accept();
+    await relay.clock.advance(1);
+    expect(relay.source.capture.settled).toEqual([1]);
+    await relay.stop();
+  });
+
   it('reads ahead while a send is out, up to its limit of pages, and sends what came as one batch', async () => {
     const relay = new FakeRelay({ pagesInFlightMax: 3 });
     relay.sink.isHolding = true;

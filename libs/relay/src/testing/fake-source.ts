@@ -46,6 +46,7 @@ export function aPage(number: number, events: readonly OutboxEvent[], more: Part
     isFull: false,
     hasWaited: false,
     isChanged: events.length > 0,
+    forgetEvents: () => undefined,
     ...more,
   };
 }

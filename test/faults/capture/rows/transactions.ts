@@ -9,7 +9,7 @@ const OVERTAKING_PER_SECOND = 500;
 const SUBTRANSACTIONS = 100;
 const BIG = { name: 'big', keys: 1_000, versions: 200, fillerBytes: 200 };
 const BIG_WITHIN_MS = 90_000;
-/** Of a relay that has its four pages of 8 MiB and what the Kafka client has in flight; the transaction is more. */
+/** Of a relay that has its three pages of 8 MiB and what the Kafka client has in flight; the transaction is more. */
 const BIG_MEMORY_MIB = 400;
 
 /** What was committed beside an open transaction is published at once; the open one's rows when it ends. */
