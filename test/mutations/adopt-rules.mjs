@@ -58,6 +58,19 @@ export const ADOPT_RULES = [
     test: { path: 'libs/schema/src/adopt.int-spec.ts', only: 'is copied in sessions' },
     edits: [edit(TRIGGER, 'enable always trigger', 'enable trigger')],
   },
+  {
+    name: 'adopt-trusts-an-early-look',
+    wrong:
+      'a table that seemed to have no rows is adopted although a transaction that was open has committed one since',
+    test: { path: 'libs/schema/src/adopt.int-spec.ts', only: 'has rows by the time of the lock' },
+    edits: [edit(ADOPT, 'await requireNoRows(client, table, options.lockWaitMs);', 'void requireNoRows;')],
+  },
+  {
+    name: 'adopt-casts-any-type',
+    wrong: 'a cast that the owner of the table has made runs with the rights of the owner of the schema',
+    test: { path: 'libs/schema/src/adopt.int-spec.ts', only: 'runs no cast that its owner has made' },
+    edits: [edit(TRIGGER, '>= ${DEFINED_TYPES}::oid then', '>= ${DEFINED_TYPES}::oid and false then')],
+  },
 ];
 
 function edit(file, find, replace) {

@@ -142,7 +142,12 @@ function unfitness(row: unknown, schema: string): string | null {
 export function mapEvent(table: AdoptedTable, request: AdoptRequest): EventMapping {
   const columns = { ...DEFAULT_COLUMNS, ...request.columns };
   const id = { name: columns.id, option: '--event-id' };
-  requireType(table, id, ['uuid', ...TEXTS], 'ids are UUIDs: add a column of type uuid with default gen_random_uuid()');
+  requireType(
+    table,
+    id,
+    ['uuid', ...TEXTS],
+    'ids are UUIDs: add a column of type uuid (docs/ADOPTING.md tells how, without a rewrite of the table)',
+  );
   requireColumn(table, { name: columns.routeBy, option: '--route-by' });
   requireColumn(table, { name: columns.key, option: '--event-key' });
   requireColumn(table, { name: columns.type, option: '--event-type' });
