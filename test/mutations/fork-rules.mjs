@@ -12,8 +12,8 @@ export const FORK_RULES = [
     edits: [
       edit(
         REPAIR,
-        "r.id = o.id) then 'found'\n    when (in_types",
-        "r.position = o.position) then 'found'\n    when (in_types",
+        "r.id = o.event_id) then 'found'\n    when (in_types",
+        "r.position = o.open_position) then 'found'\n    when (in_types",
       ),
     ],
   },
@@ -30,6 +30,11 @@ export const FORK_RULES = [
     edits: [
       edit(LEDGER_SQL, ' and timeline = ${TIMELINE}\n  returning ctid, route', '\n  returning ctid, route'),
       edit(LEDGER_SQL, ' and timeline = ${TIMELINE}\nreturning ctid::text', '\nreturning ctid::text'),
+      edit(
+        'libs/capture/src/pg-ledger-store.ts',
+        "if (now['is_same_timeline'] !== 't') {",
+        "if (now['is_same_timeline'] === '') {",
+      ),
     ],
   },
 ];

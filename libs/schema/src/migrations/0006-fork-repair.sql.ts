@@ -94,11 +94,21 @@ end
 $body$;
 `;
 
+/**
+ * A ledger may stand far behind: the rows of its gaps are looked up gap by gap, and keys are compared by a hash, which the
+ * case makes sure of (a join of tables without statistics becomes one of each row with each).
+ */
 const JUDGE = `
-create function millrace.fork_is_open(in_route text, in_high bigint, in_position bigint) returns boolean
-language sql stable set search_path = pg_catalog, pg_temp as $body$
-  select in_position > in_high or in_position <= (select g.hi from millrace.ledger_gap g
-    where g.route = in_route and g.lo <= in_position order by g.lo desc limit 1)
+-- The rows in (in_above, in_to] that the ledger has not settled.
+create function millrace.fork_open_rows(in_ledger millrace.ledger, in_above bigint, in_to bigint)
+returns table (open_position bigint, event_id uuid, aggregate text, key text, only_route text)
+language sql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $body$
+  select o.position, o.id, o.aggregatetype, o.aggregateid, o.headers ->> 'millrace-only-route'
+  from millrace.ledger_gap g join millrace.outbox o on o.position between g.lo and g.hi
+  where g.route = in_ledger.route and g.hi > in_above and g.lo <= in_to and o.position > in_above and o.position <= in_to
+  union all
+  select o.position, o.id, o.aggregatetype, o.aggregateid, o.headers ->> 'millrace-only-route'
+  from millrace.outbox o where o.position > greatest(in_ledger.high, in_above) and o.position <= in_to
 $body$;
 
 -- Judges the rows that the ledger has not settled: all up to the highest position that was published, and above it those
@@ -108,29 +118,25 @@ language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off 
 begin
   delete from millrace.fork_row f where f.route = in_ledger.route;
   insert into millrace.fork_row (route, position, id, outcome)
-  select in_ledger.route, o.position, o.id, case
-    when exists (select from millrace.fork_record r where r.route = in_ledger.route and r.id = o.id) then 'found'
-    when (in_types is null or o.aggregatetype = any(in_types))
-      and coalesce(o.headers ->> 'millrace-only-route', in_ledger.route) = in_ledger.route then 'moved'
+  select in_ledger.route, o.open_position, o.event_id, case
+    when exists (select from millrace.fork_record r where r.route = in_ledger.route and r.id = o.event_id) then 'found'
+    when (in_types is null or o.aggregate = any(in_types))
+      and coalesce(o.only_route, in_ledger.route) = in_ledger.route then 'moved'
     else 'unwanted' end
-  from millrace.outbox o
-  where o.position > in_ledger.low and o.position <= in_seen
-    and (o.position > in_ledger.high or millrace.fork_is_open(in_ledger.route, in_ledger.high, o.position));
+  from millrace.fork_open_rows(in_ledger, in_ledger.low, in_seen) o;
   if not exists (select from millrace.fork_row f where f.route = in_ledger.route and f.outcome = 'moved') then
     return;
   end if;
   insert into millrace.fork_row (route, position, id, outcome)
-  select in_ledger.route, o.position, o.id, case
-    when exists (select from millrace.fork_record r where r.route = in_ledger.route and r.id = o.id) then 'found'
+  select in_ledger.route, o.open_position, o.event_id, case
+    when exists (select from millrace.fork_record r where r.route = in_ledger.route and r.id = o.event_id) then 'found'
     else 'moved' end
-  from millrace.outbox o
-  where o.position > in_seen and o.position <= in_base
-    and (o.position > in_ledger.high or millrace.fork_is_open(in_ledger.route, in_ledger.high, o.position))
-    and (in_types is null or o.aggregatetype = any(in_types))
-    and coalesce(o.headers ->> 'millrace-only-route', in_ledger.route) = in_ledger.route
-    and (o.aggregatetype, o.aggregateid) in (
+  from millrace.fork_open_rows(in_ledger, in_seen, in_base) o
+  where (in_types is null or o.aggregate = any(in_types))
+    and coalesce(o.only_route, in_ledger.route) = in_ledger.route
+    and case when (o.aggregate, o.key) in (
       select k.aggregatetype, k.aggregateid from millrace.fork_row f join millrace.outbox k on k.position = f.position
-      where f.route = in_ledger.route and f.outcome = 'moved');
+      where f.route = in_ledger.route and f.outcome = 'moved') then true else false end;
 end
 $body$;
 `;
@@ -289,7 +295,7 @@ export const forkRepairMigration: Migration = {
   down: `drop function millrace.fork_complete(text, bigint, text[], bigint, bigint, bigint),
   millrace.fork_tell_lost(millrace.ledger), millrace.fork_settle(millrace.ledger, bigint, bigint),
   millrace.fork_move(millrace.ledger, bigint), millrace.fork_judge(millrace.ledger, text[], bigint, bigint),
-  millrace.fork_is_open(text, bigint, bigint), millrace.fork_reserve(text, bigint, bigint, text[], bigint, bigint);
+  millrace.fork_open_rows(millrace.ledger, bigint, bigint), millrace.fork_reserve(text, bigint, bigint, text[], bigint, bigint);
 alter table millrace.ledger drop column unsettled_since, drop column fork_base;
 drop table millrace.fork_row, millrace.fork_record, millrace.incident;`,
 };
