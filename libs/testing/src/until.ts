@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
 
 const LONGEST_WAIT_MS = 60_000;
 const LOOK_MS = 20;
@@ -12,7 +13,7 @@ export async function until<T>(look: () => Promise<T>, isWanted: (seen: T) => bo
       return seen;
     }
     if (performance.now() > deadline) {
-      throw new Error(`Waited in vain for ${wanted}; last seen: ${JSON.stringify(seen)}`);
+      throw new Error(`Waited in vain for ${wanted}; last seen: ${inspect(seen, { depth: 8, breakLength: Infinity })}`);
     }
     await sleep(LOOK_MS);
   }
