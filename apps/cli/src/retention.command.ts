@@ -121,7 +121,7 @@ function addAcceptCount(retention: Command, terminal: Terminal): void {
       terminal.out(
         result.kind === 'accepted'
           ? 'Accepted: the leaf can be emptied now.\n'
-          : 'The leaf has changed meanwhile. Nothing was changed.\n',
+          : 'The leaf has changed meanwhile, or somebody has it locked. Nothing was changed: try again.\n',
       );
     });
 }
@@ -151,7 +151,8 @@ function refusal(obstacle: LeafObstacle, route: string | null): string {
     return `Route ${route ?? ''} has not settled the leaf yet: its count is not final.`;
   }
   return obstacle === 'identity_changed'
-    ? `The ledger of route ${route ?? ''} belongs to another server: run millrace ledger adopt first.`
+    ? `The ledger of route ${route ?? ''} belongs to another server or timeline: its count is not final before the route ` +
+        'has repaired it, which it does by itself when it runs.'
     : 'New rows still go to this leaf: its count is not final.';
 }
 

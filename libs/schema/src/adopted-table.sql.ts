@@ -1,5 +1,5 @@
-import { DEFINED_TYPES } from './adopted-event.sql.js';
 import pg from 'pg';
+import { DEFINED_TYPES } from './adopted-event.sql.js';
 
 /** The table and all its partitions, as oids; `$oid` is a number. */
 const family = (oid: string): string =>

@@ -49,8 +49,8 @@ export interface LastRun {
 const STOP_MS = 2_000;
 
 /**
- * Runs the retention of one source, and lets the slots of routes go that nobody runs, at its pace, on connections of its own, from `start` to `stop`: it disturbs neither
- * routes nor other sources, whatever its database does. Every relay runs it; the database decides under its locks.
+ * Runs the retention of one source, and lets the slots of routes go that nobody runs, at its pace, on connections of its
+ * own, from `start` to `stop`: it disturbs neither routes nor other sources, whatever its database does. Every relay runs it; the database decides under its locks.
  */
 export class SourceRetention {
   private readonly keeper: RetentionKeeper | null;
@@ -131,6 +131,7 @@ export class SourceRetention {
     try {
       // first: an archive that is slow or broken is no reason to fill the producers' disk
       const slotAlarms = await this.slots.letGo(signal);
+      this.alarms = [...this.alarms.filter(({ kind }) => kind !== 'slot_left'), ...slotAlarms];
       signal.throwIfAborted();
       const report = (await this.keeper?.run()) ?? null;
       const keepMs = retention?.policy.keepMs ?? null;

@@ -25,7 +25,7 @@ export interface ForkReport {
   readonly incident: string | null;
 }
 
-/** `waiting`: positions are still in the hands of a writer, who is described; call again a moment later. */
+/** `waiting`: for a writer that may still hold positions, or for the repair of another route; call again a moment later. */
 export type ForkStep =
   { readonly kind: 'waiting'; readonly holder: string } | { readonly kind: 'repaired'; readonly report: ForkReport };
 

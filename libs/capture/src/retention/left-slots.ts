@@ -49,7 +49,8 @@ export class LeftSlots {
   async letGo(signal: AbortSignal): Promise<readonly RetentionAlarm[]> {
     const { databaseUrl } = this.parts;
     const connection = new PgConnection({ databaseUrl, applicationName: 'millrace retention' });
-    signal.addEventListener('abort', () => void connection.close());
+    const cut = (): void => void connection.close();
+    signal.addEventListener('abort', cut);
     const alarms: RetentionAlarm[] = [];
     try {
       for (const slot of await leftSlots(connection)) {
@@ -58,6 +59,7 @@ export class LeftSlots {
         }
       }
     } finally {
+      signal.removeEventListener('abort', cut); // the signal lives as long as the relay
       await connection.close();
     }
     this.alarms.set(alarms);

@@ -52,8 +52,8 @@ export interface AcceptLeafCountRequest {
 }
 
 /**
- * `changed`: the leaf has another number of rows than was given. `refused`: the leaf is unknown, not settled or still in
- * use, or a ledger belongs to another server.
+ * `changed`: the leaf has another number of rows than was given. `refused`: the leaf is unknown, not settled, still in
+ * use, or locked by somebody at this moment, or a ledger belongs to another server.
  */
 export type AcceptLeafCountResult =
   | { readonly kind: 'accepted'; readonly routes: number }

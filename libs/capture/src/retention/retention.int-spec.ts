@@ -409,6 +409,18 @@ describe('a leaf whose rows are not the ones that were read', () => {
     expect(await acceptLeafCount({ ...request, rows: 5 })).toEqual({ kind: 'accepted', routes: 1 });
   });
 
+  it('is not accepted while somebody has the leaf locked, and no producer waits for that', async () => {
+    await slipIn();
+    await slipIn(2001);
+    await admin.query('begin');
+    await admin.query('lock table millrace.outbox_p1 in row exclusive mode');
+    const request = { databaseUrl: relayUrl, lo: 1n, rows: 5, actor: 'op', reason: 'sent by hand' };
+
+    expect(await acceptLeafCount(request)).toMatchObject({ kind: 'refused', obstacle: 'locked' });
+    await admin.query('rollback');
+    expect(await acceptLeafCount(request)).toEqual({ kind: 'accepted', routes: 1 });
+  });
+
   it('is not accepted in the default partition while new rows land there', async () => {
     await admin.query(`select setval('millrace.position', ${20 * LEAF})`);
     await insert(admin, 3);

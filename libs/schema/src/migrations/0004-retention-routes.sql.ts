@@ -153,13 +153,18 @@ begin
   if coalesce(in_actor, '') = '' then
     raise exception 'accept_leaf_count: an actor is needed' using errcode = 'invalid_parameter_value';
   end if;
-  perform pg_advisory_xact_lock_shared(hashtextextended('millrace.retention', 0));
   routes := 0;
-  select o.verdict, o.leaf, o.last, o.route into verdict, leaf, last, route from millrace.leaf_obstacle(in_lo, 0) o;
-  if verdict in ('unknown_leaf', 'ahead', 'in_use', 'identity_changed', 'held') then
+  begin
+    perform pg_advisory_xact_lock_shared(hashtextextended('millrace.retention', 0));
+    select o.verdict, o.leaf, o.last, o.route into verdict, leaf, last, route from millrace.leaf_obstacle(in_lo, 0) o;
+    if verdict in ('unknown_leaf', 'ahead', 'in_use', 'identity_changed', 'held') then
+      return;
+    end if;
+    execute format('lock table only %s in share mode', leaf);
+  exception when lock_not_available then
+    verdict := 'locked';
     return;
-  end if;
-  execute format('lock table only %s in share mode', leaf);
+  end;
   execute format('select count(*) from only %s', leaf) into total;
   if total <> in_rows then
     verdict := 'changed';

@@ -41,7 +41,7 @@ comment on table millrace.fork_row is 'while a fork is repaired: what becomes of
 alter table millrace.ledger add column unsettled_since timestamptz not null default clock_timestamp(),
   add column fork_base bigint;
 comment on column millrace.ledger.unsettled_since is 'nothing that is not settled was sent before';
-comment on column millrace.ledger.fork_base is 'below the block of positions that a fork repair has reserved last';
+comment on column millrace.ledger.fork_base is 'below the block of positions that the last complete fork repair has used; null: none';
 `;
 
 /**
@@ -143,10 +143,8 @@ $body$;
 
 /** The copies are for this route alone: another one may have published the event under its first position. */
 const MOVE = `
-create function millrace.fork_move(in_ledger millrace.ledger, in_base bigint) returns bigint
+create function millrace.fork_move(in_ledger millrace.ledger, in_base bigint) returns void
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $body$
-declare
-  copies bigint;
 begin
   insert into millrace.outbox (position, id, aggregatetype, aggregateid, type, aggregateversion, schemaversion, payload,
     headers, occurred_at)
@@ -155,8 +153,6 @@ begin
     coalesce(o.headers, '{}') || jsonb_build_object('millrace-only-route', in_ledger.route), o.occurred_at
   from millrace.fork_row f join millrace.outbox o on o.position = f.position
   where f.route = in_ledger.route and f.outcome = 'moved';
-  get diagnostics copies = row_count;
-  return copies;
 end
 $body$;
 `;

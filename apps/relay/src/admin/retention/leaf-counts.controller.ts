@@ -124,13 +124,19 @@ function refused(obstacle: string, route: string | null): ProblemError {
       return new ProblemError('not-found', 'No leaf begins at this position; GET /admin/v1/retention lists all.');
     case 'held':
       return new ProblemError('conflict', `Route ${route ?? ''} has not settled the leaf yet: its count is not final.`);
+    case 'locked':
+      return new ProblemError(
+        'conflict',
+        'Somebody has the leaf locked, or retention is at work on it: send it again.',
+      );
     case 'ahead':
     case 'in_use':
       return new ProblemError('conflict', 'New rows still go to this leaf: its count is not final.');
     default:
       return new ProblemError(
         'conflict',
-        `The ledger of route ${route ?? ''} belongs to another server or timeline: adopt it first.`,
+        `The ledger of route ${route ?? ''} belongs to another server or timeline: its count is not final before the route ` +
+          'has repaired it, which it does by itself when it runs.',
       );
   }
 }
