@@ -30,7 +30,8 @@ export interface CopyTask {
 
 /** Producers that write faster than the waiting events are moved are a reason to give up. */
 const SWITCH_TRIES = 100;
-const LOCK_TIMEOUT_MS = 10_000;
+/** Runs wait for each other under the migrations' lock, which producers never take. */
+const LOCK_TIMEOUT_MS = 60_000;
 
 /** Null: the table is not adopted. Locks the row until the transaction ends. */
 export async function readAdoption(client: MigrationClient, table: AdoptedTable): Promise<AdoptionState | null> {
