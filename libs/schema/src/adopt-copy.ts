@@ -60,10 +60,6 @@ export async function finishCopy(client: MigrationClient, task: CopyTask): Promi
     hasMore = await copyChunk(client, task);
   }
   for (let attempt = 1; attempt <= SWITCH_TRIES; attempt++) {
-    let moved = task.chunkRows;
-    while (moved === task.chunkRows) {
-      moved = await drain(client, task);
-    }
     if (await switchOver(client, task)) {
       return;
     }
@@ -98,8 +94,16 @@ async function copyChunk(client: MigrationClient, { table, mapping, chunkRows, o
   return copied !== null;
 }
 
+/** Until what waits is less than a chunk. */
+async function drain(client: MigrationClient, task: CopyTask): Promise<void> {
+  let moved = task.chunkRows;
+  while (moved === task.chunkRows) {
+    moved = await drainChunk(client, task);
+  }
+}
+
 /** How many were moved. Of a key, an event that is still invisible is younger than all visible ones. */
-async function drain(client: MigrationClient, { table, chunkRows }: CopyTask): Promise<number> {
+async function drainChunk(client: MigrationClient, { table, chunkRows }: CopyTask): Promise<number> {
   return await inTransaction(client, LOCK_TIMEOUT_MS, async () => {
     const adoption = await readAdoption(client, table);
     if (adoption?.state !== 'draining') {
@@ -117,7 +121,10 @@ async function moveWaiting(client: MigrationClient, table: AdoptedTable, limit: 
 /** Without writers nothing waits that cannot be seen. False: too much waits to be moved under the lock. */
 async function switchOver(client: MigrationClient, task: CopyTask): Promise<boolean> {
   const { table, mapping, functionName, chunkRows, lockWaitMs, waitMs } = task;
-  return await underTableLock(client, { table, mode: 'share row exclusive', lockWaitMs, waitMs }, async () => {
+  const prepare = async () => {
+    await drain(client, task);
+  };
+  return await underTableLock(client, { table, mode: 'share row exclusive', lockWaitMs, waitMs, prepare }, async () => {
     const adoption = await readAdoption(client, table);
     if (adoption?.state !== 'draining') {
       return true;

@@ -175,7 +175,7 @@ describe('a table is adopted while producers write', () => {
     expect((await client.query('select from millrace.adoption_held')).rowCount).toBeGreaterThan(10);
     await expect(releaseTable({ client }, { ...REQUEST })).rejects.toMatchObject({ code: 'already_adopted' });
     const results = await Promise.all(
-      [1, 2].map(() => adoptTable({ databaseUrl: database.url }, request, { ...PATIENT, chunkRows: 1_000 })),
+      [1, 2].map(() => adoptTable({ databaseUrl: database.url }, request, { ...PATIENT, chunkRows: 25 })),
     );
     await writers.after(100);
     await writers.stop();

@@ -14,6 +14,8 @@ export interface TableLock {
   readonly lockWaitMs: number;
   /** When to give up. */
   readonly waitMs: number;
+  /** What to do right before each try, so that little is left for `work`. */
+  readonly prepare?: () => Promise<void>;
 }
 
 /** Between two tries producers have four times as long as they were kept waiting. */
@@ -32,6 +34,7 @@ export async function underTableLock<T>(client: MigrationClient, lock: TableLock
     const now = await readHolders(client, lock);
     const lasting = now.filter(({ key }) => before.some((holder) => holder.key === key));
     if (lasting.length === 0) {
+      await lock.prepare?.();
       const result = await tryLocked(client, lock, work);
       if (result !== null) {
         return result.value;
