@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
+import { sqlStateOf } from './sql-state.js';
 
 /** Values come as the text that PostgreSQL sends: positions are 64 bits wide and payloads stay as they are. */
 const TEXT_TYPES = { getTypeParser: () => (value: string | Buffer) => value };
@@ -211,10 +212,6 @@ function endedBy(sqlState: string | undefined): string | undefined {
 /** 08 connection, 53 resources, 57 operator or shutdown, 3D no such database, 55P03 and 40 are worth another try. */
 function codeOfClass(sqlState: string): CaptureErrorCode {
   return /^(08|53|57|58|3D|40|XX)/.test(sqlState) || sqlState === '55P03' ? 'database_unavailable' : 'internal';
-}
-
-function sqlStateOf(error: unknown): string | undefined {
-  return error instanceof pg.DatabaseError ? error.code : undefined;
 }
 
 function systemDetailOf(error: unknown): string {

@@ -1,11 +1,12 @@
-import pg from 'pg';
 import { CaptureError } from '../capture.errors.js';
 import { toCaptureError } from '../pg-connection.js';
-
-const UNDEFINED_OBJECT = '42704';
-const OBJECT_IN_USE = '55006';
-const NOT_IN_PREREQUISITE_STATE = '55000';
-const INSUFFICIENT_PRIVILEGE = '42501';
+import {
+  INSUFFICIENT_PRIVILEGE,
+  NOT_IN_PREREQUISITE_STATE,
+  OBJECT_IN_USE,
+  sqlStateOf,
+  UNDEFINED_OBJECT,
+} from '../sql-state.js';
 
 /** The SQLSTATE of the warning with which PostgreSQL 18 passes over changes when the publication is not there. */
 export const PUBLICATION_SKIPPED = NOT_IN_PREREQUISITE_STATE;
@@ -61,8 +62,4 @@ export function publicationMissing(publication: string): CaptureError {
     `Publication ${publication} does not exist, or did not when the slot was made or the events were written: the ` +
       'stream lacks events. The relay polls, and makes publication and slot anew.',
   );
-}
-
-function sqlStateOf(error: unknown): string | undefined {
-  return error instanceof pg.DatabaseError ? error.code : undefined;
 }

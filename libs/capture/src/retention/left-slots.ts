@@ -1,9 +1,9 @@
 import { CaptureError } from '../capture.errors.js';
 import { PgConnection } from '../pg-connection.js';
 import { columnReader } from '../required-text.js';
-import { sqlStateOf } from '../slot/slot-control.js';
 import { DEFAULT_SLOT_LIMIT, limitBytes } from '../slot/slot-limit.js';
 import { slotPrefix } from '../slot/slot-name.js';
+import { OBJECT_IN_USE, sqlStateOf, UNDEFINED_OBJECT } from '../sql-state.js';
 import { DROP_LEFT_SLOT_SQL, LEFT_SLOTS_SQL } from './left-slots.sql.js';
 import { RetentionAlarms } from './retention-alarms.js';
 import { type RetentionAlarm, type RetentionObserver } from './retention-observer.js';
@@ -25,9 +25,6 @@ interface LeftSlot {
   readonly retainedBytes: bigint;
   readonly safeWalBytes: bigint | null;
 }
-
-const OBJECT_IN_USE = '55006';
-const UNDEFINED_OBJECT = '42704';
 
 const column = columnReader('A statement on slots that nobody reads');
 

@@ -1,7 +1,7 @@
 import { type Epoch } from '@millrace/events';
-import pg from 'pg';
 import { CaptureError } from '../capture.errors.js';
 import { type PgConnection } from '../pg-connection.js';
+import { INSUFFICIENT_PRIVILEGE, OBJECT_IN_USE, sqlStateOf, UNDEFINED_OBJECT } from '../sql-state.js';
 import { HEARTBEAT_SQL } from './heartbeat.js';
 import { DROP_SLOTS_SQL, END_READERS_SQL, ENSURE_PUBLICATION_SQL } from './slot-control.sql.js';
 import { PUBLICATION_NAME, slotPrefix } from './slot-name.js';
@@ -14,9 +14,6 @@ export interface SlotClaim {
   readonly epoch: Epoch;
 }
 
-const OBJECT_IN_USE = '55006';
-const UNDEFINED_OBJECT = '42704';
-const NOT_AUTHORISED = '42501';
 const MAY_NOT_PUBLISH =
   'Publication millrace cannot be made: grant CREATE on the database to the owner of schema millrace and run ' +
   '`millrace migrate`, or have a superuser run `create publication millrace for table millrace.outbox ' +
@@ -57,7 +54,7 @@ export class SlotControl {
     try {
       await this.connection.run(ENSURE_PUBLICATION_SQL);
     } catch (error) {
-      if (sqlStateOf(error) === NOT_AUTHORISED) {
+      if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) {
         throw new CaptureError('not_authorised', MAY_NOT_PUBLISH, { cause: error });
       }
       throw error;
@@ -72,7 +69,7 @@ export class SlotControl {
       if (sqlStateOf(error) === OBJECT_IN_USE || sqlStateOf(error) === UNDEFINED_OBJECT) {
         return 0; // taken or dropped between the reading and the act: the next reading tells
       }
-      if (sqlStateOf(error) === NOT_AUTHORISED) {
+      if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) {
         const drops = names.map((name) => `\`select pg_drop_replication_slot('${name}')\``).join(', ');
         throw new CaptureError('not_authorised', `${MAY_NOT_DROP}${drops}.`, { cause: error });
       }
@@ -88,7 +85,7 @@ export class SlotControl {
     try {
       return await this.owned(END_READERS_SQL, [await this.prefix(), ourPid ?? 0]);
     } catch (error) {
-      if (sqlStateOf(error) === NOT_AUTHORISED) {
+      if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) {
         throw new CaptureError('not_authorised', MAY_NOT_END_READER, { cause: error });
       }
       throw error;
@@ -120,10 +117,4 @@ export class SlotControl {
     }
     return slotPrefix({ route: this.claim.route, databaseOid: this.databaseOid });
   }
-}
-
-/** The SQLSTATE under a `CaptureError`, for the few states that mean something particular here. */
-export function sqlStateOf(error: unknown): string | undefined {
-  const cause = error instanceof CaptureError ? error.cause : error;
-  return cause instanceof pg.DatabaseError ? cause.code : undefined;
 }
