@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createTestDatabase, FaultProxy, type TestDatabase } from '@millrace/testing';
+import { getEventListeners } from 'node:events';
+import { createTestDatabase, FaultProxy, type TestDatabase, until } from '@millrace/testing';
 import { PgConnection } from './pg-connection.js';
 
 let database: TestDatabase;
@@ -62,5 +63,26 @@ describe('a connection to a source', () => {
       await deaf.close();
       await proxy.stop();
     }
+  });
+
+  it('ends when its signal aborts, in the middle of a statement, too, and leaves no listener on a signal', async () => {
+    const cut = new AbortController();
+    const options = { databaseUrl: database.url, applicationName: 'test cut', signal: cut.signal };
+    const [busy, closed] = [new PgConnection(options), new PgConnection(options)];
+    await busy.run('select 1');
+    await closed.close();
+    expect(getEventListeners(cut.signal, 'abort')).toHaveLength(1);
+    const asleep = expect(busy.run('select pg_sleep(60)')).rejects.toMatchObject({ code: 'database_unavailable' });
+    const sleepers = "select from pg_stat_activity where application_name = 'test cut' and wait_event = 'PgSleep'";
+    await until(
+      () => connection.rows({ text: sleepers }),
+      (rows) => rows.length === 1,
+      'a statement under way',
+    );
+    cut.abort();
+
+    await asleep;
+    await expect(busy.run('select 1')).rejects.toThrow('has been closed');
+    expect(getEventListeners(cut.signal, 'abort')).toEqual([]);
   });
 });

@@ -26,6 +26,8 @@ export interface PgConnectionOptions {
   readonly applicationName: string;
   /** How long an answer may take in milliseconds; 25,000 when this is left out. */
   readonly answerTimeoutMs?: number;
+  /** Closes the connection when it aborts; what runs on it then rejects. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** One row as text columns in the order of the select list. */
@@ -50,8 +52,13 @@ export class PgConnection {
   private client: Promise<pg.Client> | undefined;
   private isClosed = false;
   private last: Promise<unknown> = Promise.resolve();
+  private readonly cut = (): void => void this.close();
 
-  constructor(private readonly options: PgConnectionOptions) {}
+  constructor(private readonly options: PgConnectionOptions) {
+    const { signal } = options;
+    this.isClosed = signal?.aborted === true;
+    signal?.addEventListener('abort', this.cut);
+  }
 
   /** Rows as arrays of text. */
   rows(statement: Statement): Promise<readonly TextRow[]> {
@@ -79,6 +86,8 @@ export class PgConnection {
   /** Closes the connection; safe before the first statement and after a failure. */
   async close(): Promise<void> {
     this.isClosed = true;
+    // the signal may live as long as the process
+    this.options.signal?.removeEventListener('abort', this.cut);
     const client = await this.client?.catch(() => undefined);
     if (client !== undefined) {
       await endOf(client);

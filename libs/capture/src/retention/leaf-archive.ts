@@ -119,8 +119,7 @@ class LeafArchive {
   /** A page at a time, each by a statement of its own. */
   private async *lines(leaf: LeafToArchive, { hash, found, signal }: Reading): AsyncGenerator<Buffer> {
     const { databaseUrl } = this.options;
-    const connection = new PgConnection({ databaseUrl, applicationName: 'millrace archive' });
-    signal.addEventListener('abort', () => void connection.close());
+    const connection = new PgConnection({ databaseUrl, applicationName: 'millrace archive', signal });
     const text = archiveRowsSql(leaf.lo === DEFAULT_LEAF);
     try {
       // positions of the default partition may lie anywhere

@@ -45,9 +45,7 @@ export class LeftSlots {
   /** Resolves to the alarms that there are: slots that have to go and could not. Throws `CaptureError`. */
   async letGo(signal: AbortSignal): Promise<readonly RetentionAlarm[]> {
     const { databaseUrl } = this.parts;
-    const connection = new PgConnection({ databaseUrl, applicationName: 'millrace retention' });
-    const cut = (): void => void connection.close();
-    signal.addEventListener('abort', cut);
+    const connection = new PgConnection({ databaseUrl, applicationName: 'millrace retention', signal });
     const alarms: RetentionAlarm[] = [];
     try {
       for (const slot of await leftSlots(connection)) {
@@ -56,7 +54,6 @@ export class LeftSlots {
         }
       }
     } finally {
-      signal.removeEventListener('abort', cut); // the signal lives as long as the relay
       await connection.close();
     }
     this.alarms.set(alarms);

@@ -67,17 +67,10 @@ const column = columnReader('A statement on the leaves');
 /** Looks at the history of a source by short statements; changes nothing and holds nobody up. Throws `CaptureError`. */
 export async function readRetentionStatus(request: RetentionStatusRequest): Promise<RetentionStatus> {
   const { databaseUrl, signal } = request;
-  const connection = new PgConnection({ databaseUrl, applicationName: 'millrace retention' });
-  const cut = (): void => void connection.close();
-  signal?.addEventListener('abort', cut);
+  const connection = new PgConnection({ databaseUrl, applicationName: 'millrace retention', signal });
   try {
-    if (signal?.aborted === true) {
-      cut();
-    }
     return await new StatusReader(connection, request).read();
   } finally {
-    // one signal lives as long as its relay
-    signal?.removeEventListener('abort', cut);
     await connection.close();
   }
 }
