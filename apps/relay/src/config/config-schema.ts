@@ -1,20 +1,15 @@
-import { CAPTURE_MODES, SHARDS_MAX, type StartFrom } from '@millrace/capture';
-import { toPosition } from '@millrace/events';
+import { CAPTURE_MODES } from '@millrace/capture';
 import { postgresUrl } from '@millrace/http';
 import { z } from 'zod';
 import { KAFKA_CLIENTS, KAFKA_SASL_MECHANISMS } from '@millrace/transport';
 import { flag, later, mapping, named, oneOf, text, texts, whole } from './config-values.js';
 import { retentionSchema } from './retention-schema.js';
+import { routeSchema } from './route-schema.js';
 
 /*
  * Each leaf carries, as its error, what should stand there; config-check.ts puts the path and the kind of the value
  * before it. A setting of a later release is refused, never ignored: a route would not do what its file says.
  */
-
-const TOPIC =
-  'give letters, digits, ".", "_", "-" and {aggregatetype}, {type}, {source} or {route}, at most 249 characters';
-const FROM = 'give earliest, now or the number of a position (in quotes above 9007199254740991)';
-const POSITION = /^\d{1,18}$/;
 
 const source = mapping({
   databaseUrl: postgresUrl(),
@@ -70,32 +65,12 @@ const sink = mapping({
   messageBytesMax: whole(10_240, 100_000_000).optional(),
 });
 
-const filter = mapping({
-  aggregatetypes: texts((type) => type !== '', 'give a list of aggregate types, at least one'),
-});
-
-const route = mapping({
-  source: z.string({ error: 'give the name of one of the sources' }),
-  sink: z.string({ error: 'give the name of one of the sinks' }),
-  filter: filter.optional(),
-  topic: z.string({ error: TOPIC }).refine(isTopicTemplate, { error: TOPIC }).optional(),
-  from: z
-    .preprocess(
-      toStartFrom,
-      z.custom<StartFrom>((value) => value !== undefined, { error: FROM }),
-    )
-    .optional(),
-  shards: whole(1, SHARDS_MAX).optional(),
-  onPoison: oneOf(['block'], ['park', 'skip']).optional(),
-  batch: mapping({ records: whole(1, 1_000).optional(), bytes: whole(1_024, 1_000_000).optional() }).optional(),
-});
-
 /** The YAML file, strict: unknown keys are refused with their path. */
 export const configSchema = mapping({
   version: z.literal(1, { error: 'give 1' }),
   sources: named(source, 'source'),
   sinks: named(sink, 'sink'),
-  routes: named(route, 'route'),
+  routes: named(routeSchema, 'route'),
   consumers: later('consumers are not available in this release: remove this'),
   admin: mapping({ port: whole(0, 65_535).optional() }).optional(),
 });
@@ -106,18 +81,4 @@ export type ConfigFile = z.infer<typeof configSchema>;
 function isHostAndPort(text: string): boolean {
   const port = Number(/^[^\s:/@]+:(\d{1,5})$/.exec(text)?.[1]);
   return port >= 1 && port <= 65_535;
-}
-
-function isTopicTemplate(text: string): boolean {
-  return /^[a-zA-Z0-9._-]{1,249}$/.test(text.replace(/\{(aggregatetype|type|source|route)\}/g, 'x'));
-}
-
-function toStartFrom(value: unknown): StartFrom | undefined {
-  if (value === 'earliest' || value === 'now') {
-    return { kind: value };
-  }
-  const isNumber = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-  return isNumber || (typeof value === 'string' && POSITION.test(value))
-    ? { kind: 'position', position: toPosition(value) }
-    : undefined;
 }
