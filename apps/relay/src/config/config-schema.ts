@@ -1,10 +1,10 @@
 import { CAPTURE_MODES } from '@millrace/capture';
 import { postgresUrl } from '@millrace/http';
 import { z } from 'zod';
-import { KAFKA_CLIENTS, KAFKA_SASL_MECHANISMS } from '@millrace/transport';
-import { flag, later, mapping, named, oneOf, text, texts, whole } from './config-values.js';
+import { later, mapping, named, oneOf, whole } from './config-values.js';
 import { retentionSchema } from './retention-schema.js';
 import { routeSchema } from './route-schema.js';
+import { sinkSchema } from './sink-schema.js';
 
 /*
  * Each leaf carries, as its error, what should stand there; config-check.ts puts the path and the kind of the value
@@ -17,59 +17,11 @@ const source = mapping({
   retention: retentionSchema.optional(),
 });
 
-const tls = mapping({
-  ca: text('give the path of a PEM file').optional(),
-  cert: text('give the path of a PEM file').optional(),
-  key: text('give the path of a PEM file').optional(),
-  rejectUnauthorized: flag().optional(),
-}).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-  error: 'cert and key belong together: give both or neither',
-});
-
-const sasl = z.discriminatedUnion(
-  'mechanism',
-  [
-    mapping({
-      mechanism: z.literal(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']),
-      username: text('give the user name'),
-      password: text('give ${NAME} of the variable that holds the password'),
-    }),
-    mapping({
-      mechanism: z.literal('OAUTHBEARER'),
-      token: text('give ${NAME} of the variable that holds the token'),
-    }),
-  ],
-  { error: `give a mapping whose mechanism is one of: ${KAFKA_SASL_MECHANISMS.join(', ')}` },
-);
-
-const topics = mapping({
-  create: flag(),
-  partitions: whole(1, 10_000).optional(),
-  replication: whole(1, 100).optional(),
-}).check(({ value, issues }) => {
-  for (const key of ['partitions', 'replication'] as const) {
-    if (value.create && value[key] === undefined) {
-      issues.push({ code: 'custom', input: value, path: [key], message: 'give it for topics that are to be created' });
-    }
-  }
-});
-
-const sink = mapping({
-  kind: oneOf(['kafka'], ['sqs', 'rabbitmq', 'redis', 'postgres']),
-  brokers: texts(isHostAndPort, 'give host:port, several separated by commas or as a list'),
-  client: oneOf(KAFKA_CLIENTS).optional(),
-  topics,
-  tls: tls.optional(),
-  sasl: sasl.optional(),
-  compression: oneOf(['none', 'gzip']).optional(),
-  messageBytesMax: whole(10_240, 100_000_000).optional(),
-});
-
 /** The YAML file, strict: unknown keys are refused with their path. */
 export const configSchema = mapping({
   version: z.literal(1, { error: 'give 1' }),
   sources: named(source, 'source'),
-  sinks: named(sink, 'sink'),
+  sinks: named(sinkSchema, 'sink'),
   routes: named(routeSchema, 'route'),
   consumers: later('consumers are not available in this release: remove this'),
   admin: mapping({ port: whole(0, 65_535).optional() }).optional(),
@@ -77,8 +29,3 @@ export const configSchema = mapping({
 
 /** The file after the check, before the defaults. */
 export type ConfigFile = z.infer<typeof configSchema>;
-
-function isHostAndPort(text: string): boolean {
-  const port = Number(/^[^\s:/@]+:(\d{1,5})$/.exec(text)?.[1]);
-  return port >= 1 && port <= 65_535;
-}
