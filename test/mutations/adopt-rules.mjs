@@ -22,7 +22,7 @@ export const ADOPT_RULES = [
     edits: [
       edit(
         SQL,
-        'not exists (select from millrace.adoption_held h where h.source = ${table.oid}::oid and h.id = ${id})',
+        'not exists (select from millrace.adoption_held h where h.source = ${table.oid}::oid and h.id = ${id} offset 0)',
         'true',
       ),
     ],
@@ -34,8 +34,8 @@ export const ADOPT_RULES = [
     edits: [
       edit(
         COPY,
-        "return await underTableLock(client, { table, mode: 'share row exclusive', lockWaitMs, waitMs }, async () => {",
-        'void underTableLock; void waitMs; return await inTransaction(client, lockWaitMs, async () => {',
+        "return await underTableLock(client, { table, mode: 'share row exclusive', lockWaitMs, waitMs, prepare }, async () => {",
+        'await prepare(); void underTableLock; void waitMs; return await inTransaction(client, lockWaitMs, async () => {',
       ),
     ],
   },

@@ -75,8 +75,12 @@ export const CONSUMER_RULES = [
       edit(
         LANES,
         '      batch.push(...lane.items.slice(0, lane.taken));\n',
-        '      batch.push(...lane.items.slice(0, lane.taken));\n      if (lane.items.length > lane.taken) {\n' +
-          '        const rest = { ...lane, items: lane.items.splice(lane.taken), taken: 0 };\n        this.#ready.push(rest);\n      }\n',
+        '      batch.push(...lane.items.splice(0, lane.taken));\n      this.#rest(lane);\n',
+      ),
+      edit(
+        LANES,
+        '    const lane = this.#busy(key);\n    lane.items.splice(0, lane.taken);\n    this.#rest(lane);\n',
+        '',
       ),
     ],
   },
@@ -153,7 +157,7 @@ export const CONSUMER_RULES = [
     name: 'consumer-begins-while-closing',
     wrong: 'a partition that is given up begins what it has taken in',
     test: runner('lets running handlers end and commits them, drops the rest'),
-    edits: [edit(SESSION, 'return !this.#isClosing && this.#lanes.hasReady();', 'return this.#lanes.hasReady();')],
+    edits: [edit(SESSION, 'return this.#isClosing ? 0 : this.#lanes.readyItems;', 'return this.#lanes.readyItems;')],
   },
   {
     name: 'consumer-close-does-not-wait',

@@ -160,13 +160,7 @@ export const RULES = [
     name: 'bound-before-read',
     wrong: 'a page read ahead takes its bound from a ledger write that began before it',
     test: { ...CAPTURE_ALONE, only: 'earlier page' },
-    edits: [
-      edit(
-        PAGES,
-        'const pages = this.unsettled.filter(({ number }) => number <= page.number);',
-        'const pages = this.unsettled;',
-      ),
-    ],
+    edits: [edit(PAGES, 'for (const { bound } of pages) {', 'for (const { bound } of this.unsettled) {')],
   },
   {
     name: 'locks-after-poll',
