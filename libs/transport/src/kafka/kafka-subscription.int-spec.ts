@@ -225,15 +225,20 @@ describe.each(KAFKA_CLIENTS)('the Kafka subscription on %s', (client) => {
     const topic = await newTopic();
     const groupId = uniqueName('group');
     const order: string[] = [];
+    let tellToClose: () => void = () => undefined;
+    const toldToClose = new Promise<void>((resolve) => {
+      tellToClose = resolve;
+    });
     const first = await startMember(
       { groupId, topics: [topic] },
       {
         receive: async (deliveries, partition) => {
-          // done a while after it was told to close
-          await new Promise((resolve) => setTimeout(resolve, 300));
+          await toldToClose;
           await commitAll(deliveries, partition);
         },
         close: async () => {
+          tellToClose();
+          // time for a member that does not wait for this to open its partition: nothing tells that none did
           await new Promise((resolve) => setTimeout(resolve, 500));
           order.push('closed');
         },
