@@ -2,12 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import { toEpoch, toPosition } from '@millrace/events';
 import { type SinkRecord } from '@millrace/transport';
 import { RecordEncoder } from './event-record.js';
+import { RecordShape } from './record-shape.js';
 import { TopicTemplate } from './topic-template.js';
 import { anEvent } from './testing/fake-source.js';
 
 function encoder(low = 7): RecordEncoder {
   const topic = new TopicTemplate('outbox.event.{aggregatetype}', { source: 'shop', route: 'orders' });
-  return new RecordEncoder({ source: 'shop', route: 'orders', epoch: toEpoch(4_294_967_297n), topic }, toPosition(low));
+  const origin = { source: 'shop', route: 'orders', epoch: toEpoch(4_294_967_297n), topic, shape: new RecordShape() };
+  return new RecordEncoder(origin, toPosition(low));
 }
 
 function headersOf(record: SinkRecord): Record<string, string> {

@@ -1,5 +1,6 @@
 import { type Epoch, HEADER, isReservedHeader, type OutboxEvent, type Position } from '@millrace/events';
 import { recordBytes, type SinkHeader, type SinkRecord } from '@millrace/transport';
+import { type RecordShape } from './record-shape.js';
 import { type TopicTemplate } from './topic-template.js';
 
 const NAME = {
@@ -26,6 +27,7 @@ export interface RecordOrigin {
   readonly route: string;
   readonly epoch: Epoch;
   readonly topic: TopicTemplate;
+  readonly shape: RecordShape;
 }
 
 /**
@@ -62,10 +64,15 @@ export class RecordEncoder {
     return this.origin.topic.topicOf(event);
   }
 
+  /** Of the record that `encode` makes. */
+  keyOf(event: OutboxEvent): Buffer {
+    return this.origin.shape.keyOf(event);
+  }
+
   /** Throws `RelayError` `topic_invalid`. */
   encode(event: OutboxEvent): EncodedEvent {
     const topic = this.origin.topic.topicOf(event);
-    const key = Buffer.from(event.aggregateId);
+    const key = this.keyOf(event);
     const value = Buffer.from(event.payload);
     const own: SinkHeader[] = [
       [NAME.id, Buffer.from(event.id, 'latin1')],

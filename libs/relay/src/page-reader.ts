@@ -205,7 +205,7 @@ export class PageReader {
       throw new RelayError('internal', 'Its topic was not opened before its page was queued.');
     }
     if (route.shard.count > 1) {
-      const { partition } = topic.laneOf(Buffer.from(event.aggregateId));
+      const { partition } = topic.laneOf(encoder.keyOf(event));
       if (!isOwnPartition(route.shard, partition)) {
         return null;
       }

@@ -1,4 +1,5 @@
 import { type RouteShard, SHARDS_MAX, type StartFrom } from '@millrace/capture';
+import { RecordShape } from './record-shape.js';
 import { RelayError } from './relay.errors.js';
 import { TopicTemplate } from './topic-template.js';
 
@@ -85,6 +86,7 @@ export interface Route {
   readonly source: string;
   readonly sink: string;
   readonly topic: TopicTemplate;
+  readonly shape: RecordShape;
   readonly aggregateTypes: readonly string[] | null;
   readonly from: StartFrom;
   /** How many shards a new route gets. */
@@ -113,6 +115,7 @@ export function parseRoute(config: RouteConfig): Route {
     source: config.source,
     sink: config.sink,
     topic,
+    shape: new RecordShape(),
     aggregateTypes: config.aggregateTypes ?? null,
     from: config.from ?? { kind: 'earliest' },
     shards,

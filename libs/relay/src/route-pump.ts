@@ -106,7 +106,13 @@ export class RoutePump {
       { ttlMs: tuning.leaseTtlMs, marginMs: tuning.leaseMarginMs },
       claim.claimedAt,
     );
-    const origin = { source: route.source, route: route.name, epoch: claim.epoch, topic: route.topic };
+    const origin = {
+      source: route.source,
+      route: route.name,
+      epoch: claim.epoch,
+      topic: route.topic,
+      shape: route.shape,
+    };
     this.encoder = new RecordEncoder(origin, claim.capture.status().low);
     this.sender = new LaneSender(
       { ...parts, lease: this.lease },
