@@ -55,6 +55,10 @@ export async function readAdoption(client: MigrationClient, table: AdoptedTable)
  * transaction that also moves the cursor, so each row is copied once. Any number of runs may do it at the same time.
  */
 export async function finishCopy(client: MigrationClient, task: CopyTask): Promise<void> {
+  const adoption = await readAdoption(client, task.table);
+  if (adoption === null || adoption.state === 'adopted') {
+    return; // without the lock, for which a run that has nothing to do would wait as long as any other
+  }
   let hasMore = true;
   while (hasMore) {
     hasMore = await copyChunk(client, task);

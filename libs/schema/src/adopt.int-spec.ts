@@ -504,6 +504,23 @@ describe('an adopted table', () => {
     expect(await events()).toMatchObject([{ headers: null }, { headers: { tenant: 't1' } }]);
   });
 
+  it('takes other columns, or none, beside a producer whose transaction stays open', async () => {
+    await table();
+    await adopt();
+    const producer = await database.connect();
+    await producer.query('begin');
+    await insert(['a'], producer);
+
+    try {
+      const request = { ...SKIP, headers: [{ column: 'type', name: 'kind' }] };
+      const again = (): Promise<AdoptResult> => adoptTable({ databaseUrl: database.url }, request, { waitMs: 1_000 });
+      expect(await again()).toMatchObject({ outcome: 'changed' });
+      expect(await again()).toMatchObject({ outcome: 'unchanged' });
+    } finally {
+      await producer.end();
+    }
+  });
+
   it('leaves an audit row and its settings', async () => {
     await table();
     await adopt();
