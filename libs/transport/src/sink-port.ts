@@ -19,9 +19,10 @@ export interface SinkLane {
   readonly partition: number;
 }
 
-/** What the sink says of an accepted batch: the offset of its first record in the lane. */
+/** What the sink says of an accepted batch. */
 export interface SinkReceipt {
-  readonly baseOffset: bigint;
+  /** The offset of its first record in the lane; null where a sink has none, such as a queue. */
+  readonly baseOffset: bigint | null;
 }
 
 /** What an implementation promises; the conformance suite and the route's lanes are driven by it. */
