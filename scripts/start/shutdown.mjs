@@ -60,7 +60,7 @@ export class Shutdown {
 
   async #stopStages() {
     for (const { members } of this.#stages.toReversed()) {
-      say(`Stopping ${members.map(({ title }) => title).join(', ')} ...`);
+      say(`Stopping ${members.map(({ title }) => title.replace(/^The /, 'the ')).join(', ')} ...`);
       await Promise.all(members.map(async ({ supervised }) => supervised.stop()));
     }
     if (this.#stages.length > 0) {

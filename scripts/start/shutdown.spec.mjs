@@ -64,6 +64,13 @@ describe('a stop', () => {
     expect(server.kill).not.toHaveBeenCalled();
   });
 
+  it('says what it stops', () => {
+    const { source, shutdown, server } = running();
+    shutdown.add('apps', 'The order app', server);
+    source.emit('SIGTERM');
+    expect(console.log).toHaveBeenCalledWith(expect.stringMatching(/Stopping the order app \.\.\.$/));
+  });
+
   it('goes on in order when one Ctrl-C is heard twice', () => {
     const { source, server } = running();
     source.emit('SIGINT');

@@ -126,6 +126,7 @@ describe('millrace migrate --adopt', () => {
 
     expect({ code, out }).toEqual({ code: 0, out: 'shop.events can be adopted. Nothing was changed.\n' });
     expect(err).toMatch(/^Note: tenant may be null in shop\.events/);
+    expect(err).toMatch(/\nNote: shop\.events holds rows: .* --existing skip .* --existing copy --order-by <column> /);
     expect((await client.query(`select to_regnamespace('millrace') as found`)).rows).toEqual([{ found: null }]);
   });
 

@@ -49,7 +49,11 @@ export function addAdoptOptions(command: Command): Command {
     .option('--route-by <column>', 'aggregate type, part of the topic', 'aggregatetype')
     .option('--schema-version <column>', 'header schemaversion; without it 1')
     .option('--aggregate-version <column>', 'header aggregateversion')
-    .option('--header <column[:name]>', 'a column as a header; can be repeated', addHeader, [])
+    .addOption(
+      new Option('--header <column[:name]>', 'a column as a header; can be repeated')
+        .default([], 'none')
+        .argParser(addHeader),
+    )
     .addOption(
       new Option('--payload <form>', 'a payload of type text is JSON, or text to be sent as a JSON string')
         .choices(['json', 'string'])
@@ -101,6 +105,7 @@ const ADOPT_ONLY = [
   'leavePublication',
   'dryRun',
 ];
+const EXISTING_CHOICES = '--existing skip leaves them alone, --existing copy --order-by <column> publishes them, too.';
 const ADOPT_ONLY_SENTENCE =
   '--existing, --order-by, --event-..., --route-by, --...-version, --header, --payload, --leave-publication and ' +
   '--dry-run go with --adopt <schema.table>.';
@@ -110,8 +115,11 @@ export async function adopt(databaseUrl: string, options: AdoptCommandOptions, t
   const request = toRequest(options);
   const target = { databaseUrl };
   if (options.dryRun === true) {
-    const { table, findings } = await planAdoption(target, request);
+    const { table, findings, hasRows } = await planAdoption(target, request);
     notes(findings, terminal);
+    if (hasRows && request.existing === undefined) {
+      notes([`${table} holds rows: to adopt it, say what is to become of them. ${EXISTING_CHOICES}`], terminal);
+    }
     terminal.out(`${table} can be adopted. Nothing was changed.\n`);
     return;
   }

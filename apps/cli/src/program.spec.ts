@@ -52,6 +52,7 @@ describe('millrace', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/--database-url <url>.*\(env:\s+DATABASE_URL\)/s);
     expect(out).toMatch(/--ahead <leaves>.*\(default: 10\)/s);
+    expect(out).toMatch(/--header <column\[:name\]>.*\(default:\s+none\)/s);
   });
 
   it.each([

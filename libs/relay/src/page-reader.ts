@@ -282,6 +282,8 @@ function encodeProblemOf(error: unknown): { readonly code: RelayErrorCode; reado
   const kind = error instanceof Error ? error.name : typeof error;
   return {
     code: 'event_refused',
-    message: `No record can be made of it (unexpected ${kind}). Correct its row in the outbox, then resume the route.`,
+    message:
+      `No record can be made of it (unexpected ${kind}), a fault of the relay: report it. The route can be resumed with ` +
+      'a relay that makes one.',
   };
 }

@@ -103,7 +103,7 @@ export async function planAdoption(target: MigrationTarget, request: AdoptReques
       `lock table ${subject.table.name} in share row exclusive mode;`,
       `${sql}\ncommit;\n`,
     ].join('\n');
-    return { table: subject.table.name, findings: subject.findings, script };
+    return { table: subject.table.name, findings: subject.findings, hasRows: subject.hasRows, script };
   });
 }
 

@@ -76,6 +76,8 @@ export interface AdoptResult {
 export interface AdoptPlan {
   readonly table: string;
   readonly findings: readonly string[];
+  /** Then a first adoption must say what is to become of them. */
+  readonly hasRows: boolean;
   /** A script for psql that does the same for `existing: skip`. */
   readonly script: string;
 }

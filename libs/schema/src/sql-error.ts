@@ -54,7 +54,8 @@ export function toSchemaError(error: unknown): SchemaError {
 
 /** Any error of `connect()`; what has no code there is a time-out, a missing password or a refused TLS. */
 export function toConnectError(error: unknown): SchemaError {
-  return translate(error, 'database_unreachable', 'The connection to the database failed');
+  const sentence = 'The connection to the database failed. Check host, port, password and TLS of the database URL';
+  return translate(error, 'database_unreachable', sentence);
 }
 
 function translate(error: unknown, otherwise: SchemaErrorCode, sentence: string): SchemaError {
