@@ -133,6 +133,8 @@ describe('a table is adopted while producers write', () => {
     await adoptTable({ client }, { ...REQUEST, leavePublication: 'other_relay', existing: { kind: 'skip' } }, PATIENT);
     await writers.after(100);
     await writers.stop();
+    // a slot gives out what is flushed, and the commits of a test server do not wait for that
+    await client.query(`set synchronous_commit = local; select pg_logical_emit_message(true, 'test', '')`);
 
     const { rows } = await client.query<{ key: string; n: string }>(
       `select substring(t from 'key-\\d+') as key, substring(t from '"n": (\\d+)') as n from (
