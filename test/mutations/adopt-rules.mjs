@@ -34,8 +34,8 @@ export const ADOPT_RULES = [
     edits: [
       edit(
         COPY,
-        "return await underTableLock(client, { table, mode: 'share row exclusive', lockWaitMs, waitMs, prepare }, async () => {",
-        'await prepare(); void underTableLock; void waitMs; return await inTransaction(client, lockWaitMs, async () => {',
+        'return await underTableLock(client, lock, async () => {',
+        'await drain(client, task); void underTableLock; void lock; return await inTransaction(client, lockWaitMs, async () => {',
       ),
     ],
   },

@@ -5,7 +5,7 @@ import { copyChunkSql, drainSql, readAdoptionSql, setStateSql, waitingSql } from
 import { inTransaction, type MigrationClient } from './migration-connection.js';
 import { field, numberField, textField } from './row-field.js';
 import { SchemaError } from './schema.errors.js';
-import { underTableLock } from './table-lock.js';
+import { type TableLock, underTableLock } from './table-lock.js';
 
 /** How far the adoption of a table has come. */
 export interface AdoptionState {
@@ -125,10 +125,17 @@ async function moveWaiting(client: MigrationClient, table: AdoptedTable, limit: 
 /** Without writers nothing waits that cannot be seen. False: too much waits to be moved under the lock. */
 async function switchOver(client: MigrationClient, task: CopyTask): Promise<boolean> {
   const { table, mapping, functionName, chunkRows, lockWaitMs, waitMs } = task;
-  const prepare = async () => {
-    await drain(client, task);
+  const lock: TableLock = {
+    table,
+    mode: 'share row exclusive',
+    lockWaitMs,
+    waitMs,
+    prepare: async () => {
+      await drain(client, task);
+    },
+    standing: 'The older rows are copied, new events wait until a run comes to its end',
   };
-  return await underTableLock(client, { table, mode: 'share row exclusive', lockWaitMs, waitMs, prepare }, async () => {
+  return await underTableLock(client, lock, async () => {
     const adoption = await readAdoption(client, table);
     if (adoption?.state !== 'draining') {
       return true;

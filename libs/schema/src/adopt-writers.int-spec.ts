@@ -286,4 +286,27 @@ describe('the lock', () => {
     });
     await open.end();
   });
+
+  it('that does not come at the end of a copy leaves the copy, which another run finishes', async () => {
+    await client.query(`insert into public.outbox select gen_random_uuid(), 'order', 'a', 't', '{"n": 1}'`);
+    const request: AdoptRequest = { ...REQUEST, existing: { kind: 'copy', orderBy: 'id' } };
+    const open = await connect();
+    await open.query('begin');
+    const own = {
+      query: async (sql: string) => {
+        if (sql.includes(`set state = 'draining'`)) {
+          await open.query('lock table public.outbox in row exclusive mode');
+        }
+        return await client.query(sql);
+      },
+    };
+
+    await expect(adoptTable({ client: own }, request, { lockWaitMs: 20, waitMs: 100 })).rejects.toMatchObject({
+      code: 'table_busy',
+      message: expect.stringContaining('The older rows are copied, new events wait'),
+    });
+    await open.end();
+
+    expect(await adoptTable({ client }, request, PATIENT)).toMatchObject({ copied: 1 });
+  });
 });

@@ -16,10 +16,14 @@ export interface TableLock {
   readonly waitMs: number;
   /** What to do right before each try, so that little is left for `work`. */
   readonly prepare?: () => Promise<void>;
+  /** How things stand when the lock did not come, for `table_busy`; default: nothing was changed. */
+  readonly standing?: string;
 }
 
 /** Between two tries producers have four times as long as they were kept waiting. */
 const PAUSE_TIMES = 4;
+/** A run that is frozen or cut off while it holds the lock is ended by the server after this time. */
+const IDLE_TIMEOUT_MS = 5_000;
 
 /**
  * Runs `work` in a transaction that holds the lock. A lock that has to wait makes everybody wait who comes after it, so
@@ -47,9 +51,6 @@ export async function underTableLock<T>(client: MigrationClient, lock: TableLock
     before = now;
   }
 }
-
-/** A run that is frozen or cut off while it holds the lock is ended by the server after this time. */
-const IDLE_TIMEOUT_MS = 5_000;
 
 /** Null when the lock did not come in time; other errors pass. */
 async function tryLocked<T>(
@@ -96,14 +97,17 @@ function inWords(row: unknown): string {
   return `process ${String(pid)}${details.length === 0 ? '' : ` (${details.join(', ')})`}`;
 }
 
-function busy({ table, lockWaitMs, waitMs }: TableLock, lasting: readonly Holder[]): SchemaError {
+function busy(
+  { table, lockWaitMs, waitMs, standing = 'Nothing was changed' }: TableLock,
+  lasting: readonly Holder[],
+): SchemaError {
   const seconds = waitMs / 1_000;
   return new SchemaError(
     'table_busy',
     lasting.length === 0
-      ? `${table.name} was not free within ${lockWaitMs} ms at any try in ${seconds} s. Nothing was changed. Run this ` +
+      ? `${table.name} was not free within ${lockWaitMs} ms at any try in ${seconds} s. ${standing}. Run this ` +
           'again at a quieter time, or let producers wait longer with --lock-wait.'
-      : `${table.name} is held by ${lasting.map(({ words }) => words).join(', ')}. Nothing was changed, and no producer ` +
+      : `${table.name} is held by ${lasting.map(({ words }) => words).join(', ')}. ${standing}, and no producer ` +
           `waited for it. End that transaction, or let this wait longer than ${seconds} s with --wait; where all ` +
           `transactions last longer than ${lockWaitMs} ms, let producers wait longer with --lock-wait.`,
   );
