@@ -35,6 +35,7 @@ describe('migrate', () => {
         { version: 6, name: 'fork repair' },
         { version: 7, name: 'shards' },
         { version: 8, name: 'adoption of tables' },
+        { version: 9, name: 'held events' },
       ],
       leavesAhead: 10,
       notices: [],

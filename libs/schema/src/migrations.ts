@@ -7,6 +7,7 @@ import { publicationMigration } from './migrations/0005-publication.sql.js';
 import { forkRepairMigration } from './migrations/0006-fork-repair.sql.js';
 import { shardsMigration } from './migrations/0007-shards.sql.js';
 import { adoptionMigration } from './migrations/0008-adoption.sql.js';
+import { heldMigration } from './migrations/0009-held.sql.js';
 
 /** All steps, oldest first. The last one's version is what this release of Millrace needs. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -18,6 +19,7 @@ export const MIGRATIONS: readonly Migration[] = [
   forkRepairMigration,
   shardsMigration,
   adoptionMigration,
+  heldMigration,
 ];
 
 /** The schema version that this release needs; a database may be neither older nor newer. */

@@ -54,7 +54,8 @@ begin
     end loop;
     grant select on sequence millrace.position to millrace_relay;
     grant select, insert, update, delete
-      on millrace.ledger, millrace.ledger_gap, millrace.ledger_leaf, millrace.relay_member to millrace_relay;
+      on millrace.ledger, millrace.ledger_gap, millrace.ledger_leaf, millrace.relay_member,
+      millrace.held, millrace.held_key to millrace_relay;
     grant select, insert on millrace.audit to millrace_relay;
     grant select, insert, update on millrace.route_shards to millrace_relay;
     grant select on millrace.incident to millrace_relay;
