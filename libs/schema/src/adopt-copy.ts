@@ -51,8 +51,9 @@ export async function readAdoption(client: MigrationClient, table: AdoptedTable)
 
 /**
  * Goes on with a copy to its end, wherever an earlier run left it: the older rows chunk by chunk, then the events that
- * waited, then, under a short lock, the last of them together with the trigger's change to the outbox. Each chunk is one
- * transaction that also moves the cursor, so each row is copied once. Any number of runs may do it at the same time.
+ * waited, then, under a short lock, the last of them together with the trigger's change to the outbox. Each chunk is
+ * one transaction that also moves the cursor, so each row is copied once. Any number of runs may do it at the same
+ * time.
  */
 export async function finishCopy(client: MigrationClient, task: CopyTask): Promise<void> {
   const adoption = await readAdoption(client, task.table);

@@ -45,9 +45,9 @@ export interface CopyCursor {
 
 /**
  * Copies the next older rows and moves the cursor, in one statement and so both or neither. Rows that came after the
- * adoption are those that the trigger has put aside. No row comes back when there are no more. Positions are drawn above
- * the sort, so they follow it. "offset 0" asks the index for each row: joined, tables that were never analysed compare
- * each row with each.
+ * adoption are those that the trigger has put aside. No row comes back when there are no more. Positions are drawn
+ * above the sort, so they follow it. "offset 0" asks the index for each row: joined, tables that were never analysed
+ * compare each row with each.
  */
 export function copyChunkSql(table: AdoptedTable, mapping: EventMapping, cursor: CopyCursor, limit: number): string {
   const of = columnOf('t');

@@ -65,8 +65,8 @@ interface Work {
 /**
  * Has each new row of an outbox table copied into `millrace.outbox` by a trigger, in the transaction of its producer:
  * committed with the row, rolled back with it, in the order of the inserts, and kept when the row is deleted. Producers
- * need no change and no right, and wait at most `lockWaitMs` at a time. Older rows are skipped, or copied before the new
- * ones. Repeatable: a run that was cut short is gone on with; other columns replace those of before. Throws
+ * need no change and no right, and wait at most `lockWaitMs` at a time. Older rows are skipped, or copied before the
+ * new ones. Repeatable: a run that was cut short is gone on with; other columns replace those of before. Throws
  * `SchemaError`; the schema must have been migrated.
  */
 export async function adoptTable(
@@ -217,7 +217,10 @@ async function renew(work: Work, earlier: AdoptionState): Promise<AdoptResult['o
   });
 }
 
-/** What was decided at the adoption cannot be decided again; to pass over it in silence would let rows be lost or doubled. */
+/**
+ * What was decided at the adoption cannot be decided again; to pass over it in silence would let rows be lost or
+ * doubled.
+ */
 async function refuseOtherWishes({ client, subject, request }: Work, earlier: AdoptionState): Promise<void> {
   const { table } = subject;
   const { existing, leavePublication } = request;

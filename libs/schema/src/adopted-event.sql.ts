@@ -11,8 +11,8 @@ export interface EventMapping {
   readonly payloadKind: PayloadKind;
   readonly payloadAs: 'json' | 'string';
   /**
-   * Columns whose type is none of PostgreSQL's own. They are read by the type's output function: whoever made the type may
-   * have made a cast, too, which would run with the rights of who reads.
+   * Columns whose type is none of PostgreSQL's own. They are read by the type's output function: whoever made the type
+   * may have made a cast, too, which would run with the rights of who reads.
    */
   readonly definedTypes: readonly string[];
 }

@@ -31,7 +31,9 @@ export const statisticsSql = (oid: string): string => `
 select coalesce(sum(n_tup_ins), 0)::float8 as inserted, coalesce(sum(n_tup_del), 0)::float8 as deleted
 from pg_stat_all_tables where relid in ${family(oid)}`;
 
-/** How the publication holds the table; no row: there is no such publication. `other`: beside, or instead of, by itself. */
+/**
+ * How the publication holds the table; no row: there is no such publication. `other`: beside, or instead of, by itself.
+ */
 export const publicationSql = (oid: string, publication: string): string => `
 select p.puballtables as is_for_all, pg_has_role(p.pubowner, 'usage') as is_owned,
   exists (select from pg_publication_rel r where r.prpubid = p.oid and r.prrelid = ${oid}::oid) as has_table,

@@ -232,7 +232,9 @@ export async function requirePublication(
   }
 }
 
-/** Whether rows of the table are still read by way of the publication. Throws `publication_unfit` when there is none. */
+/**
+ * Whether rows of the table are still read by way of the publication. Throws `publication_unfit` when there is none.
+ */
 export async function isPublished(client: MigrationClient, table: AdoptedTable, publication: string): Promise<boolean> {
   const row = await readPublication(client, table, publication);
   return ['is_for_all', 'has_table', 'has_other'].some((name) => field(row, name) === true);

@@ -30,14 +30,14 @@ export interface TriggerSubject {
 }
 
 /**
- * The function's body. It runs in the producer's transaction, with the rights of the schema's owner, so a producer needs
- * no new right; what cannot be carried fails the producer's statement instead of being lost. It fires in sessions with
- * `session_replication_role = replica`, too, but leaves alone what logical replication brings: that was written, and is
- * relayed, elsewhere.
+ * The function's body. It runs in the producer's transaction, with the rights of the schema's owner, so a producer
+ * needs no new right; what cannot be carried fails the producer's statement instead of being lost. It fires in sessions
+ * with `session_replication_role = replica`, too, but leaves alone what logical replication brings: that was written,
+ * and is relayed, elsewhere.
  *
- * A type that somebody made since (`alter column ... type`) is refused before any statement names the column with a cast:
- * the planner alone may run the function of a cast that is called immutable. A payload that cannot be converted is told by
- * its column: PostgreSQL's own message would quote it.
+ * A type that somebody made since (`alter column ... type`) is refused before any statement names the column with a
+ * cast: the planner alone may run the function of a cast that is called immutable. A payload that cannot be converted
+ * is told by its column: PostgreSQL's own message would quote it.
  */
 export function triggerBody({ name, mapping }: TriggerSubject, target: TriggerTarget): string {
   const of = columnOf('new');
@@ -76,7 +76,9 @@ end
   return body;
 }
 
-/** The first column that is read by a cast although its type is none of PostgreSQL's own (any more); SQL, null: none. */
+/**
+ * The first column that is read by a cast although its type is none of PostgreSQL's own (any more); SQL, null: none.
+ */
 function definedSince({ columns, headers, definedTypes }: EventMapping, of: (column: string) => string): string {
   const { id, routeBy, key, type, payload, schemaVersion, aggregateVersion } = columns;
   const names = [
@@ -116,7 +118,9 @@ export function functionNameOf(bareName: string, oid: string): string {
     .slice(0, 40)}_${oid}`;
 }
 
-/** Takes no lock on the table: whoever inserts next runs the new text. Owned by the schema's owner, whoever runs this. */
+/**
+ * Takes no lock on the table: whoever inserts next runs the new text. Owned by the schema's owner, whoever runs this.
+ */
 export function functionSql(functionName: string, body: string): string {
   return `create or replace function millrace.${functionName}() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as ${QUOTE}${body}${QUOTE};
@@ -134,7 +138,9 @@ end
 $owner$;`;
 }
 
-/** Locks: SHARE ROW EXCLUSIVE on the table and its partitions, which waits for open writers and makes later ones wait. */
+/**
+ * Locks: SHARE ROW EXCLUSIVE on the table and its partitions, which waits for open writers and makes later ones wait.
+ */
 export function attachSql(name: string, functionName: string): string {
   return `create or replace trigger ${TRIGGER} after insert on ${name}
   for each row execute function millrace.${functionName}();

@@ -16,7 +16,9 @@ export interface AdoptColumns {
   readonly aggregateVersion: string | null;
 }
 
-/** `table.fields.additional.placement` `column:header:name`: a column as text in a header; left out where it is null. */
+/**
+ * `table.fields.additional.placement` `column:header:name`: a column as text in a header; left out where it is null.
+ */
 export interface AdoptHeader {
   readonly column: string;
   readonly name: string;
@@ -34,7 +36,9 @@ export interface AdoptRequest {
   readonly table: string;
   readonly columns?: Partial<AdoptColumns>;
   readonly headers?: readonly AdoptHeader[];
-  /** `json` (default): the payload must be JSON and is published as such. `string`: text, published as a JSON string. */
+  /**
+   * `json` (default): the payload must be JSON and is published as such. `string`: text, published as a JSON string.
+   */
   readonly payloadAs?: 'json' | 'string';
   /** Must be given when the table has rows. */
   readonly existing?: ExistingRows;

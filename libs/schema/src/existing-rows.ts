@@ -26,8 +26,8 @@ const LARGE_BYTES = 1_000_000;
 const CAN_BE_JSONB = 'pg_temp.millrace_can_be_jsonb';
 
 /**
- * Reads rows (all with `orderBy`, else up to 100,000) and throws `rows_unfit` when one cannot be carried, with each reason
- * and how often: better now than in a producer's transaction. One read-only transaction.
+ * Reads rows (all with `orderBy`, else up to 100,000) and throws `rows_unfit` when one cannot be carried, with each
+ * reason and how often: better now than in a producer's transaction. One read-only transaction.
  */
 export async function checkRows(
   client: MigrationClient,

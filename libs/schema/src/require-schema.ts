@@ -1,7 +1,9 @@
 import { SCHEMA_VERSION } from './migrations.js';
 import { SchemaError } from './schema.errors.js';
 
-/** Runs one statement without parameters; `pg` fits as it is, TypeORM as `async (sql) => ({ rows: await query(sql) })`. */
+/**
+ * Runs one statement without parameters; `pg` fits as it is, TypeORM as `async (sql) => ({ rows: await query(sql) })`.
+ */
 export type SchemaQuery = (sql: string) => Promise<{ readonly rows: readonly unknown[] }>;
 
 /** The catalog is readable by everybody, so a missing schema is told apart from a missing grant. */

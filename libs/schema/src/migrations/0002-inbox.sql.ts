@@ -2,9 +2,9 @@ import { type Migration } from '../migration.js';
 
 /**
  * Up to where each stream of a partition is applied. `floor` is compared by every claim; rows of the inbox are removed
- * only up to `sealed_floor`, which is a floor that was visible for longer than any claim can run: a claim whose snapshot
- * is older than the floor would otherwise find neither the floor nor the row. A floor becomes `candidate` in a later
- * statement than the one that wrote it, so `candidate_since` is never earlier than its commit.
+ * only up to `sealed_floor`, which is a floor that was visible for longer than any claim can run: a claim whose
+ * snapshot is older than the floor would otherwise find neither the floor nor the row. A floor becomes `candidate` in a
+ * later statement than the one that wrote it, so `candidate_since` is never earlier than its commit.
  */
 const PROGRESS = `
 create table millrace.inbox_partition (
@@ -44,9 +44,10 @@ comment on column millrace.inbox_floor.sealed_floor is 'claims at or below it ma
 `;
 
 /**
- * One row per claimed event. Not partitioned: partitions by time would need the time in the unique key, and a twin on the
- * other side of midnight would be claimed again. Rows live for seconds, so vacuum must come often and not be throttled;
- * it does not give pages back, for that takes a lock that claims would wait for, and the pages are needed again at once.
+ * One row per claimed event. Not partitioned: partitions by time would need the time in the unique key, and a twin on
+ * the other side of midnight would be claimed again. Rows live for seconds, so vacuum must come often and not be
+ * throttled; it does not give pages back, for that takes a lock that claims would wait for, and the pages are needed
+ * again at once.
  */
 const CLAIMS = `
 create table millrace.inbox (

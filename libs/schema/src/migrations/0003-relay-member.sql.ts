@@ -1,8 +1,8 @@
 import { type Migration } from '../migration.js';
 
 /**
- * The relays that work on this source, each renewing its row every two seconds. Advice only: what a relay may publish is
- * decided by the lease on the ledger row.
+ * The relays that work on this source, each renewing its row every two seconds. Advice only: what a relay may publish
+ * is decided by the lease on the ledger row.
  */
 const RELAY_MEMBER = `
 create table millrace.relay_member (

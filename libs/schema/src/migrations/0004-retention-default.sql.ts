@@ -1,9 +1,9 @@
 /**
  * `ensure_leaves` as before, but for the size of the default partition above which no leaf is made. ATTACH scans it
- * under a lock: while new rows land in it producers would wait for the scan, so it may be small only. While a leaf takes
- * the new rows and another lies ahead, only readers wait, and without new leaves the default partition would be needed
- * again before its rows are old enough to go. Somebody who accepts the pause sets `millrace.default_bytes_max` for his
- * session.
+ * under a lock: while new rows land in it producers would wait for the scan, so it may be small only. While a leaf
+ * takes the new rows and another lies ahead, only readers wait, and without new leaves the default partition would be
+ * needed again before its rows are old enough to go. Somebody who accepts the pause sets `millrace.default_bytes_max`
+ * for his session.
  */
 export const LEAVES_BESIDE_DEFAULT = `
 -- Whether new rows go to a leaf, and will for a while.

@@ -134,8 +134,8 @@ $body$;
  * reader; nobody writes to a leaf whose positions are all settled, so nobody waits for it either. What has emptied a
  * leaf takes its count away from each route's, so that a row that turns up later shows.
  *
- * `in_rows` is how many rows the caller has copied (null: he keeps no copy). A leaf that is ready with another number of
- * rows stays, and the verdict is still `ready`: it is to be copied again.
+ * `in_rows` is how many rows the caller has copied (null: he keeps no copy). A leaf that is ready with another number
+ * of rows stays, and the verdict is still `ready`: it is to be copied again.
  */
 const EMPTY = `
 create function millrace.empty_leaf(in_lo bigint, in_keep_ms bigint, in_rows bigint default null,

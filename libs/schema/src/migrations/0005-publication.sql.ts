@@ -1,9 +1,9 @@
 import { type Migration } from '../migration.js';
 
 /**
- * The publication that the relay streams from. It belongs to the owner of the schema, and a function of his makes it, so
- * that the relay's role needs no right on the table (a publication may be made by the table's owner with CREATE on the
- * database alone). The function makes it anew only when it is not as it must be: a slot that is older than the
+ * The publication that the relay streams from. It belongs to the owner of the schema, and a function of his makes it,
+ * so that the relay's role needs no right on the table (a publication may be made by the table's owner with CREATE on
+ * the database alone). The function makes it anew only when it is not as it must be: a slot that is older than the
  * publication's present form is dropped. A database whose owner of the schema may not make publications is migrated all
  * the same.
  */
@@ -47,8 +47,8 @@ comment on column millrace.ledger.capture is 'how the route learns of new rows, 
 `;
 
 /**
- * Capture from the WAL. Locks: CREATE PUBLICATION takes SHARE UPDATE EXCLUSIVE on the outbox, which no producer conflicts
- * with; the new column of the ledger an exclusive lock on it for a moment, for which relays wait.
+ * Capture from the WAL. Locks: CREATE PUBLICATION takes SHARE UPDATE EXCLUSIVE on the outbox, which no producer
+ * conflicts with; the new column of the ledger an exclusive lock on it for a moment, for which relays wait.
  */
 export const publicationMigration: Migration = {
   version: 5,

@@ -47,12 +47,12 @@ comment on column millrace.ledger.fork_base is 'below the block of positions tha
 /**
  * Positions for copies: a block above all that was ever given out, here or before the fork, so that whatever is drawn
  * from now on lies above the block, and nobody waits for anybody. Between the last number and the block some are left
- * free for those that are drawn while this runs, before setval. Who drew a number below the block holds an inserter's lock
- * until its row is final, and had its xid before this function ended.
+ * free for those that are drawn while this runs, before setval. Who drew a number below the block holds an inserter's
+ * lock until its row is final, and had its xid before this function ended.
  *
  * To be called in the transaction that completes the repair, which is a writer like others: it has the lock and an xid
- * before the block exists, so no route takes the block for numbers that never come. One repair at a time: each block lies
- * above the last one, and each repair sees the copies of those before it.
+ * before the block exists, so no route takes the block for numbers that never come. One repair at a time: each block
+ * lies above the last one, and each repair sees the copies of those before it.
  */
 const RESERVE = `
 create function millrace.fork_reserve(in_route text, in_epoch bigint, in_timeline bigint, in_types text[], in_seen bigint,
@@ -95,8 +95,8 @@ $body$;
 `;
 
 /**
- * A ledger may stand far behind: the rows of its gaps are looked up gap by gap, and keys are compared by a hash, which the
- * case makes sure of (a join of tables without statistics becomes one of each row with each).
+ * A ledger may stand far behind: the rows of its gaps are looked up gap by gap, and keys are compared by a hash, which
+ * the case makes sure of (a join of tables without statistics becomes one of each row with each).
  */
 const JUDGE = `
 -- The rows in (in_above, in_to] that the ledger has not settled.
@@ -159,8 +159,8 @@ $body$;
 
 /**
  * Everything up to the highest published position is settled: what has no row there will never have one. Rows that are
- * settled here are counted by leaf, as a page that is settled counts its rows; the copies are counted when they are read.
- * The columns of shards come with the next step, before which nothing of this runs.
+ * settled here are counted by leaf, as a page that is settled counts its rows; the copies are counted when they are
+ * read. The columns of shards come with the next step, before which nothing of this runs.
  */
 const SETTLE = `
 create function millrace.fork_settle(in_ledger millrace.ledger, in_seen bigint, in_last_copy bigint) returns void
@@ -237,8 +237,8 @@ $body$;
 
 /**
  * The whole repair, after the positions below the base have become final: only with it does the ledger belong to this
- * server. Otherwise nothing has changed: 'fenced', another relay has the route; 'crowded', more rows have to move than the
- * block has room for, so reserve anew.
+ * server. Otherwise nothing has changed: 'fenced', another relay has the route; 'crowded', more rows have to move than
+ * the block has room for, so reserve anew.
  */
 const COMPLETE = `
 create function millrace.fork_complete(in_route text, in_epoch bigint, in_types text[], in_seen bigint, in_base bigint,
@@ -281,8 +281,8 @@ $body$;
 `;
 
 /**
- * Repair after a fail-over, a restore or a move. Locks: ACCESS EXCLUSIVE on the ledger for a moment, for the new column,
- * for which relays wait; the outbox is not touched.
+ * Repair after a fail-over, a restore or a move. Locks: ACCESS EXCLUSIVE on the ledger for a moment, for the new
+ * column, for which relays wait; the outbox is not touched.
  */
 export const forkRepairMigration: Migration = {
   version: 6,

@@ -1,9 +1,9 @@
 import { type Migration } from '../migration.js';
 
 /**
- * A route that is divided has a ledger per shard: `r/1` to `r/N`, each with its own lease and epoch. `shards` and `fence`
- * stand on the ledger row, so that the statement that wins the epoch tells them: who claims with another number in mind
- * gets nothing, and nobody sends an event of a shard that is no more.
+ * A route that is divided has a ledger per shard: `r/1` to `r/N`, each with its own lease and epoch. `shards` and
+ * `fence` stand on the ledger row, so that the statement that wins the epoch tells them: who claims with another number
+ * in mind gets nothing, and nobody sends an event of a shard that is no more.
  */
 const SHARDS = `
 alter table millrace.ledger
@@ -34,10 +34,10 @@ $body$;
 `;
 
 /**
- * The change of the number. All ledgers of the route get one fence: the highest position that any of them has settled. The
- * copies that a repair after a fail-over has made are for a ledger by its name, so they lie below the fence as well.
- * The epochs grow, so that nobody writes by what he knew before; the leases stay, so that nobody else sends before they
- * have run out.
+ * The change of the number. All ledgers of the route get one fence: the highest position that any of them has settled.
+ * The copies that a repair after a fail-over has made are for a ledger by its name, so they lie below the fence as
+ * well. The epochs grow, so that nobody writes by what he knew before; the leases stay, so that nobody else sends
+ * before they have run out.
  */
 const SET_SHARDS = `
 create function millrace.fence_of(in_route text) returns bigint
@@ -118,10 +118,11 @@ $body$;
 `;
 
 /**
- * One shard is done: all up to the fence is settled. It must be told by an owner who claimed the shard after the fence was
- * set: whoever had it before has given up by then, or lost his lease. When all have told it the ledgers of the next number
- * take their place and begin at the fence. A repair meanwhile may have moved the fence: then they drain up to the new one. Their epochs lie above all that the route has had, so a name that comes back never goes back.
- * Retention is kept out meanwhile: it sees either the old ledgers or the new ones.
+ * One shard is done: all up to the fence is settled. It must be told by an owner who claimed the shard after the fence
+ * was set: whoever had it before has given up by then, or lost his lease. When all have told it the ledgers of the next
+ * number take their place and begin at the fence. A repair meanwhile may have moved the fence: then they drain up to
+ * the new one. Their epochs lie above all that the route has had, so a name that comes back never goes back. Retention
+ * is kept out meanwhile: it sees either the old ledgers or the new ones.
  */
 const FINISH = `
 create function millrace.finish_resharding(in_route text, in_ledger text, in_epoch bigint, out verdict text, out shards integer)

@@ -2,8 +2,8 @@ import { type Migration } from '../migration.js';
 
 /**
  * Tables whose new rows a trigger copies into the outbox. While the rows that were there before are being copied, new
- * events wait in `adoption_held`: they must not get a lower position than an older event of their key. `n` is drawn as a
- * position is, at the insert, so it has the same order per key.
+ * events wait in `adoption_held`: they must not get a lower position than an older event of their key. `n` is drawn as
+ * a position is, at the insert, so it has the same order per key.
  */
 const ADOPTION = `
 create table millrace.adoption (
