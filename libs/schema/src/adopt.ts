@@ -1,3 +1,4 @@
+import pg from 'pg';
 import {
   attachSql,
   functionNameOf,
@@ -40,7 +41,6 @@ import { requireSchema } from './require-schema.js';
 import { field, textField } from './row-field.js';
 import { SchemaError } from './schema.errors.js';
 import { underTableLock } from './table-lock.js';
-import pg from 'pg';
 
 const LOCK_WAIT_MS = 100;
 const WAIT_MS = 60_000;
@@ -51,6 +51,7 @@ const LOCK_TIMEOUT_MS = 10_000;
 interface Subject {
   readonly table: AdoptedTable;
   readonly mapping: EventMapping;
+  /** More are added while the work goes on. */
   readonly findings: string[];
   readonly hasRows: boolean;
 }

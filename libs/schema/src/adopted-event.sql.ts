@@ -25,7 +25,8 @@ export const DEFINED_TYPES = 16_384;
 
 const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 
-type Reference = (column: string) => string;
+/** Names a column in SQL. */
+export type Reference = (column: string) => string;
 
 /** A column of a table with this alias (`new` in a trigger). */
 export const columnOf =

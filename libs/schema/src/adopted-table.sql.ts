@@ -31,9 +31,7 @@ export const statisticsSql = (oid: string): string => `
 select coalesce(sum(n_tup_ins), 0)::float8 as inserted, coalesce(sum(n_tup_del), 0)::float8 as deleted
 from pg_stat_all_tables where relid in ${family(oid)}`;
 
-/**
- * How the publication holds the table; no row: there is no such publication. `other`: beside, or instead of, by itself.
- */
+/** How the publication holds the table: by its name, or by a partition's or a schema's; no row: there is none. */
 export const publicationSql = (oid: string, publication: string): string => `
 select p.puballtables as is_for_all, pg_has_role(p.pubowner, 'usage') as is_owned,
   exists (select from pg_publication_rel r where r.prpubid = p.oid and r.prrelid = ${oid}::oid) as has_table,
@@ -66,17 +64,17 @@ where not exists (select from pg_class c where c.oid = a.source::oid) and to_reg
 order by 1`;
 
 /** Serialisable transactions note what they read as a lock that conflicts with none. */
-const harmless = (isExclusive: boolean): string =>
-  isExclusive ? `'SIReadLock'` : `'SIReadLock', 'AccessShareLock', 'RowShareLock'`;
+const harmless = (keepsReadersOut: boolean): string =>
+  keepsReadersOut ? `'SIReadLock'` : `'SIReadLock', 'AccessShareLock', 'RowShareLock'`;
 
-/** Who holds a lock on the table that ours would have to wait for. `mode`: the lock that is wanted. */
-export const holdersSql = (oid: string, isExclusive: boolean): string => `
-select l.virtualtransaction || ' ' || coalesce(l.pid, 0) as holder, coalesce(l.pid, 0)::integer as pid, min(l.mode) as mode,
+/** Who holds a lock on the table that ours, which waits for writers and may wait for readers, too, would wait for. */
+export const holdersSql = (oid: string, keepsReadersOut: boolean): string => `
+select l.virtualtransaction || ' ' || coalesce(l.pid, 0) as holder, coalesce(l.pid, 0)::integer as pid,
   min(coalesce(nullif(a.application_name, ''), a.backend_type)) as program,
   min(floor(extract(epoch from clock_timestamp() - a.xact_start)))::text as seconds
 from pg_locks l left join pg_stat_activity a on a.pid = l.pid
 where l.locktype = 'relation' and l.granted and l.pid is distinct from pg_backend_pid()
   and l.database = (select oid from pg_database where datname = current_database())
   and l.relation in ${family(oid)}
-  and l.mode <> all (array[${harmless(isExclusive)}])
+  and l.mode <> all (array[${harmless(keepsReadersOut)}])
 group by 1, 2 order by min(a.xact_start), 1`;

@@ -29,6 +29,12 @@ export interface AdoptedTable {
   readonly partitionedBy: string | null;
 }
 
+/** A column that is asked for, and the option of the command line that names it. */
+interface NamedColumn<Name = string> {
+  readonly name: Name;
+  readonly option: string;
+}
+
 const DEFAULT_COLUMNS: AdoptColumns = {
   id: 'id',
   routeBy: 'aggregatetype',
@@ -50,7 +56,7 @@ const PAYLOAD_KINDS: Readonly<Record<string, PayloadKind>> = {
 
 /** What a relay sets itself (`HEADER` of libs/events); it would leave such a header out. */
 const RESERVED_HEADER = /^(id|eventType|schemaversion|aggregateversion|millrace-.*)$/;
-/** They are 100 arguments of one function, which is all that it takes. */
+/** Names and values are 100 arguments of jsonb_build_object, and a function takes no more. */
 const HEADERS_MAX = 50;
 const HEADER_NAME = /^[^\s\p{C}]{1,200}$/u;
 
@@ -176,10 +182,7 @@ export function mapEvent(table: AdoptedTable, request: AdoptRequest): EventMappi
   };
 }
 
-function requireVersion(
-  table: AdoptedTable,
-  { name, option }: { readonly name: string | null; readonly option: string },
-): void {
+function requireVersion(table: AdoptedTable, { name, option }: NamedColumn<string | null>): void {
   if (name !== null) {
     requireType(table, { name, option }, WHOLE_NUMBERS, 'versions are whole numbers');
   }
@@ -251,11 +254,6 @@ async function readPublication(client: MigrationClient, table: AdoptedTable, pub
 
 function unfitPublication(publication: string, reason: string): SchemaError {
   return new SchemaError('publication_unfit', `Publication ${publication} ${reason}`);
-}
-
-interface NamedColumn {
-  readonly name: string;
-  readonly option: string;
 }
 
 function requireType(table: AdoptedTable, named: NamedColumn, types: readonly string[], rule: string): TableColumn {

@@ -8,6 +8,7 @@ import {
   eventValues,
   payloadProblem,
   payloadValue,
+  type Reference,
 } from './adopted-event.sql.js';
 import { SchemaError } from './schema.errors.js';
 
@@ -79,7 +80,7 @@ end
 /**
  * The first column that is read by a cast although its type is none of PostgreSQL's own (any more); SQL, null: none.
  */
-function definedSince({ columns, headers, definedTypes }: EventMapping, of: (column: string) => string): string {
+function definedSince({ columns, headers, definedTypes }: EventMapping, of: Reference): string {
   const { id, routeBy, key, type, payload, schemaVersion, aggregateVersion } = columns;
   const names = [
     id,
