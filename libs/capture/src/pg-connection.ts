@@ -45,8 +45,8 @@ export interface Statement {
 
 /**
  * One connection to the producer's database that connects at its first statement and never again. Statements run one at
- * a time, in autocommit unless one of them is `begin`; every error is a `CaptureError`. After an answer that did not come the connection is cut, and
- * further statements fail at once.
+ * a time, in autocommit unless one of them is `begin`; every error is a `CaptureError`. After an answer that did not
+ * come the connection is cut, and further statements fail at once.
  */
 export class PgConnection {
   private client: Promise<pg.Client> | undefined;
