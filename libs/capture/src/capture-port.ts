@@ -1,4 +1,5 @@
 import { type Epoch, type OutboxEvent, type Position } from '@millrace/events';
+import { type EventFilter } from './event-filter.js';
 import { type ForkRepair } from './fork/fork-repair.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
 import { type RouteShard, type RouteShards, type ShardsRequest } from './route-shards.js';
@@ -184,7 +185,7 @@ export interface SourcePort {
 }
 
 /** Who asks for which route. */
-export interface ClaimRequest {
+export interface ClaimRequest extends EventFilter {
   readonly route: string;
   readonly owner: string;
   readonly ttlMs: number;
@@ -196,8 +197,6 @@ export interface ClaimRequest {
    * divided. The number counts only while the route has no ledger; later the answer tells the one in force.
    */
   readonly shard?: RouteShard;
-  /** Wanted aggregate types; `null` wants all. Others are settled unsent. */
-  readonly aggregateTypes: readonly string[] | null;
 }
 
 /** Who pauses or resumes which route, and why. */

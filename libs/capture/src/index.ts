@@ -19,6 +19,7 @@ export type { CaptureChange, CaptureObserver } from './capture-observer.js';
 export type { CaptureClock } from './capture-clock.js';
 export { CaptureError } from './capture.errors.js';
 export type { CaptureDisposition, CaptureErrorCode } from './capture.errors.js';
+export type { EventFilter, HeaderValues } from './event-filter.js';
 export { readIncidents } from './fork/incidents.js';
 export type { Incident, IncidentsRequest, LostEvent } from './fork/incidents.js';
 export type { ForkRepair, ForkReport, ForkStep, PublishedRecord } from './fork/fork-repair.js';

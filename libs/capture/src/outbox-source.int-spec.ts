@@ -547,7 +547,9 @@ describe('a login role', () => {
     });
     await adoptLedger({ databaseUrl: url, route: 'r', actor: 'ann', reason: null });
 
-    const reader = new PgOutboxReader(new PgConnection({ databaseUrl: url, applicationName: 'test' }), null);
+    const reader = new PgOutboxReader(new PgConnection({ databaseUrl: url, applicationName: 'test' }), {
+      aggregateTypes: null,
+    });
     await reader.forceFlush();
     await reader.ensureLeaves();
     expect(await reader.flushedLsn()).toBeGreaterThan(0n);

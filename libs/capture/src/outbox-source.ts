@@ -14,6 +14,7 @@ import {
 import { type CaptureObserver } from './capture-observer.js';
 import { CaptureError, type CaptureErrorCode } from './capture.errors.js';
 import { drainingCapture, drainingNews, type DrainingParts, FencedReader } from './draining-capture.js';
+import { type EventFilter } from './event-filter.js';
 import { FirstPage } from './first-page.js';
 import { PgForkRepair, type PgForkRepairParts } from './fork/pg-fork-repair.js';
 import { ADOPT_SQL, AUDIT_SQL, PAUSE_SQL, SET_CAPTURE_SQL } from './ledger.sql.js';
@@ -138,15 +139,12 @@ class OutboxSource implements SourcePort {
     return once(this.connection('admin'), (connection) => work(new PgRouteShards(connection)));
   }
 
-  private partsOf(
-    { route, aggregateTypes }: ClaimRequest,
-    store: LedgerStorePort,
-    { state: claimed, timeline }: Claimed,
-  ): SourceParts {
+  private partsOf(request: ClaimRequest, store: LedgerStorePort, { state: claimed, timeline }: Claimed): SourceParts {
+    const { route } = request;
     const connection = this.connection(`${route} reader`);
     return {
       connection,
-      reader: new PgOutboxReader(connection, aggregateTypes, route, timeline),
+      reader: new PgOutboxReader(connection, request, route, timeline),
       store,
       clock: systemClock,
       claimed,
@@ -155,15 +153,12 @@ class OutboxSource implements SourcePort {
     };
   }
 
-  private captureOf(
-    { route, aggregateTypes }: ClaimRequest,
-    { epoch, mode }: Claimed,
-    parts: SourceParts,
-  ): CapturePort {
+  private captureOf(request: ClaimRequest, { epoch, mode }: Claimed, parts: SourceParts): CapturePort {
     const { name: source, databaseUrl, capture = 'polling', observer = {} } = this.options;
+    const { route } = request;
     const stream = {
       databaseUrl,
-      aggregateTypes,
+      ...filterOf(request),
       route,
       publication: PUBLICATION_NAME,
       applicationName: applicationName(`${route} stream`),
@@ -253,6 +248,10 @@ export async function adoptLedger(request: AdoptRequest): Promise<void> {
     text: ADOPT_SQL,
     values: [request.route, request.actor, request.reason],
   });
+}
+
+function filterOf({ aggregateTypes, eventTypes = null, headerValues = [] }: ClaimRequest): EventFilter {
+  return { aggregateTypes, eventTypes, headerValues };
 }
 
 function applicationName(role: string): string {

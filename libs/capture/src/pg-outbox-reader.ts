@@ -7,6 +7,7 @@ import {
   type PollResult,
   type SequenceReading,
 } from './outbox-reader.js';
+import { type EventFilter } from './event-filter.js';
 import { type PgConnection, type Statement, type TextRow } from './pg-connection.js';
 import { CaptureError, otherTimeline } from './capture.errors.js';
 import { polledRow } from './polled-row.js';
@@ -28,7 +29,7 @@ const cell = cellReader('A statement on the source');
 export class PgOutboxReader implements OutboxReaderPort {
   constructor(
     private readonly connection: PgConnection,
-    private readonly aggregateTypes: readonly string[] | null,
+    private readonly filter: EventFilter,
     /** Copies that a fork repair has made for another one are not wanted. */
     private readonly route: string | null = null,
     /** On which the route was claimed; `null`: any. */
@@ -36,7 +37,7 @@ export class PgOutboxReader implements OutboxReaderPort {
   ) {}
 
   async poll(request: PollRequest): Promise<PollResult> {
-    const answer = await this.connection.rows(pollStatement(request, this.aggregateTypes));
+    const answer = await this.connection.rows(pollStatement(request, this.filter));
     const snapshot = answer.find((row) => row[0] === null);
     if (snapshot === undefined) {
       throw new CaptureError('internal', 'A poll came back without its snapshot.');
@@ -120,19 +121,22 @@ function describeWriter(row: TextRow): string {
 }
 
 /** The poll as one prepared statement; its text depends only on what kinds of positions are asked for. */
-export function pollStatement(request: PollRequest, types: readonly string[] | null): Statement {
+export function pollStatement(request: PollRequest, filter: EventFilter): Statement {
   const singles = request.gaps.filter((gap) => gap.lo === gap.hi);
   const ranges = request.gaps.filter((gap) => gap.lo !== gap.hi);
   const first = singles[0];
   const last = singles[singles.length - 1];
   const firstRange = ranges[0];
   const lastRange = ranges[ranges.length - 1];
+  const { aggregateTypes, eventTypes = null, headerValues = [] } = filter;
   const shape: PollShape = {
     hasAbove: request.above !== null,
     hasReach: request.above !== null && request.reach !== null,
     hasSingles: first !== undefined,
     hasRanges: firstRange !== undefined,
-    hasTypes: types !== null,
+    hasAggregateTypes: aggregateTypes !== null,
+    hasEventTypes: eventTypes !== null,
+    headers: headerValues.length,
   };
   const values: unknown[] = [request.rowsMax, request.bytesMax];
   if (request.above !== null) {
@@ -153,8 +157,7 @@ export function pollStatement(request: PollRequest, types: readonly string[] | n
       String(lastRange.hi),
     );
   }
-  if (types !== null) {
-    values.push(types);
-  }
+  values.push(...[aggregateTypes, eventTypes].filter((types) => types !== null));
+  values.push(...headerValues.flatMap((header) => [header.name, header.values]));
   return { text: pollSql(shape), name: pollName(shape), values };
 }

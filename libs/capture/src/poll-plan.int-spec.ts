@@ -2,10 +2,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { toPosition } from '@millrace/events';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
+import { type EventFilter } from './event-filter.js';
 import { type GapRange } from './ledger.js';
 import { type PollRequest } from './outbox-reader.js';
 import { PgConnection, type Statement } from './pg-connection.js';
 import { PgOutboxReader, pollStatement } from './pg-outbox-reader.js';
+
+const FILTER: EventFilter = {
+  aggregateTypes: ['account'],
+  eventTypes: ['opened', 'changed'],
+  headerValues: [{ name: 'tenant', values: ['a', 'b'] }],
+};
 
 let database: TestDatabase;
 let client: pg.Client;
@@ -40,7 +47,7 @@ interface PlanNode {
 
 /** Every node of the plan that the relay's own session makes for a poll. */
 async function planOf(asked: PollRequest): Promise<readonly PlanNode[]> {
-  const statement: Statement = pollStatement(asked, ['account']);
+  const statement: Statement = pollStatement(asked, FILTER);
   const [row] = await connection.rows({
     text: `explain (format json) ${statement.text}`,
     values: statement.values ?? [],
@@ -123,7 +130,7 @@ describe('the plan of a poll', () => {
     await client.query('begin');
     await client.query('lock table millrace.outbox_p1 in access exclusive mode');
 
-    const { rows } = await new PgOutboxReader(connection, null).poll(
+    const { rows } = await new PgOutboxReader(connection, { aggregateTypes: null }).poll(
       request(3_000_000, ranges.concat(singles.slice(1))),
     );
 
@@ -149,7 +156,7 @@ describe('a polled event', () => {
          '2026-11-21 11:20:00.123456+00')`,
     );
 
-    const { rows } = await new PgOutboxReader(there, ['account']).poll(request(0));
+    const { rows } = await new PgOutboxReader(there, { aggregateTypes: ['account'] }).poll(request(0));
     await there.close();
 
     const [row] = rows;
@@ -184,7 +191,7 @@ describe('a polled event', () => {
          (gen_random_uuid(), 'account', 'k', 'opened', '{}', '{}')`,
     );
 
-    const { rows } = await new PgOutboxReader(connection, null).poll(request(0));
+    const { rows } = await new PgOutboxReader(connection, { aggregateTypes: null }).poll(request(0));
 
     const d = '['.repeat(5_000) + ']'.repeat(5_000);
     expect(rows.map(({ event }) => event?.headers)).toEqual([
@@ -199,11 +206,36 @@ describe('a polled event', () => {
     await client.query(`insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload)
       values (gen_random_uuid(), 'account', 'k', 'opened', 'null'), (gen_random_uuid(), 'order', 'k', 'placed', '{}')`);
 
-    const { rows } = await new PgOutboxReader(connection, ['account']).poll(request(0));
+    const { rows } = await new PgOutboxReader(connection, { aggregateTypes: ['account'] }).poll(request(0));
 
     expect(rows).toEqual([
       { position: 1n, bytes: 4, event: expect.objectContaining({ payload: 'null', headers: null }) },
       { position: 2n, bytes: 0, event: null },
+    ]);
+  });
+
+  it('is wanted when each condition of the filter holds, and its payload stays in the database when one does not', async () => {
+    await client.query(`insert into millrace.outbox (id, aggregatetype, aggregateid, type, payload, headers)
+      values (gen_random_uuid(), 'account', 'k', 'opened', '{"n": 1}', '{"tenant": "a", "other": 1}'),
+        (gen_random_uuid(), 'account', 'k', 'closed', '{"n": 2}', '{"tenant": "a"}'),
+        (gen_random_uuid(), 'order', 'k', 'opened', '{"n": 3}', '{"tenant": "a"}'),
+        (gen_random_uuid(), 'account', 'k', 'opened', '{"n": 4}', '{"tenant": "A"}'),
+        (gen_random_uuid(), 'account', 'k', 'opened', '{"n": 5}', '{"Tenant": "a"}'),
+        (gen_random_uuid(), 'account', 'k', 'opened', '{"n": 6}', null),
+        (gen_random_uuid(), 'account', 'k', 'changed', '{"n": 7}', '{"tenant": "b"}')`);
+
+    const answer = await connection.rows(pollStatement(request(0), FILTER));
+
+    expect(answer.slice(1).map(([position, , , , , , , payload]) => [position, payload])).toEqual([
+      ['1', '{"n": 1}'],
+      ...['2', '3', '4', '5', '6'].map((position) => [position, null]),
+      ['7', '{"n": 7}'],
+    ]);
+    const { rows } = await new PgOutboxReader(connection, FILTER).poll(request(0));
+    expect(rows.map(({ event, bytes }) => [event?.payload ?? null, bytes > 0])).toEqual([
+      ['{"n": 1}', true],
+      ...Array.from({ length: 5 }, () => [null, false]),
+      ['{"n": 7}', true],
     ]);
   });
 });

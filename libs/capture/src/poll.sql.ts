@@ -1,22 +1,25 @@
 import { TIMELINE } from './ledger.sql.js';
 
 /**
- * The poll: one statement, one snapshot. The first row (position null) carries the snapshot and the WAL positions, so
- * and timeline, so that an empty page has them too; volatile functions run after the snapshot was taken. Rows of gaps and rows above
- * `high` are united, ordered, cut by number, printed once (`offset 0` keeps the planner from printing them twice) and
- * cut by bytes. Payloads of unwanted rows stay in the database. Literal bounds let the planner open only the leaves
- * that can hold the positions asked for; the single positions themselves are hidden from it in a subquery: with 10,000
- * of them it would take longer to plan, or choose to read all rows between, than to look them up.
+ * The poll: one statement, one snapshot. The first row (position null) carries the snapshot, the WAL positions and the
+ * timeline, so that an empty page has them too; volatile functions run after the snapshot was taken. Rows of gaps and
+ * rows above `high` are united, ordered, cut by number, printed once (`offset 0` keeps the planner from printing them
+ * twice) and cut by bytes. Payloads of unwanted rows stay in the database. Literal bounds let the planner open only the
+ * leaves that can hold the positions asked for; the single positions themselves are hidden from it in a subquery: with
+ * 10,000 of them it would take longer to plan, or choose to read all rows between, than to look them up.
  *
  * $1 rows, $2 bytes, then: above, reach, single gap positions, their lowest and highest, wide gaps' lo and hi, their
- * lowest and highest, types.
+ * lowest and highest, aggregate types, event types, and name and values of each header that is asked for.
  */
 export interface PollShape {
   readonly hasAbove: boolean;
   readonly hasReach: boolean;
   readonly hasSingles: boolean;
   readonly hasRanges: boolean;
-  readonly hasTypes: boolean;
+  readonly hasAggregateTypes: boolean;
+  readonly hasEventTypes: boolean;
+  /** How many headers must have one of some values. */
+  readonly headers: number;
 }
 
 const COLUMNS =
@@ -33,7 +36,7 @@ const SNAPSHOT_ROW = `select null::bigint as position, pg_snapshot_xmin(pg_curre
  * that nobody parses a number or a depth that he cannot hold. Most headers are strings only; to see that costs 0.6 us a
  * row, to build the object anew 5 us.
  */
-const HEADERS = `case when headers @? 'strict $.* ? (@.type() != "string")'
+export const HEADERS = `case when headers @? 'strict $.* ? (@.type() != "string")'
       then (select jsonb_object_agg(key, coalesce(value, 'null')) from jsonb_each_text(headers)) else headers end::text`;
 
 /** The poll's text and which values go to which parameter, for one shape of request. */
@@ -62,9 +65,9 @@ export function pollSql(shape: PollShape): string {
         order by r.position limit $1)`,
     );
   }
-  const isWanted = shape.hasTypes ? `case when aggregatetype = any(${next()}::text[]) then ` : '';
+  const isWanted = wantedSql(shape, next);
   const wanted = (printed: string, column: string): string =>
-    `${shape.hasTypes ? `${isWanted}${printed} end` : printed} as ${column}`;
+    `${isWanted === '' ? printed : `case when ${isWanted} then ${printed} end`} as ${column}`;
   return `${SNAPSHOT_ROW}
 union all
 select position, id, aggregatetype, aggregateid, type, aggregateversion, schemaversion, payload, headers, occurred_at, octets
@@ -82,9 +85,27 @@ from (
 where octets_before is null or octets_before < $2::bigint`;
 }
 
+/** The conditions of the filter; empty without any. JSON's null is the text `null`, as in `HEADERS`. */
+function wantedSql({ hasAggregateTypes, hasEventTypes, headers }: PollShape, next: () => string): string {
+  const conditions: string[] = [];
+  if (hasAggregateTypes) {
+    conditions.push(`aggregatetype = any(${next()}::text[])`);
+  }
+  if (hasEventTypes) {
+    conditions.push(`type = any(${next()}::text[])`);
+  }
+  for (let header = 0; header < headers; header += 1) {
+    const name = `${next()}::text`;
+    conditions.push(`headers ? ${name} and coalesce(headers ->> ${name}, 'null') = any(${next()}::text[])`);
+  }
+  return conditions.join(' and ');
+}
+
 /** Every shape has a name of its own, so that each is prepared once per connection. */
 export function pollName(shape: PollShape): string {
-  return `millrace_poll_${[shape.hasAbove, shape.hasReach, shape.hasSingles, shape.hasRanges, shape.hasTypes].map(Number).join('')}`;
+  const { hasAbove, hasReach, hasSingles, hasRanges, hasAggregateTypes, hasEventTypes, headers } = shape;
+  const flags = [hasAbove, hasReach, hasSingles, hasRanges, hasAggregateTypes, hasEventTypes].map(Number).join('');
+  return `millrace_poll_${flags}_${headers}`;
 }
 
 /**

@@ -6,6 +6,8 @@ import { type TextRow } from './pg-connection.js';
 
 /** An event over the text columns of its row; headers and time are read out only when somebody asks. */
 class PolledEvent implements OutboxEvent {
+  private read: Readonly<Record<string, string>> | null = null;
+
   constructor(
     readonly position: Position,
     readonly id: EventId,
@@ -35,7 +37,7 @@ class PolledEvent implements OutboxEvent {
 
   get headers(): Readonly<Record<string, string>> | null {
     const headers = this.row[8] ?? null;
-    return headers === null ? null : parseHeaders(headers);
+    return headers === null ? null : (this.read ??= parseHeaders(headers));
   }
 
   get occurredAtMs(): number {

@@ -82,7 +82,7 @@ async function claim(
     throw new Error(`The claim was answered with ${claimed.kind}.`);
   }
   const capture = new PollingCapture({
-    reader: new PgOutboxReader(connection(), aggregateTypes),
+    reader: new PgOutboxReader(connection(), { aggregateTypes }),
     store,
     clock: { nowMs: () => nowMs, sleep: () => Promise.resolve() },
     claimed: claimed.state,

@@ -164,8 +164,12 @@ describe('a connection that leads to a promoted standby without having broken', 
     );
     const timeline = BigInt(rows[0]?.timeline ?? 0);
 
-    await expect(new PgOutboxReader(connection, null, 'r', timeline).poll(everything)).resolves.toMatchObject({});
-    await expect(new PgOutboxReader(connection, null, 'r', timeline - 1n).poll(everything)).rejects.toMatchObject({
+    await expect(
+      new PgOutboxReader(connection, { aggregateTypes: null }, 'r', timeline).poll(everything),
+    ).resolves.toMatchObject({});
+    await expect(
+      new PgOutboxReader(connection, { aggregateTypes: null }, 'r', timeline - 1n).poll(everything),
+    ).rejects.toMatchObject({
       code: 'fenced',
     });
   });

@@ -48,7 +48,7 @@ export class PgForkRepair implements ForkRepair {
   constructor(private readonly parts: PgForkRepairParts) {
     this.epoch = parts.epoch;
     this.sinceMs = parts.sinceMs;
-    this.outbox = new PgOutboxReader(parts.transaction, parts.aggregateTypes);
+    this.outbox = new PgOutboxReader(parts.transaction, parts);
   }
 
   async begin(): Promise<void> {

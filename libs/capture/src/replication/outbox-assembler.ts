@@ -1,3 +1,4 @@
+import { type EventFilter, RowFilter } from '../event-filter.js';
 import { outboxRow, type WantedRows } from './outbox-row.js';
 import { type InsertMessage, type LogicalMessage, type PgoutputMessage } from './pgoutput-message.js';
 import { RelationCache } from './relation-cache.js';
@@ -14,8 +15,7 @@ export interface OutboxAssemblerParts {
   readonly queue: TransactionQueue;
   readonly progress: StreamProgress;
   readonly publication: string;
-  /** `null` wants all. */
-  readonly aggregateTypes: readonly string[] | null;
+  readonly filter: EventFilter;
   /** Copies that a fork repair has made for another route are not wanted; `null` wants them. */
   readonly route: string | null;
 }
@@ -27,8 +27,7 @@ export class OutboxAssembler {
 
   constructor(private readonly parts: OutboxAssemblerParts) {
     this.relations = new RelationCache(parts.publication);
-    const { aggregateTypes, route } = parts;
-    this.wanted = { types: aggregateTypes === null ? null : new Set(aggregateTypes), route };
+    this.wanted = { filter: new RowFilter(parts.filter), route: parts.route };
   }
 
   /**

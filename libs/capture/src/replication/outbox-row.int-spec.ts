@@ -4,12 +4,14 @@ import { migrate } from '@millrace/schema';
 import { TemporaryPostgres } from '@millrace/testing';
 import pg from 'pg';
 import { systemClock } from '../capture-clock.js';
+import { type EventFilter } from '../event-filter.js';
 import { type PolledRow, type PollRequest } from '../outbox-reader.js';
 import { PgConnection } from '../pg-connection.js';
 import { PgOutboxReader } from '../pg-outbox-reader.js';
 import { ReplicationStream } from './replication-stream.js';
 
 const EVERYTHING: PollRequest = { above: null, reach: null, gaps: [], rowsMax: 1_000, bytesMax: 64 * 1024 * 1024 };
+const ALL: EventFilter = { aggregateTypes: null };
 const KIBIBYTE = 1_024;
 
 let server: TemporaryPostgres;
@@ -83,17 +85,17 @@ function plain({ position, event, bytes }: PolledRow): unknown {
   };
 }
 
-async function polled(types: readonly string[] | null): Promise<readonly PolledRow[]> {
+async function polled(filter: EventFilter): Promise<readonly PolledRow[]> {
   const connection = new PgConnection({ databaseUrl: server.adminUrl, applicationName: 'row spec' });
   try {
-    return (await new PgOutboxReader(connection, types).poll({ ...EVERYTHING, above: toPosition(0) })).rows;
+    return (await new PgOutboxReader(connection, filter).poll({ ...EVERYTHING, above: toPosition(0) })).rows;
   } finally {
     await connection.close();
   }
 }
 
 /** What the slot says of the rows that `write` inserts, each in a transaction of its own. */
-async function streamed(types: readonly string[] | null, write: () => Promise<void>): Promise<readonly PolledRow[]> {
+async function streamed(filter: EventFilter, write: () => Promise<void>): Promise<readonly PolledRow[]> {
   await client.query(`select pg_create_logical_replication_slot('w1', 'pgoutput')`);
   const stream = await ReplicationStream.open({
     databaseUrl: server.adminUrl,
@@ -101,7 +103,7 @@ async function streamed(types: readonly string[] | null, write: () => Promise<vo
     publication: 'w1',
     startLsn: 0n,
     applicationName: 'row spec',
-    aggregateTypes: types,
+    ...filter,
     bytesMax: KIBIBYTE * KIBIBYTE,
     silenceMs: 20_000,
     clock: systemClock,
@@ -120,12 +122,13 @@ async function streamed(types: readonly string[] | null, write: () => Promise<vo
   }
 }
 
-async function expectEqual(types: readonly string[] | null, write: () => Promise<void>): Promise<void> {
-  const fromStream = await streamed(types, write);
-  const fromTable = await polled(types);
+async function expectEqual(filter: EventFilter, write: () => Promise<void>): Promise<readonly PolledRow[]> {
+  const fromStream = await streamed(filter, write);
+  const fromTable = await polled(filter);
 
   expect(fromStream.length).toBeGreaterThan(0);
   expect(fromStream.map(plain)).toEqual(fromTable.map(plain));
+  return fromTable;
 }
 
 const PAYLOADS: readonly string[] = [
@@ -165,7 +168,7 @@ const TIMES: readonly string[] = [
 
 describe('an event is the same from the stream as from the table', () => {
   it('whatever its payload', async () => {
-    await expectEqual(null, async () => {
+    await expectEqual(ALL, async () => {
       for (const payload of PAYLOADS) {
         await insert({ payload });
       }
@@ -173,7 +176,7 @@ describe('an event is the same from the stream as from the table', () => {
   });
 
   it('whatever its headers', async () => {
-    await expectEqual(null, async () => {
+    await expectEqual(ALL, async () => {
       for (const headers of HEADERS) {
         await insert({ headers });
       }
@@ -181,18 +184,66 @@ describe('an event is the same from the stream as from the table', () => {
   });
 
   it('whatever its other columns', async () => {
-    await expectEqual(null, async () => {
+    await expectEqual(ALL, async () => {
       await insert({ aggregateId: 'é 😀 \t"\\', type: "it's; --", version: '9223372036854775807', schemaVersion: 7 });
       await insert({ aggregateType: 'a-b_c.D', version: '-1', schemaVersion: 2_147_483_647 });
       await insert({ aggregateId: 'k'.repeat(1_024), type: 't'.repeat(1_024) });
     });
   });
 
-  it('when its type is not wanted', async () => {
-    await expectEqual(['order'], async () => {
+  it('when its aggregate type is not wanted', async () => {
+    await expectEqual({ aggregateTypes: ['order'] }, async () => {
       await insert({ aggregateType: 'order', payload: '{"wanted": true}' });
       await insert({ aggregateType: 'invoice', payload: '{"wanted": false}', headers: '{"n": 1}' });
     });
+  });
+
+  it('when its event type is not wanted', async () => {
+    const filter = { aggregateTypes: null, eventTypes: ['order.placed', "it's; --"] };
+    const rows = await expectEqual(filter, async () => {
+      for (const type of ['order.placed', 'order.Placed', "it's; --", 'order.paid']) {
+        await insert({ type, headers: '{"n": 1}' });
+      }
+    });
+    expect(rows.map(({ event }) => event?.type)).toEqual(['order.placed', undefined, "it's; --", undefined]);
+  });
+
+  it.each([
+    ['tenant', ['a', 'ü\u0001\n "\\']],
+    ['n', ['1', '1.50', 'true', 'null', '[1, "x"]', '{"a": null}', '123456789012345678901234567890']],
+    ['__proto__', ['x', '1', '[object Object]']],
+    ['toString', ['y', 'function toString() { [native code] }']],
+  ])('when its header %s does not have one of the wanted values', async (name, values) => {
+    const given: readonly unknown[] = [
+      ...values,
+      ...[1, true, null, [1, 'x'], { a: null }, '', 'b', ' a', '1.5', 'undefined'],
+    ];
+    const filter = { aggregateTypes: ['order'], headerValues: [{ name, values }] };
+    const rows = await expectEqual(filter, async () => {
+      await insert({ headers: null });
+      await insert({ headers: '{}' });
+      await insert({ headers: '{"n": 1.50, "tenant": 123456789012345678901234567890}' });
+      for (const value of given) {
+        await insert({ headers: `{"other": "a", ${JSON.stringify(name)}: ${JSON.stringify(value)}}` });
+      }
+    });
+    const found = (await polled(ALL)).map(({ event }) => new Map(Object.entries(event?.headers ?? {})).get(name));
+    const isWanted = found.map((value) => value !== undefined && values.includes(value));
+    expect(rows.map(({ event }) => event !== null)).toEqual(isWanted);
+    expect(new Set(isWanted)).toEqual(new Set([true, false]));
+  });
+
+  it('when it is to have several headers at once', async () => {
+    const headerValues = [
+      { name: 'tenant', values: ['a', 'b'] },
+      { name: 'region', values: ['eu'] },
+    ];
+    const rows = await expectEqual({ aggregateTypes: null, eventTypes: null, headerValues }, async () => {
+      for (const headers of ['{"tenant": "a"}', '{"tenant": "b", "region": "eu"}', '{"tenant": "c", "region": "eu"}']) {
+        await insert({ headers });
+      }
+    });
+    expect(rows.map(({ event }) => event !== null)).toEqual([false, true, false]);
   });
 
   it.each([
@@ -205,7 +256,7 @@ describe('an event is the same from the stream as from the table', () => {
     await client.query(`alter database postgres set timezone = '${zone}'`);
     await client.query(`alter database postgres set datestyle = '${dateStyle}'`);
     try {
-      await expectEqual(null, async () => {
+      await expectEqual(ALL, async () => {
         for (const occurredAt of TIMES) {
           await insert({ occurredAt });
         }

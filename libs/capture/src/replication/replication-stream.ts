@@ -1,5 +1,6 @@
 import { CaptureError } from '../capture.errors.js';
 import { type CaptureClock } from '../capture-clock.js';
+import { type EventFilter } from '../event-filter.js';
 import { readCopyFrame, standbyStatus } from './copy-frame.js';
 import { FeedbackPace } from './feedback-pace.js';
 import { OutboxAssembler } from './outbox-assembler.js';
@@ -8,8 +9,8 @@ import { ReplicationConnection } from './replication-connection.js';
 import { StreamProgress } from './stream-progress.js';
 import { type StreamedTransaction, TransactionQueue } from './transaction-queue.js';
 
-/** What to stream, from where, and how much of it to hold. */
-export interface ReplicationStreamOptions {
+/** What to stream, from where, and how much of it to hold. Events that the filter does not want come as positions alone. */
+export interface ReplicationStreamOptions extends EventFilter {
   readonly databaseUrl: string;
   readonly slot: string;
   readonly publication: string;
@@ -17,8 +18,6 @@ export interface ReplicationStreamOptions {
   readonly startLsn: bigint;
   /** Shown in pg_stat_replication. */
   readonly applicationName: string;
-  /** Wanted aggregate types; `null` wants all. Others come as positions without an event. */
-  readonly aggregateTypes: readonly string[] | null;
   /** Copies that a fork repair has made for another route come as positions alone; without it none do. */
   readonly route?: string;
   /** Bytes of rows that may wait to be taken; at least 256 KiB. */
@@ -65,14 +64,14 @@ export class ReplicationStream {
     private readonly pace: FeedbackPace,
     place: { readonly startLsn: bigint; readonly pid: number },
   ) {
-    const { aggregateTypes, bytesMax, publication, route = null } = options;
+    const { bytesMax, publication, route = null } = options;
     this.queue = new TransactionQueue(bytesMax / 4);
     const { startLsn, pid } = place;
     this.pid = pid;
     this.startLsn = startLsn;
     this.progress = new StreamProgress(startLsn);
     const { queue, progress } = this;
-    this.assembler = new OutboxAssembler({ queue, progress, publication, aggregateTypes, route });
+    this.assembler = new OutboxAssembler({ queue, progress, publication, filter: options, route });
     this.reportedLsn = startLsn;
     this.lookTimer = setInterval(() => {
       this.look();

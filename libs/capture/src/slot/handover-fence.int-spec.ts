@@ -47,7 +47,7 @@ beforeEach(async () => {
   writer = await connect();
   await writer.query('set synchronous_commit = on');
   connection = new PgConnection({ databaseUrl: server.adminUrl, applicationName: 'fence' });
-  reader = new PgOutboxReader(connection, null);
+  reader = new PgOutboxReader(connection, { aggregateTypes: null });
   const { rows } = await admin.query<{ lsn: string }>(
     `select lsn::text from pg_create_logical_replication_slot('${SLOT}', 'pgoutput')`,
   );
