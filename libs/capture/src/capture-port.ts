@@ -1,6 +1,7 @@
 import { type Epoch, type OutboxEvent, type Position } from '@millrace/events';
 import { type EventFilter } from './event-filter.js';
 import { type ForkRepair } from './fork/fork-repair.js';
+import { type LedgerNotes, type StoredLaneOffset } from './offsets/lane-offset.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
 import { type RouteShard, type RouteShards, type ShardsRequest } from './route-shards.js';
 import { type SlotHealth } from './slot/slot-health.js';
@@ -110,13 +111,16 @@ export interface CapturePort {
    * given up and taken anew (nothing that was handed out and not settled is lost: it comes again).
    */
   nextPage(): Promise<CapturedPage>;
-  /** Writes the ledger as it was after `page`, in one statement, guarded by the epoch; renews the lease. */
-  settle(page: CapturedPage): Promise<SettleResult>;
+  /** Writes the ledger as it was after `page`, and the notes, in one statement, guarded by the epoch; renews the lease. */
+  settle(page: CapturedPage, notes?: LedgerNotes): Promise<SettleResult>;
   /**
-   * Renews the lease; then, when nothing is being read, takes care of the source as `nextPage` does. Throws
-   * `CaptureError`: `fenced` when another owner has the route, and what `nextPage` throws of the source.
+   * Renews the lease and writes the notes, in one statement; then, when nothing is being read, takes care of the source
+   * as `nextPage` does. Throws `CaptureError`: `fenced` when another owner has the route, and what `nextPage` throws of
+   * the source.
    */
-  renew(): Promise<SettleResult>;
+  renew(notes?: LedgerNotes): Promise<SettleResult>;
+  /** The ledger, as it was written last, has settled the position. */
+  isSettled(position: Position): boolean;
   status(): CaptureStatus;
   /** Gives the lease back when it is still ours, and closes the connections. Idempotent. */
   close(): Promise<void>;
@@ -133,7 +137,8 @@ export type StartFrom =
  * repaired, ask again.
  *
  * `fence`: the route is on its way to another number of shards; `capture` hands out what lies at or below it and nothing
- * else, and ends with `fenced` when the new shards are there. `null` otherwise.
+ * else, and ends with `fenced` when the new shards are there. `null` otherwise. `laneOffsets`: what earlier claims have
+ * noted of the lanes that the route sends to, all of its shards; absent where nobody notes any.
  */
 export type ClaimResult =
   | {
@@ -142,6 +147,7 @@ export type ClaimResult =
       readonly isPaused: boolean;
       readonly fence: Position | null;
       readonly capture: CapturePort;
+      readonly laneOffsets?: readonly StoredLaneOffset[];
     }
   | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number }
   | { readonly kind: 'forked'; readonly epoch: Epoch; readonly repair: ForkRepair }

@@ -78,8 +78,9 @@ export function drainingCapture({ capture, fence, connection, keeper, ...shard }
   keeper.letGo('The number of shards changes: the route is captured by polling meanwhile.');
   return {
     nextPage: () => capture.nextPage(),
-    settle: (page) => afterwards(capture.settle(page)),
-    renew: () => afterwards(capture.renew()),
+    settle: (page, notes) => afterwards(capture.settle(page, notes)),
+    renew: (notes) => afterwards(capture.renew(notes)),
+    isSettled: (position) => capture.isSettled(position),
     status: () => ({ ...capture.status(), slot: slotOf(keeper.state) }),
     close: async () => {
       await Promise.all([keeper.close(), capture.close()]);

@@ -36,6 +36,7 @@ export type {
   PollResult,
   SequenceReading,
 } from './outbox-reader.js';
+export type { LaneOffset, LedgerNotes, StoredLaneOffset } from './offsets/lane-offset.js';
 export { PollingCapture } from './polling-capture.js';
 export type { PollingCaptureParts } from './polling-capture.js';
 export { adoptLedger, createOutboxSource } from './outbox-source.js';

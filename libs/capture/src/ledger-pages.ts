@@ -5,6 +5,7 @@ import { CaptureError } from './capture.errors.js';
 import {
   buryPositions,
   type GapBound,
+  isSettledIn,
   type LedgerReading,
   type LedgerState,
   type LedgerStep,
@@ -12,6 +13,7 @@ import {
   takeReading,
 } from './ledger.js';
 import { type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
+import { type LedgerNotes } from './offsets/lane-offset.js';
 import { type PolledRow } from './outbox-reader.js';
 
 /** What was read, from wherever. */
@@ -145,12 +147,16 @@ export class LedgerPages {
 
   /** A row at this position would be left out. */
   has(position: Position): boolean {
-    const { high, gaps } = this.current;
-    return position <= high && !gaps.some(({ lo, hi }) => lo <= position && position <= hi);
+    return isSettledIn(this.current, position);
+  }
+
+  /** The position is settled in the database. */
+  isSettled(position: Position): boolean {
+    return isSettledIn(this.written, position);
   }
 
   /** Contract: `CapturePort.settle`, with all that the write returned. */
-  async settle(page: CapturedPage): Promise<LedgerSaved> {
+  async settle(page: CapturedPage, notes: LedgerNotes = {}): Promise<LedgerSaved> {
     if (!(page instanceof LedgerPage)) {
       throw new CaptureError('internal', 'settle() was given a page that this capture did not hand out.');
     }
@@ -159,6 +165,7 @@ export class LedgerPages {
       page.step.state,
       pages.map(({ step }) => step.taken),
       this.unsettledMs(page.number),
+      notes,
     );
     this.written = page.step.state;
     this.settledPage = page.number;
@@ -172,8 +179,8 @@ export class LedgerPages {
   }
 
   /** Writes the ledger as it was written last. */
-  async renew(): Promise<LedgerSaved> {
-    return this.store.save(this.written, [], this.unsettledMs(this.settledPage));
+  async renew(notes: LedgerNotes = {}): Promise<LedgerSaved> {
+    return this.store.save(this.written, [], this.unsettledMs(this.settledPage), notes);
   }
 
   /** For how long the oldest page after this one has been on its way. */

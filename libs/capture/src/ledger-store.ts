@@ -1,6 +1,7 @@
 import { type Epoch, type Position } from '@millrace/events';
 import { type CaptureMode, type StartFrom } from './capture-port.js';
 import { type LedgerState } from './ledger.js';
+import { type LedgerNotes, type StoredLaneOffset } from './offsets/lane-offset.js';
 import { type RouteShard } from './route-shards.js';
 
 /** Who asks for a route's ledger row. */
@@ -26,6 +27,8 @@ export type LedgerClaim =
       readonly fence: Position | null;
       /** Of the server, when it granted the claim. */
       readonly timeline: bigint;
+      /** Of all lanes that the route has sent to, with those of its other shards. */
+      readonly laneOffsets?: readonly StoredLaneOffset[];
     }
   | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number }
   | {
@@ -58,9 +61,14 @@ export interface LedgerStorePort {
    * write's xid. `taken` are the positions of the rows that `next` has settled since (`LedgerStep.taken` of each
    * reading, in order): they are counted by leaf in the same statement.
    * `unsettledMs`: for so long the oldest page that `next` has not settled has been on its way; 0 without one. A repair
-   * after a fail-over looks so far back for what was sent.
+   * after a fail-over looks so far back for what was sent. `notes` go into the same statement.
    */
-  save(next: LedgerState, taken: readonly (readonly Position[])[], unsettledMs: number): Promise<LedgerSaved>;
+  save(
+    next: LedgerState,
+    taken: readonly (readonly Position[])[],
+    unsettledMs: number,
+    notes?: LedgerNotes,
+  ): Promise<LedgerSaved>;
   /** Gives the lease back if it is still ours, and closes the connection. */
   release(): Promise<void>;
 }

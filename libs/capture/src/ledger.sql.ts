@@ -71,7 +71,7 @@ export const INVISIBLE_SQL = `select lo::text, hi::text from (
 ) between_rows where lo <= hi order by between_rows.lo`;
 
 /**
- * The first ledgers of a route, one for each shard; counters of earlier ones of their names are removed. The gaps' bound
+ * The first ledgers of a route, one for each shard; what is left of earlier ones of their names is removed. The gaps' bound
  * is this statement's own xid: taken after $2 was read. Nothing is made when another relay was first, with whatever
  * number of shards.
  *
@@ -90,6 +90,8 @@ export const CREATE_SQL = `with s as (
   returning route, pg_current_xact_id() as xid
 ), forgotten as (
   delete from millrace.ledger_leaf c using l where c.route = l.route
+), forgotten_lanes as (
+  delete from millrace.ledger_offset o where o.route = $1 and exists (select from l)
 )
 insert into millrace.ledger_gap (route, lo, hi, bound)
 select l.route, g.lo, g.hi, l.xid from l cross join unnest($3::bigint[], $4::bigint[]) g(lo, hi)`;
@@ -100,14 +102,15 @@ select l.route, g.lo, g.hi, l.xid from l cross join unnest($3::bigint[], $4::big
  * address there is another server now: what was read before is not its history.
  *
  * $1 ctid, $2 route, $3 epoch, $4 low, $5 high, $6 ttl in ms, $7 leaf, $8 rows of it, $9 ms for which the oldest page has been unsettled,
- * $10 removed lo, $11 written lo, $12 hi, $13 bound (null: mine).
+ * $10 removed lo, $11 written lo, $12 hi, $13 bound (null: mine). `more` are further parts of the statement, with the
+ * parameters from $14 on.
  */
-const saveSql = (counted: string): string => `with l as (
+export const saveSql = (more: string): string => `with l as (
   update millrace.ledger set low = $4, high = $5, expires = clock_timestamp() + $6::bigint * interval '1 millisecond',
     leaf_lo = $7, leaf_rows = $8, unsettled_since = clock_timestamp() - $9::bigint * interval '1 millisecond',
     updated_at = clock_timestamp()
   where ctid = $1::tid and route = $2 and epoch = $3 and timeline = ${TIMELINE}
-  returning ctid, route, is_paused, capture, pg_current_xact_id() as xid
+  returning ctid, route, coalesce(shard_of, route) as of_route, is_paused, capture, pg_current_xact_id() as xid
 ), removed as (
   delete from millrace.ledger_gap g using l where g.route = l.route and g.lo = any($10::bigint[])
 ), written as (
@@ -115,18 +118,15 @@ const saveSql = (counted: string): string => `with l as (
   select l.route, w.lo, w.hi, coalesce(w.bound, l.xid)
   from l cross join unnest($11::bigint[], $12::bigint[], $13::text[]::xid8[]) w(lo, hi, bound)
   on conflict (route, lo) do update set hi = excluded.hi, bound = excluded.bound
-)${counted}
+)${more}
 select ctid::text as ctid, is_paused, capture, xid::text as xid from l`;
 
-/** $1 to $13. */
-export const SAVE_SQL = saveSql('');
-
-/** The same write of a page with rows in another leaf than that of the ledger row: $14 leaves, $15 rows to add to each. */
-export const SAVE_COUNTED_SQL = saveSql(`, counted as (
+/** For a page with rows in another leaf than that of the ledger row: leaves, and rows to add to each. */
+export const countedSql = (first: number): string => `, counted as (
   insert into millrace.ledger_leaf as kept (route, leaf_lo, rows_read)
-  select l.route, c.leaf, c.rows_read from l cross join unnest($14::bigint[], $15::bigint[]) c(leaf, rows_read)
+  select l.route, c.leaf, c.rows_read from l cross join unnest($${first}::bigint[], $${first + 1}::bigint[]) c(leaf, rows_read)
   on conflict (route, leaf_lo) do update set rows_read = kept.rows_read + excluded.rows_read
-)`);
+)`;
 
 /** The same write without gap deltas, of rows in the leaf of the ledger row: most pages are like that. */
 export const SAVE_ROW_SQL = `update millrace.ledger set low = $4, high = $5,

@@ -51,6 +51,22 @@ export function lowOf(state: LedgerState): Position {
   return first === undefined ? state.high : toPosition(first.lo - 1n);
 }
 
+/** The position is settled: it lies at or below `high`, and in no gap. */
+export function isSettledIn({ high, gaps }: LedgerState, position: Position): boolean {
+  let [from, to] = [0, gaps.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    const gap = gaps[middle];
+    if (gap !== undefined && gap.hi < position) {
+      from = middle + 1;
+    } else {
+      to = middle;
+    }
+  }
+  const gap = gaps[from];
+  return position <= high && (gap === undefined || position < gap.lo);
+}
+
 /**
  * Takes a reading into the ledger.
  *

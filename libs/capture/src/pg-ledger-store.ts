@@ -7,6 +7,7 @@ import { reachFence } from './ledger-fence.js';
 import { type LedgerClaim, type LedgerClaimRequest, type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
 import {
   CLAIM_SQL,
+  countedSql,
   CREATE_SQL,
   ENDED_UP_TO_SQL,
   GAPS_SQL,
@@ -15,10 +16,11 @@ import {
   INVISIBLE_SQL,
   LAST_POSITION_SQL,
   RELEASE_SQL,
-  SAVE_COUNTED_SQL,
   SAVE_ROW_SQL,
-  SAVE_SQL,
+  saveSql,
 } from './ledger.sql.js';
+import { type LedgerNotes } from './offsets/lane-offset.js';
+import { LANE_OFFSETS_SQL, type LedgerPart, notesParts, storedLaneOffset } from './offsets/offsets.sql.js';
 import { type PgConnection, type Statement, type TextColumns } from './pg-connection.js';
 import { fenceOf } from './pg-route-shards.js';
 import { columnReader } from './required-text.js';
@@ -61,11 +63,17 @@ export class PgLedgerStore implements LedgerStorePort {
     return row === undefined ? { kind: 'held', owner: '', expiresInMs: graceMs } : this.claimed(request, row);
   }
 
-  async save(next: LedgerState, taken: readonly (readonly Position[])[], unsettledMs: number): Promise<LedgerSaved> {
+  async save(
+    next: LedgerState,
+    taken: readonly (readonly Position[])[],
+    unsettledMs: number,
+    notes: LedgerNotes = {},
+  ): Promise<LedgerSaved> {
     const held = this.owned();
     const counted = await held.counts.stepFor(taken);
+    const write: LedgerWrite = { next, counted, unsettledMs, notes };
     for (let tries = 1; tries <= SAVE_TRIES_MAX; tries += 1) {
-      const row = await this.one(saveStatement(held, next, counted, unsettledMs));
+      const row = await this.one(saveStatement(held, write));
       if (row !== undefined) {
         held.ctid = column(row, 'ctid');
         held.stored = next;
@@ -126,6 +134,8 @@ export class PgLedgerStore implements LedgerStorePort {
     const timeline = BigInt(column(row, 'timeline'));
     // read after the epoch was won: nobody else can write the gaps any more
     const gaps = await this.connection.records({ text: GAPS_SQL, values: [request.route] });
+    const { of: whole } = request.shard ?? { of: request.route };
+    const lanes = await this.connection.records({ text: LANE_OFFSETS_SQL, values: [whole] });
     const state: LedgerState = { high: toPosition(column(row, 'high')), gaps: gaps.map(storedGap) };
     const { leaf_lo: leaf = null } = row;
     const counts = new RouteCounts(this.connection, BigInt(column(row, 'counted_from')), {
@@ -141,7 +151,8 @@ export class PgLedgerStore implements LedgerStorePort {
     const fence = fenceOf(row);
     const reached = fence === null ? state : await this.reach(state, fence);
     const isPaused = row['is_paused'] === 't';
-    return { kind: 'claimed', epoch, isPaused, mode: storedMode(row), state: reached, fence, timeline };
+    const laneOffsets = lanes.map(storedLaneOffset);
+    return { kind: 'claimed', epoch, isPaused, mode: storedMode(row), state: reached, fence, timeline, laneOffsets };
   }
 
   /** The bound of what lies up to the fence is the xid of this write, which begins after the fence was read. */
@@ -215,13 +226,16 @@ function refuseExpired(route: string, holder: TextColumns): void {
   }
 }
 
-function saveStatement(
-  held: Held,
-  next: LedgerState,
-  { current, added }: LeafCountStep,
-  unsettledMs: number,
-): Statement {
+interface LedgerWrite {
+  readonly next: LedgerState;
+  readonly counted: LeafCountStep;
+  readonly unsettledMs: number;
+  readonly notes: LedgerNotes;
+}
+
+function saveStatement(held: Held, { next, counted: { current, added }, unsettledMs, notes }: LedgerWrite): Statement {
   const delta = gapDelta(held.stored, next);
+  const parts = [...countedPart(added), ...notesParts(notes)];
   const row: unknown[] = [
     held.ctid,
     held.route,
@@ -231,7 +245,7 @@ function saveStatement(
     held.ttlMs,
   ];
   row.push(current.leaf === null ? null : String(current.leaf), String(current.rows), Math.ceil(unsettledMs));
-  if (delta.removed.length === 0 && delta.written.length === 0 && added.size === 0) {
+  if (delta.removed.length === 0 && delta.written.length === 0 && parts.length === 0) {
     return { text: SAVE_ROW_SQL, name: 'millrace_save_row', values: row };
   }
   row.push(
@@ -240,11 +254,17 @@ function saveStatement(
     delta.written.map((gap) => String(gap.hi)),
     delta.written.map((gap) => (gap.bound.xid === null ? null : String(gap.bound.xid))),
   );
-  if (added.size === 0) {
-    return { text: SAVE_SQL, name: 'millrace_save', values: row };
+  let more = '';
+  for (const part of parts) {
+    more += part.sql(row.length + 1);
+    row.push(...part.values);
   }
-  row.push([...added.keys()].map(String), [...added.values()].map(String));
-  return { text: SAVE_COUNTED_SQL, name: 'millrace_save_counted', values: row };
+  return { text: saveSql(more), name: ['millrace_save', ...parts.map(({ name }) => name)].join('_'), values: row };
+}
+
+function countedPart(added: LeafCountStep['added']): LedgerPart[] {
+  const values = [[...added.keys()].map(String), [...added.values()].map(String)];
+  return added.size === 0 ? [] : [{ name: 'counted', sql: countedSql, values }];
 }
 
 function storedGap(row: TextColumns): GapRange {

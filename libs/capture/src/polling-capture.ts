@@ -1,3 +1,4 @@
+import { type Position } from '@millrace/events';
 import { type CaptureClock } from './capture-clock.js';
 import {
   type CapturedPage,
@@ -10,6 +11,7 @@ import { type FirstPage } from './first-page.js';
 import { type LedgerState, lowOf } from './ledger.js';
 import { LedgerPages } from './ledger-pages.js';
 import { type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
+import { type LedgerNotes } from './offsets/lane-offset.js';
 import { type OutboxReaderPort } from './outbox-reader.js';
 import { type PollingOptions, TableReader } from './table-reader.js';
 
@@ -58,16 +60,20 @@ export class PollingCapture implements CapturePort {
     }
   }
 
-  async settle(page: CapturedPage): Promise<SettleResult> {
-    return this.saved(await this.pages.settle(page));
+  async settle(page: CapturedPage, notes?: LedgerNotes): Promise<SettleResult> {
+    return this.saved(await this.pages.settle(page, notes));
   }
 
-  async renew(): Promise<SettleResult> {
-    const result = this.saved(await this.pages.renew());
+  async renew(notes?: LedgerNotes): Promise<SettleResult> {
+    const result = this.saved(await this.pages.renew(notes));
     if (!this.isReading) {
       await this.table.takeCare();
     }
     return result;
+  }
+
+  isSettled(position: Position): boolean {
+    return this.pages.isSettled(position);
   }
 
   status(): CaptureStatus {

@@ -9,6 +9,7 @@ import { GapProbes } from './gap-probes.js';
 import { HandOver } from './hand-over.js';
 import { type LedgerPage, LedgerPages } from './ledger-pages.js';
 import { type LedgerSaved } from './ledger-store.js';
+import { type LedgerNotes } from './offsets/lane-offset.js';
 import { toCaptureError } from './pg-connection.js';
 import { ledgerStatus } from './polling-capture.js';
 import { describeSlot, type SlotHealth } from './slot/slot-health.js';
@@ -38,6 +39,7 @@ const CROWDED =
  * of a key all earlier ones of that key were taken.
  */
 export class WalCapture implements CapturePort {
+  readonly isSettled: CapturePort['isSettled'] = (position) => this.pages.isSettled(position);
   private readonly pages: LedgerPages;
   private readonly table: TableReader;
   private readonly probes: GapProbes;
@@ -84,15 +86,15 @@ export class WalCapture implements CapturePort {
     }
   }
 
-  async settle(page: CapturedPage): Promise<SettleResult> {
-    const saved = await this.pages.settle(page);
+  async settle(page: CapturedPage, notes?: LedgerNotes): Promise<SettleResult> {
+    const saved = await this.pages.settle(page, notes);
     this.handOver.pageSettled(page.number);
     this.stream?.settled();
     return this.saved(saved);
   }
 
-  async renew(): Promise<SettleResult> {
-    const result = this.saved(await this.pages.renew());
+  async renew(notes?: LedgerNotes): Promise<SettleResult> {
+    const result = this.saved(await this.pages.renew(notes));
     if (!this.isReading) {
       await this.applyMode();
       await this.table.takeCare();
@@ -253,7 +255,7 @@ export class WalCapture implements CapturePort {
     }
     try {
       const page = stream.take(this.isStreaming ? this.tableLsn : null);
-      this.tellNews(stream.strayNews());
+      this.tell(stream.strayNews(), true);
       return page ?? (await this.nothingCame(stream));
     } catch (error) {
       await this.streamFailed(stream, error);
@@ -332,14 +334,8 @@ export class WalCapture implements CapturePort {
     }
   }
 
-  private tellNews(warning: string | null): void {
-    if (warning !== null) {
-      this.tell(warning, true);
-    }
-  }
-
-  private tell(message: string, isWarning: boolean): void {
-    if (this.isClosed) {
+  private tell(message: string | null, isWarning: boolean): void {
+    if (this.isClosed || message === null) {
       return; // a stream that ends with its claim is no news
     }
     const { reading, slot } = this.status();

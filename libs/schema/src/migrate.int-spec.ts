@@ -36,6 +36,7 @@ describe('migrate', () => {
         { version: 7, name: 'shards' },
         { version: 8, name: 'adoption of tables' },
         { version: 9, name: 'held events' },
+        { version: 10, name: 'ledger offsets' },
       ],
       leavesAhead: 10,
       notices: [],

@@ -8,6 +8,7 @@ import { forkRepairMigration } from './migrations/0006-fork-repair.sql.js';
 import { shardsMigration } from './migrations/0007-shards.sql.js';
 import { adoptionMigration } from './migrations/0008-adoption.sql.js';
 import { heldMigration } from './migrations/0009-held.sql.js';
+import { ledgerOffsetMigration } from './migrations/0010-ledger-offset.sql.js';
 
 /** All steps, oldest first. The last one's version is what this release of Millrace needs. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -20,6 +21,7 @@ export const MIGRATIONS: readonly Migration[] = [
   shardsMigration,
   adoptionMigration,
   heldMigration,
+  ledgerOffsetMigration,
 ];
 
 /** The schema version that this release needs; a database may be neither older nor newer. */

@@ -54,8 +54,9 @@ begin
     end loop;
     grant select on sequence millrace.position to millrace_relay;
     grant select, insert, update, delete
-      on millrace.ledger, millrace.ledger_gap, millrace.ledger_leaf, millrace.relay_member,
+      on millrace.ledger, millrace.ledger_gap, millrace.ledger_leaf, millrace.ledger_offset, millrace.relay_member,
       millrace.held, millrace.held_key to millrace_relay;
+    grant select, insert, delete on millrace.checkpoint to millrace_relay;
     grant select, insert on millrace.audit to millrace_relay;
     grant select, insert, update on millrace.route_shards to millrace_relay;
     grant select on millrace.incident to millrace_relay;

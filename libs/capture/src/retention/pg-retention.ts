@@ -7,6 +7,7 @@ import {
   DROP_EMPTY_LEAVES_SQL,
   EMPTY_LEAF_SQL,
   EXPIRE_ROUTE_SQL,
+  FORGET_CHECKPOINTS_SQL,
   LEAF_VERDICT_SQL,
   ROUTE_HOLDS_SQL,
   ROUTES_SQL,
@@ -74,6 +75,10 @@ export class PgRetention {
   /** Returns how many tables were removed. */
   async dropEmptyLeaves(max: number): Promise<number> {
     return Number(column(await this.one({ text: DROP_EMPTY_LEAVES_SQL, values: [max] }), 'dropped'));
+  }
+
+  async forgetCheckpoints(keepMs: number): Promise<void> {
+    await this.connection.records({ text: FORGET_CHECKPOINTS_SQL, values: [keepMs] });
   }
 
   async defaultBytes(): Promise<number> {

@@ -164,6 +164,7 @@ export class RetentionKeeper {
     const leavesDropped = await this.dropLeaves(database);
     await this.emptyLeaves(round);
     await this.emptyLeaf(round, DEFAULT_LEAF);
+    await database.forgetCheckpoints(policy.keepMs);
     const defaultBytes = await database.defaultBytes();
     if (defaultBytes > 0) {
       found.alarms.push({ source, kind: 'default_partition_not_empty', bytes: defaultBytes });

@@ -20,6 +20,10 @@ from millrace.empty_leaf($1::bigint, $2::bigint, $3::bigint) v`;
 export const DROP_EMPTY_LEAVES_SQL = `select d.verdict, d.dropped::text as dropped
 from millrace.drop_empty_leaves($1::integer) d`;
 
+/** Nothing that they tell of can be replayed any more. $1 keep in ms. */
+export const FORGET_CHECKPOINTS_SQL = `delete from millrace.checkpoint
+where at < clock_timestamp() - $1::bigint * interval '1 millisecond'`;
+
 /** 0 when the default partition has no row. */
 export const DEFAULT_BYTES_SQL = `select case when exists (select from millrace.outbox_default)
   then pg_total_relation_size('millrace.outbox_default') else 0 end::text as bytes`;

@@ -102,6 +102,10 @@ export class FakeCapture implements CapturePort {
     return { isPaused: this.isPaused };
   }
 
+  isSettled(position: Position): boolean {
+    return position <= BigInt(this.low);
+  }
+
   status(): CaptureStatus {
     return {
       mode: this.mode,
