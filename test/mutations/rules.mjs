@@ -16,8 +16,6 @@ const CLS = 'libs/outbox/src/cls.ts';
 
 /** The run under 16 writers is a matter of chance: seeds until it turns red, at most ten. */
 const UNDER_WRITERS = { path: 'test/ledger/ledger.int-spec.ts', seeds: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] };
-/** Seeds that read pages of one row. */
-const BY_SINGLE_ROWS = { path: UNDER_WRITERS.path, seeds: [3, 6, 9, 12, 15, 18, 21, 24, 27, 30] };
 const CAPTURE = { path: 'libs/capture/src/polling-capture.int-spec.ts' };
 const CAPTURE_ALONE = { path: 'libs/capture/src/polling-capture.spec.ts' };
 const DURABLE = { path: 'libs/capture/src/durable-source.int-spec.ts', only: 'commit asynchronously' };
@@ -67,7 +65,7 @@ export const RULES = [
   {
     name: 'settle-above-a-full-page',
     wrong: 'a full page settles gaps above its last position',
-    test: BY_SINGLE_ROWS,
+    test: { path: 'libs/capture/src/ledger.spec.ts', only: 'settles nothing above the last position of a full page' },
     edits: [edit(LEDGER, 'const ceiling = reading.isFull ? last : undefined;', 'const ceiling = undefined;')],
   },
   {
