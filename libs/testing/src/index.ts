@@ -2,6 +2,8 @@ export { type ConsoleConsumeOptions, consoleConsume } from './console-consumer.j
 export type { ConsumedRecord } from './console-output.js';
 export { FaultProxy, type FaultProxyOptions, type WhichLinks } from './fault-proxy.js';
 export { freePort, isPortFree } from './free-port.js';
+export type { BatchEntry, EntryFailure, HttpFault, ProxiedRequest } from './http-fault.js';
+export { type ChooseHttpFault, HttpFaultProxy } from './http-fault-proxy.js';
 export { javaProgram } from './java.js';
 export {
   createTopic,
@@ -22,6 +24,7 @@ export {
   type LocalPostgresOptions,
   type PostgresStopMode,
 } from './local-postgres.js';
+export { LocalSqs, type SqsQueueContent } from './local-sqs.js';
 export type { LinkClient } from './proxied-connection.js';
 export { PostgresStandby } from './postgres-standby.js';
 export { TemporaryPostgres } from './temporary-postgres.js';
