@@ -5,7 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 
 const LIBS = new URL('../libs', import.meta.url).pathname;
 /** Packages of which a service installs the one that it uses. */
-const OPTIONAL = ['kafkajs', '@platformatic/kafka'];
+const OPTIONAL = ['kafkajs', '@platformatic/kafka', '@aws-sdk/client-sqs'];
 /** Private libraries for tests, which have all packages. */
 const PRIVATE = ['testing'];
 
@@ -21,10 +21,10 @@ function staticImports(file: string): readonly string[] {
   return [...imports].map(([, specifier]) => specifier ?? '').filter((specifier) => OPTIONAL.includes(specifier));
 }
 
-describe('a library that is installed with one Kafka client', () => {
+describe('a library that is installed with one client of a broker', () => {
   const libs = readdirSync(LIBS).filter((lib) => !PRIVATE.includes(lib));
 
-  it.each(libs)('does not load the other: %s', (lib) => {
+  it.each(libs)('does not load the others: %s', (lib) => {
     const found = sourcesOf(lib).flatMap((file) =>
       staticImports(file).map((specifier) => `${file} loads ${specifier}`),
     );

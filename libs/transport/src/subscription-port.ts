@@ -2,7 +2,10 @@
 export interface Delivery {
   readonly topic: string;
   readonly partition: number;
+  /** Where a broker has no offsets: by which the records of a key are in order. */
   readonly offset: bigint;
+  /** The broker's own name of the record, where offsets do not name it. */
+  readonly messageId?: string;
   /** Null where the producer gave none. */
   readonly key: Buffer | null;
   /** Null for a tombstone of a compacted topic. */
@@ -42,6 +45,11 @@ export interface AssignedPartition {
    * Call it only once everything below is durable.
    */
   commit(nextOffset: bigint): void;
+  /**
+   * Only there where a broker has no offsets (a queue). Then nothing may be kept by offset, and `commit` does nothing:
+   * records are done one by one, in any order. Call it for each as soon as it is durable; it never blocks and never throws.
+   */
+  readonly settle?: (delivery: Delivery) => void;
 }
 
 /** Takes the records of one assignment. */

@@ -1,0 +1,239 @@
+import { within } from '../kafka/deadline.js';
+import { partitionOfKey } from '../murmur2.js';
+import {
+  type SinkFeatures,
+  type SinkLane,
+  type SinkPort,
+  type SinkReceipt,
+  type SinkRecord,
+  type SinkTopic,
+} from '../sink-port.js';
+import { SinkError } from '../transport.errors.js';
+import { type MessageWriter } from './message-writer.js';
+import { deduplicationIdOf } from './message-ids.js';
+import { nextBatch, type PendingMessage } from './sqs-batch.js';
+import { callSqs } from './sqs-call.js';
+import { type CreateSqsClient, type SqsBatchAnswer, type SqsClientPort, type SqsEntry } from './sqs-client-port.js';
+import { queueUrlOf, type SqsQueues } from './sqs-config.js';
+import { classifySqsEntry, classifySqsError, type SqsFailure } from './sqs-errors.js';
+import { queueOf, type SqsQueue } from './sqs-queue.js';
+
+/** What `SqsSink` is made of; `createSqsSink` fills it. Times in milliseconds. */
+export interface SqsSinkParts {
+  readonly create: CreateSqsClient;
+  readonly queues: SqsQueues;
+  readonly writer: MessageWriter;
+  readonly features: SinkFeatures;
+  /** Lanes of a topic. */
+  readonly lanes: number;
+  readonly requestTimeoutMs: number;
+  readonly sendDeadlineMs: number;
+  readonly drainMs: number;
+  readonly now: () => number;
+}
+
+/**
+ * `SinkPort` over SQS. A key is a message group, and each group belongs to one lane, which has one send in flight.
+ *
+ * Order: within a send, requests follow each other, a request has at most one message of a group, and after the first
+ * entry that SQS did not take nothing more is sent. Delivery: at least once. What SQS took of a send that failed is
+ * remembered, and left out when the same records come again, in whatever batches. `refused` means the record that is
+ * alone in a send, or some record of it, which smaller sends find. Failure: nothing is repeated here.
+ */
+export class SqsSink implements SinkPort {
+  readonly kind = 'sqs';
+  readonly features: SinkFeatures;
+  readonly #topics = new Map<string, OpenedTopic>();
+  readonly #inFlight = new Map<string, Promise<unknown>>();
+  /** Of sends that failed: records that SQS has all the same. */
+  readonly #stored = new WeakSet<SinkRecord>();
+  #client: SqsClientPort | null = null;
+  #isStopped = true;
+
+  constructor(private readonly parts: SqsSinkParts) {
+    this.features = parts.features;
+  }
+
+  async start(): Promise<void> {
+    this.#client ??= await this.parts.create();
+    this.#isStopped = false;
+  }
+
+  async openTopic(topic: string): Promise<SinkTopic> {
+    const known = this.#topics.get(topic);
+    if (known !== undefined && !known.isDoubtful) {
+      return known;
+    }
+    const url = queueUrlOf(this.parts.queues, topic);
+    const queue = await this.#attributesOf(url);
+    const opened = new OpenedTopic(topic, queue, this.parts.lanes);
+    this.#topics.set(topic, opened);
+    return opened;
+  }
+
+  /** Besides `SinkError`, a plain `Error` for a caller's mistake: a lane in flight already, an unknown lane, no records. */
+  async send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
+    if (this.#inFlight.has(lane.id)) {
+      throw new Error(`Lane ${lane.id} has a send in flight: wait for it before the next one.`);
+    }
+    if (records.length === 0) {
+      throw new Error(`A send on lane ${lane.id} needs at least one record.`);
+    }
+    const sending = this.#send(lane, records);
+    this.#inFlight.set(lane.id, sending);
+    try {
+      await sending;
+      return { baseOffset: null };
+    } finally {
+      this.#inFlight.delete(lane.id);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await within(this.parts.drainMs, Promise.allSettled(this.#inFlight.values()), () => undefined);
+    this.#client?.close();
+    this.#client = null;
+    this.#topics.clear();
+  }
+
+  async #send(lane: SinkLane, records: readonly SinkRecord[]): Promise<void> {
+    const topic = this.#topics.get(lane.topic);
+    const client = this.#running();
+    if (topic === undefined) {
+      throw new SinkError('unavailable', `Topic ${lane.topic} was not opened since the SQS sink was started.`);
+    }
+    const missing = records.filter((record) => !this.#stored.has(record));
+    let pending = await this.parts.writer.write(topic.queue, lane.topic, missing);
+    const endMs = this.parts.now() + this.parts.sendDeadlineMs;
+    while (pending.length > 0) {
+      if (this.parts.now() > endMs) {
+        throw this.#timeout(topic, pending.length, records.length);
+      }
+      const batch = nextBatch(pending);
+      await this.#sendBatch(client, topic, batch);
+      const sent = new Set(batch);
+      pending = pending.filter((message) => !sent.has(message));
+    }
+    for (const record of records) {
+      this.#stored.delete(record);
+    }
+  }
+
+  /** Throws when SQS has not taken every entry; those that it has are remembered first. */
+  async #sendBatch(client: SqsClientPort, topic: OpenedTopic, batch: readonly PendingMessage[]): Promise<void> {
+    const entries = batch.map(entryOf);
+    const answer = await this.#ask(client, topic, entries);
+    const done = new Set(answer.done);
+    for (const [index, { record }] of batch.entries()) {
+      if (done.has(String(index))) {
+        this.#stored.add(record);
+      }
+    }
+    const failures = answer.failed.map(classifySqsEntry);
+    // what is uncertain goes first: sent again, the rest of the batch shows whether a refusal stands
+    const failure = failures.find(({ code }) => !isRefusal(code)) ?? failures[0];
+    if (failure !== undefined) {
+      throw this.#failed(topic, failure, `did not take ${failures.length} of ${batch.length} messages`);
+    }
+    if (entries.some(({ id }) => !done.has(id))) {
+      throw new SinkError(
+        'receipt_invalid',
+        `The queue ${topic.queue.name} answered for ${done.size} of ${batch.length} messages: look at the endpoint.`,
+      );
+    }
+  }
+
+  async #ask(client: SqsClientPort, topic: OpenedTopic, entries: readonly SqsEntry[]): Promise<SqsBatchAnswer> {
+    const { queue } = topic;
+    try {
+      return await callSqs(this.parts.requestTimeoutMs, (signal) => client.send(queue.url, entries, signal));
+    } catch (error) {
+      throw this.#failed(topic, classifySqsError(error), `did not take ${entries.length} messages`, error);
+    }
+  }
+
+  async #attributesOf(url: string): Promise<SqsQueue> {
+    const client = this.#running();
+    try {
+      return queueOf(url, await callSqs(this.parts.requestTimeoutMs, (signal) => client.queueAttributes(url, signal)));
+    } catch (error) {
+      if (error instanceof SinkError) {
+        throw error;
+      }
+      const { code, reason, advice } = classifySqsError(error);
+      throw new SinkError(code, `The queue ${url} does not answer: ${reason}. ${advice}`, { cause: error });
+    }
+  }
+
+  /** A queue that was there once took what it had with it. */
+  #failed({ queue, distrust }: OpenedTopic, failure: SqsFailure, what: string, cause?: unknown): SinkError {
+    const { code, reason, advice } = failure;
+    if (code !== 'unavailable' && code !== 'timeout') {
+      distrust();
+    }
+    if (code === 'topic_missing') {
+      const lost = 'was there when it was opened and has been deleted since, with what was not received';
+      const then = 'Create it, replay what consumers still need, then resume the route.';
+      return new SinkError('topic_deleted', `The queue ${queue.name} ${lost}. ${then}`, { cause });
+    }
+    return new SinkError(code, `The queue ${queue.name} ${what}: ${reason}. ${advice}`, { cause });
+  }
+
+  #timeout({ queue }: OpenedTopic, left: number, all: number): SinkError {
+    const { sendDeadlineMs } = this.parts;
+    return new SinkError(
+      'timeout',
+      `The queue ${queue.name} has taken ${all - left} of ${all} messages within ${sendDeadlineMs} ms: the rest is sent again.`,
+    );
+  }
+
+  #running(): SqsClientPort {
+    if (this.#client === null || this.#isStopped) {
+      throw new SinkError('unavailable', 'The SQS sink is stopped: start it before sending.');
+    }
+    return this.#client;
+  }
+}
+
+/** A topic whose queue has been looked at. */
+class OpenedTopic implements SinkTopic {
+  readonly lanes: readonly SinkLane[];
+  /** It is looked at again when it is opened the next time. */
+  isDoubtful = false;
+
+  constructor(
+    readonly name: string,
+    readonly queue: SqsQueue,
+    lanes: number,
+  ) {
+    this.lanes = Array.from({ length: lanes }, (_, partition) => ({
+      id: `${name}/${partition}`,
+      topic: name,
+      partition,
+    }));
+  }
+
+  readonly distrust = (): void => {
+    this.isDoubtful = true;
+  };
+
+  laneOf(key: Buffer): SinkLane {
+    const partition = partitionOfKey(key, this.lanes.length);
+    return this.lanes[partition] ?? { id: `${this.name}/${partition}`, topic: this.name, partition };
+  }
+}
+
+function entryOf({ record, message, groupId }: PendingMessage, index: number): SqsEntry {
+  return {
+    id: String(index),
+    body: message.body,
+    envelope: message.envelope,
+    groupId,
+    deduplicationId: groupId === null ? null : deduplicationIdOf(record),
+  };
+}
+
+function isRefusal(code: SinkError['code']): boolean {
+  return new SinkError(code, '').outcome === 'refused';
+}
