@@ -1,6 +1,7 @@
 import { type Epoch, type OutboxEvent, type Position } from '@millrace/events';
 import { type EventFilter } from './event-filter.js';
 import { type ForkRepair } from './fork/fork-repair.js';
+import { type ClaimedHeld } from './held/held-events.js';
 import { type LedgerNotes, type StoredLaneOffset } from './offsets/lane-offset.js';
 import { type JoinRequest, type RelayMember } from './relay-member.js';
 import { type RouteShard, type RouteShards, type ShardsRequest } from './route-shards.js';
@@ -33,6 +34,8 @@ export interface CapturedPage {
 /** What a ledger write told: the route's state on the database's side. */
 export interface SettleResult {
   readonly isPaused: boolean;
+  /** `ClaimedHeld.revision` as it is now; absent where nothing can be held. */
+  readonly heldRevision?: bigint;
 }
 
 /**
@@ -139,6 +142,8 @@ export type StartFrom =
  * `fence`: the route is on its way to another number of shards; `capture` hands out what lies at or below it and nothing
  * else, and ends with `fenced` when the new shards are there. `null` otherwise. `laneOffsets`: what earlier claims have
  * noted of the lanes that the route sends to, all of its shards; absent where nobody notes any.
+ * `held`: the events of the route that are held, all of its shards; absent where nothing can be held: a route then stops at
+ * an event that its sink refuses.
  */
 export type ClaimResult =
   | {
@@ -148,6 +153,7 @@ export type ClaimResult =
       readonly fence: Position | null;
       readonly capture: CapturePort;
       readonly laneOffsets?: readonly StoredLaneOffset[];
+      readonly held?: ClaimedHeld;
     }
   | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number }
   | { readonly kind: 'forked'; readonly epoch: Epoch; readonly repair: ForkRepair }

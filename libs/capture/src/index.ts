@@ -24,6 +24,19 @@ export { readIncidents } from './fork/incidents.js';
 export type { Incident, IncidentsRequest, LostEvent } from './fork/incidents.js';
 export type { ForkRepair, ForkReport, ForkStep, PublishedRecord } from './fork/fork-repair.js';
 export { FirstPage } from './first-page.js';
+export type {
+  AggregateKey,
+  ChainEvent,
+  ChainRequest,
+  ClaimedHeld,
+  HeldChanges,
+  HeldEvent,
+  HeldKeyChange,
+  HeldReader,
+  RefusedAgain,
+  Refusal,
+  StoredHeldKey,
+} from './held/held-events.js';
 export type { GapBound, GapRange, LedgerState } from './ledger.js';
 export { gapDelta, lowOf } from './ledger.js';
 export type { LedgerClaim, LedgerClaimRequest, LedgerSaved, LedgerStorePort } from './ledger-store.js';

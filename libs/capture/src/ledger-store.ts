@@ -1,5 +1,6 @@
 import { type Epoch, type Position } from '@millrace/events';
 import { type CaptureMode, type StartFrom } from './capture-port.js';
+import { type ClaimedHeld } from './held/held-events.js';
 import { type LedgerState } from './ledger.js';
 import { type LedgerNotes, type StoredLaneOffset } from './offsets/lane-offset.js';
 import { type RouteShard } from './route-shards.js';
@@ -29,6 +30,8 @@ export type LedgerClaim =
       readonly timeline: bigint;
       /** Of all lanes that the route has sent to, with those of its other shards. */
       readonly laneOffsets?: readonly StoredLaneOffset[];
+      /** Absent where nothing can be held: a route then stops at an event that its sink refuses. */
+      readonly held?: ClaimedHeld;
     }
   | { readonly kind: 'held'; readonly owner: string; readonly expiresInMs: number }
   | {
@@ -46,6 +49,8 @@ export interface LedgerSaved {
   readonly isPaused: boolean;
   /** As an operator has set it; `null`: as configured. */
   readonly mode: CaptureMode | null;
+  /** Contract: `SettleResult.heldRevision`. */
+  readonly heldRevision?: bigint;
   /** The write's own xid: taken after every read that the written state rests on. */
   readonly xid: bigint;
 }

@@ -24,7 +24,7 @@ where route = $1 and shards = $5 and expired_at is null and (owner = $2 or case
   else $4::bigint = 0 or updated_at not between clock_timestamp() - $4::bigint * interval '1 millisecond' and clock_timestamp()
 end)
 returning ledger.ctid::text as ctid, epoch::text, low::text, high::text, fence::text, is_paused, capture,
-  counted_from::text, leaf_lo::text, leaf_rows::text, now_at.timeline::text as timeline,
+  counted_from::text, leaf_lo::text, leaf_rows::text, held_revision::text, now_at.timeline::text as timeline,
   ledger.system_identifier = now_at.system_identifier and ledger.timeline = now_at.timeline as is_same_server`;
 
 /** Who has the route, and when it is free and the grace of $2 ms over; no row when the route has no ledger yet. */
@@ -110,7 +110,7 @@ export const saveSql = (more: string): string => `with l as (
     leaf_lo = $7, leaf_rows = $8, unsettled_since = clock_timestamp() - $9::bigint * interval '1 millisecond',
     updated_at = clock_timestamp()
   where ctid = $1::tid and route = $2 and epoch = $3 and timeline = ${TIMELINE}
-  returning ctid, route, coalesce(shard_of, route) as of_route, is_paused, capture, pg_current_xact_id() as xid
+  returning ctid, route, coalesce(shard_of, route) as of_route, is_paused, capture, held_revision, pg_current_xact_id() as xid
 ), removed as (
   delete from millrace.ledger_gap g using l where g.route = l.route and g.lo = any($10::bigint[])
 ), written as (
@@ -119,7 +119,7 @@ export const saveSql = (more: string): string => `with l as (
   from l cross join unnest($11::bigint[], $12::bigint[], $13::text[]::xid8[]) w(lo, hi, bound)
   on conflict (route, lo) do update set hi = excluded.hi, bound = excluded.bound
 )${more}
-select ctid::text as ctid, is_paused, capture, xid::text as xid from l`;
+select ctid::text as ctid, is_paused, capture, held_revision::text, xid::text as xid from l`;
 
 /** For a page with rows in another leaf than that of the ledger row: leaves, and rows to add to each. */
 export const countedSql = (first: number): string => `, counted as (
@@ -133,7 +133,7 @@ export const SAVE_ROW_SQL = `update millrace.ledger set low = $4, high = $5,
   expires = clock_timestamp() + $6::bigint * interval '1 millisecond', leaf_lo = $7, leaf_rows = $8,
   unsettled_since = clock_timestamp() - $9::bigint * interval '1 millisecond', updated_at = clock_timestamp()
 where ctid = $1::tid and route = $2 and epoch = $3 and timeline = ${TIMELINE}
-returning ctid::text as ctid, is_paused, capture, pg_current_xact_id()::text as xid`;
+returning ctid::text as ctid, is_paused, capture, held_revision::text, pg_current_xact_id()::text as xid`;
 
 export const RELEASE_SQL = `update millrace.ledger set owner = null, expires = null, updated_at = clock_timestamp()
 where route = $1 and epoch = $2`;

@@ -89,13 +89,13 @@ class OutboxSource implements SourcePort {
         await store.release();
         return claim;
       }
-      const { epoch, isPaused, fence, laneOffsets = [] } = claim;
+      const { epoch, isPaused, fence, laneOffsets = [], held } = claim;
       const parts = this.partsOf(request, store, claim);
       const capture =
         fence === null
           ? this.captureOf(request, claim, parts)
           : this.drainingOf(request, claim, { ...parts, fence, connection: ledgerConnection });
-      return { kind: 'claimed', epoch, isPaused, fence, capture, laneOffsets };
+      return { kind: 'claimed', epoch, isPaused, fence, capture, laneOffsets, ...(held && { held }) };
     } catch (error) {
       await store.release();
       throw error;

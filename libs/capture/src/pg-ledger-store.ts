@@ -2,6 +2,9 @@ import { type Epoch, type Position, toEpoch, toPosition } from '@millrace/events
 import { CaptureError, otherTimeline } from './capture.errors.js';
 import { CAPTURE_MODES, type CaptureMode, type StartFrom } from './capture-port.js';
 import { SINCE_SQL } from './fork/fork.sql.js';
+import { heldParts } from './held/held.sql.js';
+import { type ClaimedHeld } from './held/held-events.js';
+import { PgHeldReader } from './held/pg-held-reader.js';
 import { type GapBound, type GapRange, gapDelta, type LedgerState, lowOf } from './ledger.js';
 import { reachFence } from './ledger-fence.js';
 import { type LedgerClaim, type LedgerClaimRequest, type LedgerSaved, type LedgerStorePort } from './ledger-store.js';
@@ -78,7 +81,12 @@ export class PgLedgerStore implements LedgerStorePort {
         held.ctid = column(row, 'ctid');
         held.stored = next;
         held.counts.written(counted);
-        return { isPaused: row['is_paused'] === 't', mode: storedMode(row), xid: BigInt(column(row, 'xid')) };
+        return {
+          isPaused: row['is_paused'] === 't',
+          mode: storedMode(row),
+          heldRevision: BigInt(column(row, 'held_revision')),
+          xid: BigInt(column(row, 'xid')),
+        };
       }
       const now = await this.one({ text: HOLDER_SQL, values: [held.route, 0] });
       if (now === undefined || BigInt(column(now, 'epoch')) !== held.epoch) {
@@ -152,7 +160,19 @@ export class PgLedgerStore implements LedgerStorePort {
     const reached = fence === null ? state : await this.reach(state, fence);
     const isPaused = row['is_paused'] === 't';
     const laneOffsets = lanes.map(storedLaneOffset);
-    return { kind: 'claimed', epoch, isPaused, mode: storedMode(row), state: reached, fence, timeline, laneOffsets };
+    const mode = storedMode(row);
+    const held = await this.heldOf(whole, BigInt(column(row, 'held_revision')));
+    return { kind: 'claimed', epoch, isPaused, mode, state: reached, fence, timeline, laneOffsets, held };
+  }
+
+  private async heldOf(route: string, revision: bigint): Promise<ClaimedHeld> {
+    const reader = new PgHeldReader(this.connection, route);
+    return {
+      revision,
+      stored: await reader.keys(),
+      keys: () => reader.keys(),
+      chains: (request) => reader.chains(request),
+    };
   }
 
   /** The bound of what lies up to the fence is the xid of this write, which begins after the fence was read. */
@@ -235,7 +255,7 @@ interface LedgerWrite {
 
 function saveStatement(held: Held, { next, counted: { current, added }, unsettledMs, notes }: LedgerWrite): Statement {
   const delta = gapDelta(held.stored, next);
-  const parts = [...countedPart(added), ...notesParts(notes)];
+  const parts = [...countedPart(added), ...notesParts(notes), ...heldParts(notes.held)];
   const row: unknown[] = [
     held.ctid,
     held.route,

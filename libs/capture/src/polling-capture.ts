@@ -85,10 +85,15 @@ export class PollingCapture implements CapturePort {
     await Promise.all([this.parts.store.release(), this.parts.reader.close()]);
   }
 
-  private saved({ isPaused, mode: modeSet }: LedgerSaved): SettleResult {
+  private saved({ mode: modeSet, ...saved }: LedgerSaved): SettleResult {
     this.asked = { ...this.asked, modeSet };
-    return { isPaused };
+    return settleResult(saved);
   }
+}
+
+/** What a capture tells of a ledger write. */
+export function settleResult({ isPaused, heldRevision }: Omit<LedgerSaved, 'mode'>): SettleResult {
+  return { isPaused, ...(heldRevision !== undefined && { heldRevision }) };
 }
 
 /** The part of a status that is the same wherever pages are read. */

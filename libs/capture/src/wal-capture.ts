@@ -11,7 +11,7 @@ import { type LedgerPage, LedgerPages } from './ledger-pages.js';
 import { type LedgerSaved } from './ledger-store.js';
 import { type LedgerNotes } from './offsets/lane-offset.js';
 import { toCaptureError } from './pg-connection.js';
-import { ledgerStatus } from './polling-capture.js';
+import { ledgerStatus, settleResult } from './polling-capture.js';
 import { describeSlot, type SlotHealth } from './slot/slot-health.js';
 import { describeKeeper, type SlotKeeperState } from './slot/slot-keeper-state.js';
 import { DEFAULT_SLOT_LIMIT } from './slot/slot-limit.js';
@@ -130,9 +130,9 @@ export class WalCapture implements CapturePort {
     return this.stream !== null && this.joinLsn === null;
   }
 
-  private saved({ isPaused, mode }: LedgerSaved): SettleResult {
+  private saved({ mode, ...saved }: LedgerSaved): SettleResult {
     this.mode = mode ?? this.parts.mode;
-    return { isPaused };
+    return settleResult(saved);
   }
 
   /** A change of mode takes effect between two reads, also while nothing is read because the route is paused. */

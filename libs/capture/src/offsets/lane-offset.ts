@@ -1,3 +1,5 @@
+import { type HeldChanges } from '../held/held-events.js';
+
 /**
  * How far the ledger covers what a route has sent to a lane: everything below `nextOffset` that the route has sent there
  * is settled. What is above may be, and has to be looked at by who takes the route over.
@@ -22,6 +24,8 @@ export interface StoredLaneOffset extends Omit<LaneOffset, 'ageMs'> {
 
 /** What is written beside the ledger, in its statement; whoever has lost the ledger writes none of it. */
 export interface LedgerNotes {
+  /** What becomes of the events that are held. */
+  readonly held?: HeldChanges;
   /** Of the lanes whose offsets have changed. */
   readonly offsets?: readonly LaneOffset[];
   /** A checkpoint with these lanes, which says later what had been sent to them when. */
