@@ -1,4 +1,4 @@
-import { type LeafStatus, type RetentionStatus, type RouteRetention } from '@millrace/capture';
+import { type LeafState, type LeafStatus, type RetentionStatus, type RouteRetention } from '@millrace/capture';
 
 /** States of leaves that are told as a number only. */
 const COUNTED = ['emptied', 'empty', 'ahead'] as const;
@@ -27,8 +27,14 @@ export function historyJson(status: RetentionStatus): string {
 function leafLine({ state, table, lo, last, rows, bytes, newestAgeMs, route }: LeafStatus): string {
   const range = lo === 0n ? `up to ${last}` : `${lo} to ${last}`;
   const newest = newestAgeMs === null ? '' : `, newest ${ageText(newestAgeMs)}`;
-  const waitsFor = route === null ? '' : `, for route ${route}`;
-  return `${state.padEnd(16)} ${table} ${range}: about ${rows} rows, ${sizeText(bytes)}${newest}${waitsFor}`;
+  return `${state.padEnd(16)} ${table} ${range}: about ${rows} rows, ${sizeText(bytes)}${newest}${waitsFor(state, route)}`;
+}
+
+function waitsFor(state: LeafState, route: string | null): string {
+  if (route !== null) {
+    return `, for route ${route}`;
+  }
+  return state === 'held' ? ', until the next row is read: nothing came of its last positions' : '';
 }
 
 function routeLine({ route, low, isExpired, leaves, bytes, positions, ageMs }: RouteRetention): string {

@@ -148,7 +148,9 @@ function refusal(obstacle: LeafObstacle, route: string | null): string {
     return 'No leaf begins at this position: millrace retention status lists all.';
   }
   if (obstacle === 'held') {
-    return `Route ${route ?? ''} has not settled the leaf yet: its count is not final.`;
+    return route === null
+      ? 'Nothing came of the last positions of this leaf: its count is final after the next row.'
+      : `Route ${route} has not settled the leaf yet: its count is not final.`;
   }
   return obstacle === 'identity_changed'
     ? `The ledger of route ${route ?? ''} belongs to another server or timeline: its count is not final before the route ` +

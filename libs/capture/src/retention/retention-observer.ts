@@ -1,8 +1,9 @@
 /**
  * Why a leaf was not emptied. Nothing to do: `empty`, `ahead` (still being written), `young`. Waiting: `held` (a route
- * needs it), `locked` (somebody has a lock on it), `busy` (another relay is at work), `not_counted` (a route of an older
- * release has not been claimed by this one yet), `no_route` (no relay has ever read this outbox), `in_use` (the default
- * partition: new rows still land in it). For a person: `miscounted`, `identity_changed`. Gone: `unknown_leaf`.
+ * needs it; for no route: it ends with positions of which nothing came, and goes after the next row), `locked` (somebody
+ * has a lock on it), `busy` (another relay is at work), `not_counted` (a route of an older release has not been claimed by
+ * this one yet), `no_route` (no relay has ever read this outbox), `in_use` (the default partition: new rows still land in
+ * it). For a person: `miscounted`, `identity_changed`. Gone: `unknown_leaf`.
  */
 export type LeafObstacle =
   | 'empty'

@@ -87,7 +87,7 @@ describe('what history a source has', () => {
       select 'stuck', 1, 1, 0, system_identifier, timeline, 1 from millrace.ledger`);
     const seen = await status(DAY_MS / 2);
 
-    expect(states(seen)).toEqual(['1 held stuck', '1000001 held stuck', '2000001 filling', '3000001 ahead']);
+    expect(states(seen)).toEqual(['1 held stuck', '1000001 young', '2000001 filling', '3000001 ahead']);
     expect(seen.leaves[0]).toMatchObject({ table: 'millrace.outbox_p1', last: 1_000_000n });
     expect(seen.leaves[0]?.bytes).toBeGreaterThan(0);
     expect(seen).toMatchObject({ lastPosition: BigInt(2 * LEAF + 1), defaultPartition: null });
@@ -115,6 +115,31 @@ describe('what history a source has', () => {
     expect(states(await status(0, 2)).slice(0, 2)).toEqual(['1 due', '1000001 miscounted r']);
     await admin.query('select millrace.empty_leaf(1, 0)');
     expect(states(await status(0, 1)).slice(0, 2)).toEqual(['1 emptied', '1000001 miscounted r']);
+  });
+
+  it('names the route that a leaf is held for, and counts the leaf for it, when only gaps are left of it', async () => {
+    await insert(3, DAY_MS);
+    await goTo(2);
+    await insert(1);
+    await settle('r', LEAF + 1);
+    await admin.query(`update millrace.ledger set low = 3, high = ${LEAF + 1}`);
+
+    const held = await status(DAY_MS / 2);
+    expect(states(held)[0]).toBe('1 held r');
+    expect(held.routes).toMatchObject([{ leaves: 1, positions: BigInt(LEAF - 3) }]);
+
+    await admin.query(`update millrace.ledger set high = 3`);
+    expect((await status(DAY_MS / 2)).routes).toMatchObject([{ leaves: 1 }]);
+  });
+
+  it('names no route for a leaf that only the next row can release', async () => {
+    await insert(3, DAY_MS);
+    await settle('r', 3);
+    await admin.query(`select setval('millrace.position', ${LEAF})`);
+
+    const idle = await status(DAY_MS / 2);
+    expect(states(idle)[0]).toBe('1 held');
+    expect(idle.routes).toMatchObject([{ leaves: 0, positions: 0n }]);
   });
 
   it('shows the default partition while it has rows', async () => {

@@ -24,7 +24,7 @@ export interface LeafStatus {
   readonly oldestAgeMs: number | null;
   readonly newestAgeMs: number | null;
   readonly state: LeafState;
-  /** The route that it waits for, where it is one. */
+  /** The route that it waits for, where it is one; a leaf that is held for no route waits for the next row. */
   readonly route: string | null;
 }
 
@@ -151,14 +151,14 @@ class StatusReader {
     if (holds.length === 0) {
       return { state: 'no_route', route: null };
     }
-    const [slowest] = holds.filter((hold) => !hold.isExpired && hold.low < last).sort(byLow);
-    if (slowest !== undefined) {
-      return { state: 'held', route: slowest.route };
+    if (keepMs !== null && newestAgeMs < keepMs) {
+      return { state: 'young', route: null };
     }
-    if (keepMs === null) {
-      return { state: 'kept', route: null };
+    const unsettled = holds.filter((hold) => !hold.isExpired && hold.low < last).sort(byLow);
+    if (unsettled.length > 0) {
+      return { state: 'held', route: unsettled.find(({ leaves }) => leaves > 0)?.route ?? null };
     }
-    return newestAgeMs < keepMs ? { state: 'young', route: null } : await this.verdictOf(lo, keepMs);
+    return keepMs === null ? { state: 'kept', route: null } : await this.verdictOf(lo, keepMs);
   }
 
   private async verdictOf(lo: bigint, keepMs: number): Promise<Pick<LeafStatus, 'state' | 'route'>> {

@@ -774,8 +774,25 @@ describe('a route that holds too much', () => {
     await retention.run();
 
     expect(report.routes).toMatchObject([{ route: 'r', leaves: 0, bytes: 0 }]);
-    expect(obstacles(report)).toEqual([`${LEAF + 1} held r`]);
+    expect(obstacles(report)).toEqual([`${LEAF + 1} held`]);
     expect([expired, told]).toEqual([[], []]);
+  });
+
+  it.each([
+    ['it has not read on', 3],
+    ['it has left gaps', LEAF + 2],
+  ])('expires also when only positions without rows are left of the leaf, as %s', async (_, high) => {
+    await claim('r');
+    await admin.query('update millrace.ledger set low = 3, high = $1', [high]);
+    const retention = keeper(limits);
+
+    const report = await retention.run();
+    nowMs += 1_000;
+    await retention.run();
+
+    expect(report.routes).toMatchObject([{ route: 'r', leaves: 1, bytes: expect.any(Number) }]);
+    expect(obstacles(report)).toEqual(['1 held r']);
+    expect(expired).toMatchObject([{ route: 'r', low: 3n, leaves: 1 }]);
   });
 
   it('is told what it has lost when the clock was set back meanwhile, too', async () => {

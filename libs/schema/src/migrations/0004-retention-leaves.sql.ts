@@ -36,6 +36,13 @@ language sql set search_path = pg_catalog, pg_temp as $body$
   order by l.route
 $body$;
 
+-- Whether a route that runs would get on from here. Otherwise positions of which nothing came lie above its low, and no
+-- row above them yet: a leaf that ends with them is kept until the next row, and nobody's fault.
+create function millrace.is_behind(in_low bigint, in_high bigint) returns boolean
+language sql set search_path = pg_catalog, pg_temp as $body$
+  select in_high > in_low or exists (select from millrace.outbox o where o.position > in_low)
+$body$;
+
 -- What stands against emptying a leaf before its rows are counted; a verdict of null: nothing. Takes no lock that
 -- anybody waits for.
 create function millrace.leaf_obstacle(in_lo bigint, in_keep_ms bigint,
@@ -72,8 +79,9 @@ begin
     or l.timeline <> ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint)
   order by l.route limit 1;
   if verdict is null then
-    select 'held', l.route into verdict, route
-    from millrace.ledger l where l.expired_at is null and l.low < last order by l.low, l.route limit 1;
+    select 'held', case when b.is_behind then l.route end into verdict, route
+    from millrace.ledger l cross join lateral (select millrace.is_behind(l.low, l.high)) b(is_behind)
+    where l.expired_at is null and l.low < last order by b.is_behind desc, l.low, l.route limit 1;
   end if;
   if verdict is null then
     newest := millrace.newest_of(leaf);

@@ -3,8 +3,8 @@
  * cannot write its ledger any more: rows that are truncated then would look to it like positions that never came.
  */
 export const ROUTE_RETENTION = `
--- The leaves that only this route and others like it keep: drawn to the end, older than the time to keep, with rows that
--- it has not settled. One that ends with positions of which nothing came is kept until the next row, and nobody's fault.
+-- The leaves that only this route and others like it keep: drawn to the end, older than the time to keep, with rows, and
+-- not settled by it to the end although it could get on.
 create function millrace.route_holds(in_route text, in_keep_ms bigint,
   out low bigint, out leaves integer, out bytes bigint, out oldest timestamptz, out oldest_leaf regclass)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
@@ -13,12 +13,15 @@ declare
   due constant timestamptz := clock_timestamp() - in_keep_ms * interval '1 millisecond';
   r record;
   newest timestamptz;
-  is_waited_for boolean;
+  is_behind boolean;
 begin
   perform pg_advisory_xact_lock_shared(hashtextextended('millrace.leaves', 0));
   leaves := 0;
   bytes := 0;
-  select l.low into low from millrace.ledger l where l.route = in_route;
+  select l.low, millrace.is_behind(l.low, l.high) into low, is_behind from millrace.ledger l where l.route = in_route;
+  if not is_behind then
+    return;
+  end if;
   for r in
     (select l.leaf from millrace.outbox_leaf l
       where l.hi - 1 > low and l.hi - 1 <= millrace.last_position() and l.emptied_at is null order by l.lo limit leaves_max)
@@ -27,8 +30,7 @@ begin
     where d.last > low
   loop
     newest := millrace.newest_of(r.leaf);
-    execute format('select exists (select from only %s where position > $1)', r.leaf) into is_waited_for using low;
-    if newest <= due and is_waited_for then
+    if newest <= due then
       leaves := leaves + 1;
       bytes := bytes + pg_total_relation_size(r.leaf);
       if oldest is null or newest < oldest then

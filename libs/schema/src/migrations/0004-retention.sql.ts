@@ -62,7 +62,7 @@ export const retentionMigration: Migration = {
   millrace.expire_route(text, bigint, bigint, bigint, bigint), millrace.route_holds(text, bigint),
   millrace.drop_empty_leaves(integer), millrace.empty_leaf(bigint, bigint, bigint), millrace.leaf_verdict(bigint, bigint),
   millrace.leaf_miscount(bigint, regclass), millrace.leaf_obstacle(bigint, bigint), millrace.counts_of(bigint),
-  millrace.newest_of(regclass), millrace.require_read_committed();
+  millrace.is_behind(bigint, bigint), millrace.newest_of(regclass), millrace.require_read_committed();
 create or replace function millrace.is_default_idle() returns boolean language sql as 'select false';
 drop trigger ledger_wait_for_retention on millrace.ledger;
 drop function millrace.wait_for_retention();

@@ -123,7 +123,12 @@ function refused(obstacle: string, route: string | null): ProblemError {
     case 'unknown_leaf':
       return new ProblemError('not-found', 'No leaf begins at this position; GET /admin/v1/retention lists all.');
     case 'held':
-      return new ProblemError('conflict', `Route ${route ?? ''} has not settled the leaf yet: its count is not final.`);
+      return new ProblemError(
+        'conflict',
+        route === null
+          ? 'Nothing came of the last positions of this leaf: its count is final after the next row.'
+          : `Route ${route} has not settled the leaf yet: its count is not final.`,
+      );
     case 'locked':
       return new ProblemError(
         'conflict',
