@@ -1,6 +1,7 @@
 export type {
   ReadBackRequest,
   ReadBackResult,
+  ReadTailsRequest,
   SinkFeatures,
   SinkHeader,
   SinkLane,
@@ -8,6 +9,9 @@ export type {
   SinkReceipt,
   SinkRecord,
   SinkTopic,
+  TailEnd,
+  TailFrom,
+  TailStart,
 } from './sink-port.js';
 export type {
   AssignedPartition,

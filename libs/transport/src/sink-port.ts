@@ -1,4 +1,5 @@
 import { type Delivery } from './subscription-port.js';
+import { type SinkError } from './transport.errors.js';
 
 /** Name and value of a header. Share one Buffer per name, and per value that repeats: nothing below changes them. */
 export type SinkHeader = readonly [name: Buffer, value: Buffer];
@@ -45,6 +46,53 @@ export interface ReadBackRequest {
 /** `incomplete`: not everything since then is certain to be there still; `reason` is a sentence for an operator. */
 export type ReadBackResult = { readonly kind: 'complete' } | { readonly kind: 'incomplete'; readonly reason: string };
 
+/** Where the reading of a lane begins, and what is known of it from before. */
+export interface TailFrom {
+  readonly offset: bigint;
+  /** Of the topic, when the offset was noted; `null`: it had none. */
+  readonly topicId: string | null;
+  /** Milliseconds since 1970: older records are not needed, by the time that stands on them. */
+  readonly sinceMs: number;
+  /** Records from this offset on are not needed; without it, all up to the end are. */
+  readonly to?: bigint;
+}
+
+/** A lane whose end is wanted, and, unless `from` is `null`, what was stored there since. */
+export interface TailStart {
+  readonly topic: string;
+  readonly partition: number;
+  readonly from: TailFrom | null;
+}
+
+/**
+ * What came of a lane. `read`: all records from where it began to `end` were handed on, but for `unreadable` batches that
+ * are broken, or in a form that is not understood. `replaced`: there is no such lane, or its topic is another one now,
+ * made anew under the same name. `cut`: the lane ends below where the reading was to begin. `topicId` is the present one,
+ * `null` where the sink has none.
+ */
+export type TailEnd = { readonly topic: string; readonly partition: number } & (
+  | {
+      readonly kind: 'read';
+      readonly topicId: string | null;
+      readonly end: bigint;
+      readonly records: number;
+      readonly unreadable: number;
+    }
+  | { readonly kind: 'replaced'; readonly topicId: string | null }
+  | { readonly kind: 'cut'; readonly topicId: string | null; readonly end: bigint }
+  | { readonly kind: 'failed'; readonly error: SinkError }
+);
+
+/** Which lanes to read to their ends, and who is told. `take` and `ended` are called at once, and must not throw. */
+export interface ReadTailsRequest {
+  readonly lanes: readonly TailStart[];
+  readonly signal: AbortSignal;
+  /** Records of one lane, in their order, whoever sent them. */
+  readonly take: (records: readonly Delivery[]) => void;
+  /** Once for each lane, as soon as it is known. */
+  readonly ended: (end: TailEnd) => void;
+}
+
 /**
  * Where a route's events go.
  *
@@ -75,6 +123,11 @@ export interface SinkPort {
     request: ReadBackRequest,
     take: (records: readonly Delivery[]) => Promise<void>,
   ) => Promise<ReadBackResult>;
+  /**
+   * Reads lanes to the ends that they have when they are looked at; what fails is told lane by lane. Bounded in memory.
+   * Absent where a sink cannot be read. Throws `SinkError` when nothing at all can be learnt.
+   */
+  readonly readTails?: (request: ReadTailsRequest) => Promise<void>;
   /** Waits for the sends in flight (bounded), then closes. Idempotent, safe before start. */
   stop(): Promise<void>;
 }

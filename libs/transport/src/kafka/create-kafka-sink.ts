@@ -10,7 +10,8 @@ import { createKafkajsConsumer } from './kafkajs-consumer.js';
 import { createKafkajsProducer } from './kafkajs-producer.js';
 import { createPlatformaticConsumer } from './platformatic-consumer.js';
 import { createPlatformaticProducer } from './platformatic-producer.js';
-import { TopicReader } from './topic-reader.js';
+import { TailReader } from './tail-reader.js';
+import { TopicReader, type TopicReaderParts } from './topic-reader.js';
 
 const CONNECT_TIMEOUT_MS = 3_000;
 /** Connections, handshakes and a first request, over several brokers, in the worst case. */
@@ -53,11 +54,13 @@ export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
     features: { isOrdered: true, recordBytesMax: bytesMax, batchRecordsMax, batchBytesMax: bytesMax },
     sendDeadlineMs: options.sendDeadlineMs ?? 60_000,
     drainMs: options.drainMs ?? 10_000,
-    openReader: () => openTopicReader(options, requestTimeoutMs),
+    openReader: async () => new TopicReader(await readingParts(options, requestTimeoutMs)),
+    openTailReader: async (sinkErrorOf) =>
+      new TailReader({ ...(await readingParts(options, requestTimeoutMs)), sinkErrorOf }),
   });
 }
 
-async function openTopicReader(options: KafkaSinkOptions, requestTimeoutMs: number): Promise<TopicReader> {
+async function readingParts(options: KafkaSinkOptions, requestTimeoutMs: number): Promise<TopicReaderParts> {
   const settings = await connectionSettings(options.connection);
   const client = await CREATE_CONSUMER[options.client]({
     ...settings,
@@ -72,7 +75,7 @@ async function openTopicReader(options: KafkaSinkOptions, requestTimeoutMs: numb
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     requestTimeoutMs,
   });
-  return new TopicReader({ cluster, decompress: client.decompress, bytesMax: READ_BACK_BYTES_MAX });
+  return { cluster, decompress: client.decompress, bytesMax: READ_BACK_BYTES_MAX };
 }
 
 async function settingsOf(options: KafkaSinkOptions, requestTimeoutMs: number): Promise<KafkaClientSettings> {

@@ -117,6 +117,7 @@ function sinkOn(cluster: FakeCluster, settings: SinkSettings = {}): KafkaSink {
     sendDeadlineMs: settings.sendDeadlineMs ?? 1_000,
     drainMs: settings.drainMs ?? 1_000,
     openReader: () => Promise.reject(new Error('There is no reader here.')),
+    openTailReader: () => Promise.reject(new Error('There is no reader here.')),
   };
   return new KafkaSink(parts);
 }

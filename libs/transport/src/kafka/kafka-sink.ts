@@ -1,6 +1,7 @@
 import {
   type ReadBackRequest,
   type ReadBackResult,
+  type ReadTailsRequest,
   type SinkFeatures,
   type SinkLane,
   type SinkPort,
@@ -16,6 +17,7 @@ import { classifyKafkaError, type KafkaFailure, SendDeadlineError } from './kafk
 import { ACKS_ALL, type KafkaAck, type KafkaProducerPort } from './kafka-producer-port.js';
 import { KafkaTopics, type KafkaTopicsOptions } from './kafka-topics.js';
 import { LaneReceipts } from './lane-receipts.js';
+import { type TailReader } from './tail-reader.js';
 import { type TopicReader } from './topic-reader.js';
 import { type CreateProducer, ProducerLink, type ProducerLinkLimits } from './producer-link.js';
 
@@ -29,6 +31,8 @@ export interface KafkaSinkParts {
   readonly drainMs: number;
   /** A reader of its own for each reading back. */
   readonly openReader: () => Promise<TopicReader>;
+  /** The same for each reading of tails. */
+  readonly openTailReader: (sinkErrorOf: (error: unknown) => SinkError) => Promise<TailReader>;
 }
 
 /**
@@ -114,6 +118,19 @@ export class KafkaSink implements SinkPort {
         : this.#sinkError('Kafka could not be read back', classifyKafkaError(error), error);
     } finally {
       reader.close();
+    }
+  }
+
+  async readTails(request: ReadTailsRequest): Promise<void> {
+    const sinkErrorOf = (error: unknown): SinkError =>
+      this.#sinkError('Kafka could not be read', classifyKafkaError(error), error);
+    try {
+      const reader = await this.parts.openTailReader(sinkErrorOf);
+      await reader.read(request).finally(() => {
+        reader.close();
+      });
+    } catch (error) {
+      throw sinkErrorOf(error);
     }
   }
 

@@ -2,7 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import { type Delivery } from '../subscription-port.js';
 import { sealed, storedBatch, type StoredBatch, storedRecord as record } from '../testing/stored-batch.js';
-import { chunkEnd, type Decompress, readChunk, type RecordChunk } from './record-chunk.js';
+import { chunkEnd, type Decompress, readChunk, readChunkOver, type RecordChunk } from './record-chunk.js';
 import { UnreadableBatchError } from './unreadable-batch-error.js';
 import { type AbortedTransaction } from './wire/fetch-api.js';
 
@@ -215,6 +215,22 @@ describe('the records of a fetched chunk', () => {
       const first = await storedBatch({ at: 5, records: [record('a')] });
       const broken = chunkOf(read.bytes.subarray(first.length), 6n);
       expect(() => chunkEnd(broken)).toThrow(`The record batch of t/3 at offset 6 cannot be read: ${fault}`);
+    });
+
+    it('are passed over by who wants the others all the same', async () => {
+      const read = await chunk([
+        { at: 5, records: [record('a')] },
+        { at: 6, records: [record('b')] },
+        { at: 7, records: [record('c')] },
+      ]);
+      const second = read.bytes.subarray(read.bytes.length / 3);
+      second.writeUInt32BE((second.readUInt32BE(17) + 1) >>> 0, 17);
+      const lost: string[] = [];
+
+      const parts = [...readChunkOver(read, unpack, ({ message }) => lost.push(message))];
+
+      expect(parts.flatMap(({ deliveries }) => deliveries.map(({ offset }) => offset))).toEqual([5n, 7n]);
+      expect(lost).toEqual(['The record batch of t/3 at offset 6 cannot be read: its checksum does not fit.']);
     });
 
     it('are told when they lie below what was asked for', async () => {

@@ -59,6 +59,28 @@ export function chunkEnd(chunk: RecordChunk): bigint {
 }
 
 /**
+ * As `readChunk`, but goes on after a batch that cannot be read: `lost` is told of each. Throws `UnreadableBatchError` when
+ * there is nothing that can be read as a batch at all.
+ */
+export function* readChunkOver(
+  chunk: RecordChunk,
+  decompress: Decompress,
+  lost: (error: UnreadableBatchError) => void,
+): Generator<DeliveredChunk, void> {
+  for (const { at, end, baseOffset } of batchesOf(chunk)) {
+    const firstOffset = baseOffset > chunk.firstOffset ? baseOffset : chunk.firstOffset;
+    try {
+      yield* readChunk({ ...chunk, firstOffset, bytes: chunk.bytes.subarray(at, end) }, decompress);
+    } catch (error) {
+      if (!(error instanceof UnreadableBatchError)) {
+        throw error;
+      }
+      lost(error);
+    }
+  }
+}
+
+/**
  * Reads the records of a chunk in order, without those below `firstOffset`, those of aborted transactions and Kafka's own
  * markers; a part may have none. Keys, values and headers are views into the chunk. Throws `UnreadableBatchError` at a
  * batch that is broken, in a format before Kafka 0.11 or too large, after everything before it was given.

@@ -3,13 +3,13 @@ import { type Delivery } from '../subscription-port.js';
 import { SinkError } from '../transport.errors.js';
 import { type TopicPartition } from './assign-partitions.js';
 import { partitionId } from './by-topic.js';
-import { ANSWER, assertAnswered } from './kafka-answer.js';
+import { assertAnswered } from './kafka-answer.js';
 import { type KafkaCluster, type TopicLeaders } from './kafka-cluster.js';
-import { chunkEnd, type Decompress, readChunk, type RecordChunk } from './record-chunk.js';
+import { inParallel, type LogSpan, readLog } from './log-reading.js';
+import { type Decompress, readChunk } from './record-chunk.js';
 import { type HeldTopic, whyIncomplete } from './topic-keeping.js';
 import { UnreadableBatchError } from './unreadable-batch-error.js';
 import { DESCRIBE_TOPICS, EARLIEST, LATEST, OFFSET_AT, type TopicSettings } from './wire/cluster-apis.js';
-import { FETCH } from './wire/fetch-api.js';
 
 export interface TopicReaderParts {
   readonly cluster: KafkaCluster;
@@ -21,19 +21,11 @@ export interface TopicReaderParts {
 type Take = (records: readonly Delivery[]) => Promise<void>;
 
 /** Where the records of a partition are that were asked for. */
-interface PartitionSpan extends TopicPartition {
-  readonly address: string;
-  readonly from: bigint;
-  readonly to: bigint;
+interface PartitionSpan extends LogSpan {
   /** The partition has nothing older: what was removed may have been asked for. */
   readonly isFromStart: boolean;
 }
 
-const MAX_WAIT_MS = 500;
-/** Answers without a record while there must be some: the leader has moved, or lost its end. */
-const EMPTY_ANSWERS_MAX = 5;
-/** Partitions that are read beside each other: while one answer is decoded, the others are on their way. */
-const READERS = 4;
 const TOPICS_PER_QUESTION = 100;
 
 /** Reads topics back, once, without a group. Every failure rejects: the whole reading is to be made again then. */
@@ -99,42 +91,16 @@ export class TopicReader {
     });
   }
 
-  async #readSpan(span: PartitionSpan, signal: AbortSignal, take: Take): Promise<void> {
-    let offset = span.from;
-    for (let empty = 0; offset < span.to;) {
-      if (signal.aborted) {
-        throw new SinkError('unavailable', 'The reading back was called off.');
-      }
-      const chunk = await this.#fetch(span, offset);
-      const end = chunkEnd(chunk);
-      empty = end > offset ? 0 : empty + 1;
-      if (empty > EMPTY_ANSWERS_MAX) {
-        throw new SinkError('unavailable', `Partition ${partitionId(span)} gives no record below its end.`);
-      }
-      for (const { deliveries } of readChunk(chunk, this.parts.decompress)) {
+  #readSpan(span: PartitionSpan, signal: AbortSignal, take: Take): Promise<void> {
+    const { cluster, bytesMax, decompress } = this.parts;
+    return readLog({ cluster, bytesMax, signal }, span, async (chunk) => {
+      for (const { deliveries } of readChunk(chunk, decompress)) {
         const wanted = deliveries.filter((delivery) => delivery.offset < span.to);
         if (wanted.length > 0) {
           await take(wanted);
         }
       }
-      offset = end;
-    }
-  }
-
-  async #fetch({ topic, partition, address }: PartitionSpan, offset: bigint): Promise<RecordChunk> {
-    const { cluster, bytesMax } = this.parts;
-    const question = {
-      maxWaitMs: MAX_WAIT_MS,
-      bytesMax,
-      partitionBytesMax: bytesMax,
-      partitions: [{ topic, partition, offset }],
-      readsUncommitted: true,
-    };
-    const answer = await cluster.ask(address, FETCH, question);
-    assertAnswered(answer.errorCode, 'Fetch');
-    const [fetched] = answer.partitions;
-    assertAnswered(fetched?.errorCode ?? ANSWER.UNKNOWN_TOPIC_OR_PARTITION, `Fetch of ${topic}/${partition}`);
-    return { topic, partition, firstOffset: offset, bytes: fetched?.records ?? Buffer.alloc(0), aborted: [] };
+    });
   }
 }
 
@@ -144,32 +110,4 @@ function partitionsOf(leaders: TopicLeaders): readonly (TopicPartition & { reado
   return [...leaders].flatMap(([topic, byPartition]) =>
     byPartition.map((leader, partition) => ({ topic, partition, leader })),
   );
-}
-
-/** The results in the order of the items. The first failure ends it; what is under way is waited for. */
-async function inParallel<Item, Result>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let at = next++; at < items.length; at = next++) {
-      const item = items[at];
-      if (item !== undefined) {
-        results[at] = await work(item);
-      }
-    }
-  };
-  const stop = (error: unknown): never => {
-    next = items.length;
-    throw error;
-  };
-  const outcomes = await Promise.allSettled(Array.from({ length: READERS }, () => worker().catch(stop)));
-  for (const outcome of outcomes) {
-    if (outcome.status === 'rejected') {
-      throw outcome.reason;
-    }
-  }
-  return results;
 }

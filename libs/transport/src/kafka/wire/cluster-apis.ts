@@ -90,31 +90,48 @@ export interface FoundOffset {
 export const LATEST = -1n;
 export const EARLIEST = -2n;
 
-/** The first offset of a record that is as old as `at`, in milliseconds since 1970, or younger. */
-export const OFFSET_AT: WireApi<ListOffsetsQuestion & { readonly at: bigint }, FoundOffset> = {
+/**
+ * The first offset of a record that is as old as `at`, in milliseconds since 1970, or younger; of partitions that one
+ * broker leads, each named once.
+ */
+export const OFFSETS_AT: WireApi<
+  readonly (ListOffsetsQuestion & { readonly at: bigint })[],
+  readonly (ListOffsetsQuestion & FoundOffset)[]
+> = {
   name: 'ListOffsets',
   key: 2,
   version: 5,
-  write(writer, { topic, partition, at }) {
+  write(writer, questions) {
     writer.int32(-1).int8(0);
-    writer.array([topic], (topics) =>
+    writer.array(questions, (topics, { topic, partition, at }) =>
       topics.string(topic).array([partition], (one) => one.int32(partition).int32(-1).int64(at)),
     );
   },
   read(reader) {
     reader.int32(); // throttle time
     const topics = reader.array((item) => {
-      item.string();
+      const topic = item.string();
       return item.array((one) => {
-        one.int32(); // partition
+        const partition = one.int32();
         const errorCode = one.int16();
         one.int64(); // timestamp
         const offset = one.int64();
         one.int32(); // leader epoch
-        return { errorCode, offset };
+        return { topic, partition, errorCode, offset };
       });
     });
-    const [found] = topics.flat();
+    return topics.flat();
+  },
+};
+
+/** The same of one partition. */
+export const OFFSET_AT: WireApi<ListOffsetsQuestion & { readonly at: bigint }, FoundOffset> = {
+  ...OFFSETS_AT,
+  write(writer, question) {
+    OFFSETS_AT.write(writer, [question]);
+  },
+  read(reader) {
+    const [found] = OFFSETS_AT.read(reader);
     if (found === undefined) {
       throw new WireFormatError('An answer to ListOffsets names no partition.');
     }
