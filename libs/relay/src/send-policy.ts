@@ -31,6 +31,10 @@ const POLICY: Readonly<Record<SinkErrorCode, SendPolicy>> = {
     attemptsMax: 5,
     advice: 'The sink did not confirm what was sent. The relay sends the same records again a few times, then stops.',
   },
+  fenced: {
+    action: 'wait',
+    advice: 'Another relay has the route now; this one lets it go as soon as its ledger says so. Nothing was stored.',
+  },
   topic_missing: {
     action: 'wait',
     advice: 'Create the topic, or let the sink create topics; the relay looks again every few seconds.',

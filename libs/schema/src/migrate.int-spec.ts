@@ -37,6 +37,7 @@ describe('migrate', () => {
         { version: 8, name: 'adoption of tables' },
         { version: 9, name: 'held events' },
         { version: 10, name: 'ledger offsets' },
+        { version: 11, name: 'delivery' },
       ],
       leavesAhead: 10,
       notices: [],

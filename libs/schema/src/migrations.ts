@@ -9,6 +9,7 @@ import { shardsMigration } from './migrations/0007-shards.sql.js';
 import { adoptionMigration } from './migrations/0008-adoption.sql.js';
 import { heldMigration } from './migrations/0009-held.sql.js';
 import { ledgerOffsetMigration } from './migrations/0010-ledger-offset.sql.js';
+import { deliveryMigration } from './migrations/0011-delivery.sql.js';
 
 /** All steps, oldest first. The last one's version is what this release of Millrace needs. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -22,6 +23,7 @@ export const MIGRATIONS: readonly Migration[] = [
   adoptionMigration,
   heldMigration,
   ledgerOffsetMigration,
+  deliveryMigration,
 ];
 
 /** The schema version that this release needs; a database may be neither older nor newer. */

@@ -69,6 +69,9 @@ begin
       millrace.fork_reserve(text, bigint, bigint, text[], bigint, bigint),
       millrace.fork_complete(text, bigint, text[], bigint, bigint, bigint)
       to millrace_relay;
+    grant select on millrace.delivery_topic, millrace.delivery_partition, millrace.delivery to millrace_relay;
+    grant execute on function millrace.open_delivery_topic(text, integer), millrace.remove_delivered(bigint, bigint, integer),
+      millrace.deliver(text, integer, text, text, bigint, bigint, bigint[], smallint[], integer[], bytea) to millrace_relay;
   end if;
 
   if to_regrole('millrace_consumer') is not null then
@@ -77,6 +80,8 @@ begin
     grant select, insert, update, delete
       on millrace.inbox, millrace.inbox_floor, millrace.inbox_partition, millrace.inbox_held, millrace.inbox_held_key
       to millrace_consumer;
+    grant select on millrace.delivery_topic, millrace.delivery_partition, millrace.delivery to millrace_consumer;
+    grant select, insert, update, delete on millrace.delivery_member, millrace.delivery_place to millrace_consumer;
     grant insert on millrace.audit to millrace_consumer;
   end if;
 end

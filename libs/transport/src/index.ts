@@ -40,6 +40,9 @@ export type {
 } from './kafka/kafka-config.js';
 export { createKafkaSubscription } from './kafka/create-kafka-subscription.js';
 export type { KafkaSubscriptionOptions } from './kafka/create-kafka-subscription.js';
+export { createPostgresSink } from './postgres/postgres-sink.js';
+export { createPostgresSubscription } from './postgres/postgres-subscription.js';
+export type { PostgresSinkOptions, PostgresSubscriptionOptions } from './postgres/postgres-config.js';
 export type { SubscriptionEvent } from './kafka/subscription-events.js';
 export type { TopicPartition } from './kafka/assign-partitions.js';
 export { createSqsSink } from './sqs/create-sqs-sink.js';

@@ -9,6 +9,7 @@ export type SinkErrorCode =
   | 'record_invalid'
   | 'not_authorised'
   | 'receipt_invalid'
+  | 'fenced'
   | 'configuration';
 
 /** `refused`: nothing was stored and nothing will be. `unknown`: send the same records again. */

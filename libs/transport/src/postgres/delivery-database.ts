@@ -1,0 +1,107 @@
+import type pg from 'pg';
+import { SinkError } from '../transport.errors.js';
+import { toSinkError } from './postgres-errors.js';
+
+/** How to reach a database that takes deliveries. Times in milliseconds. */
+export interface DeliveryDatabaseOptions {
+  readonly databaseUrl: string;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+  readonly connectionsMax: number;
+  /** No statement takes longer, on the server's side; the answer is waited for a second longer. */
+  readonly statementMs: number;
+}
+
+/** Columns by name: numbers of 32 bits as numbers, bytea as Buffers, all else as the text that PostgreSQL sends. */
+export type DeliveryRow = Readonly<Record<string, unknown>>;
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 2_000;
+const ANSWER_MARGIN_MS = 1_000;
+
+/**
+ * Connections to a database that takes deliveries, each statement in autocommit. The driver is an optional peer
+ * dependency, loaded at the first statement. A connection on which anything failed is not used again. All errors are
+ * `SinkError`.
+ */
+export class DeliveryDatabase {
+  #pool: Promise<pg.Pool> | undefined;
+
+  constructor(private readonly options: DeliveryDatabaseOptions) {}
+
+  /** With a name the statement is prepared once per connection. */
+  async rows(text: string, values: readonly unknown[], name?: string): Promise<readonly DeliveryRow[]> {
+    const query: pg.QueryConfig = { text, values: [...values], ...(name === undefined ? {} : { name }) };
+    try {
+      this.#pool ??= openPool(this.options);
+      const { rows } = await (await this.#pool).query<Record<string, unknown>>(query);
+      return rows;
+    } catch (error) {
+      throw toSinkError(error);
+    }
+  }
+
+  /** Waits for what runs, two seconds at most. Statements after it open connections anew. */
+  async close(): Promise<void> {
+    const pool = await this.#pool?.catch(() => undefined);
+    this.#pool = undefined;
+    if (pool !== undefined) {
+      await closed(pool);
+    }
+  }
+}
+
+async function openPool({
+  databaseUrl,
+  applicationName,
+  connectionsMax,
+  statementMs,
+}: DeliveryDatabaseOptions): Promise<pg.Pool> {
+  assertPostgresUrl(databaseUrl);
+  const driver = await loadDriver();
+  const pool = new driver.Pool({
+    connectionString: databaseUrl,
+    application_name: applicationName.slice(0, 63),
+    max: connectionsMax,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: 0,
+    statement_timeout: statementMs,
+    query_timeout: statementMs + ANSWER_MARGIN_MS,
+    idle_in_transaction_session_timeout: statementMs,
+    keepAlive: true,
+    // what was acknowledged must outlive a crash of the server, whatever its default is
+    options: '-c synchronous_commit=on',
+  });
+  // without a listener a connection that breaks while idle would end the process; the next statement reports it
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+/** A server that is frozen or out of reach never answers the goodbye: it is waited for no longer. */
+async function closed(pool: pg.Pool): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
+  });
+  await Promise.race([pool.end().catch(() => undefined), late]);
+  clearTimeout(timer);
+}
+
+async function loadDriver(): Promise<typeof pg> {
+  try {
+    return (await import('pg')).default;
+  } catch (error) {
+    throw new SinkError('configuration', 'The package pg is not installed: npm install pg@8.', { cause: error });
+  }
+}
+
+/** Throws `SinkError` `configuration` for what is no URL of a PostgreSQL; never with the URL, which has a password. */
+export function assertPostgresUrl(databaseUrl: string): void {
+  const protocol = URL.canParse(databaseUrl) ? new URL(databaseUrl).protocol : '';
+  if (protocol !== 'postgres:' && protocol !== 'postgresql:') {
+    throw new SinkError(
+      'configuration',
+      'databaseUrl is not a PostgreSQL URL: it must look like postgres://user:password@host:5432/database.',
+    );
+  }
+}
