@@ -48,7 +48,8 @@ describe('the settings of one source from the environment', () => {
       sinks: [
         {
           name: 'default',
-          kafka: {
+          kind: 'kafka',
+          options: {
             client: 'platformatic',
             connection: { brokers: ['127.0.0.1:9092'] },
             topics: { create: true, partitions: 6, replication: 1 },
@@ -74,7 +75,7 @@ describe('the settings of one source from the environment', () => {
     });
     expect(settings.adminToken).toBe('a-token-of-some-length');
     expect(settings.relay.sources[0]?.capture).toBe('wal');
-    expect(settings.relay.sinks[0]?.kafka).toMatchObject({
+    expect(settings.relay.sinks[0]?.options).toMatchObject({
       client: 'kafkajs',
       connection: { tls: {}, sasl: { mechanism: 'SCRAM-SHA-512', username: 'relay', password: 's3cret' } },
     });
@@ -142,7 +143,8 @@ ${more}`;
       sinks: [
         {
           name: 'main',
-          kafka: {
+          kind: 'kafka',
+          options: {
             client: 'kafkajs',
             connection: {
               brokers: ['127.0.0.1:9092', '127.0.0.1:9093'],
@@ -168,6 +170,19 @@ ${more}`;
         },
       ],
     });
+  });
+
+  it('can name the database of a consumer as a sink', async () => {
+    const path = await file(
+      'postgres.yaml',
+      `version: 1
+sources: { order: { databaseUrl: \${ORDER_DATABASE_URL} } }
+sinks: { inventory: { kind: postgres, databaseUrl: ${URL_OF_INVENTORY}, partitions: 3, keep: 2d, keepRead: 5m } }
+routes: { order: { source: order, sink: inventory } }`,
+    );
+    const { relay } = readRelaySettings({ ...environment, MILLRACE_CONFIG: path });
+    const options = { databaseUrl: URL_OF_INVENTORY, partitions: 3, keepMs: 172_800_000, keepReadMs: 300_000 };
+    expect(relay.sinks).toEqual([{ name: 'inventory', kind: 'postgres', options: { ...options, drainMs: 500 } }]);
   });
 
   it('take the capture of each source, or that of the environment where a source names none', async () => {
@@ -250,7 +265,7 @@ routes: { order: { source: order, sink: main } }`,
       { name: 'inventory', databaseUrl: URL_OF_INVENTORY, capture: 'polling' },
       { name: 'payment', databaseUrl: URL_OF_PAYMENT, capture: 'polling' },
     ]);
-    expect(relay.sinks[0]?.kafka).toMatchObject({
+    expect(relay.sinks[0]?.options).toMatchObject({
       client: 'platformatic',
       topics: { create: true, partitions: 6, replication: 1 },
     });

@@ -60,6 +60,30 @@ describe('the configuration file', () => {
     });
   });
 
+  it.each([
+    [
+      'kind: rabbitmq',
+      ['kind: a text of 8 characters; rabbitmq is not available in this release: give kafka or postgres'],
+    ],
+    ['kind: carrier-pigeon', ['kind: a text of 14 characters; give kafka or postgres']],
+    ['brokers: "127.0.0.1:9092"', ['kind: missing; give kafka or postgres']],
+    [
+      'kind: postgres, databaseUrl: shop, partitions: 0, keep: soon, brokers: []',
+      [
+        'databaseUrl: a text of 4 characters; give a PostgreSQL URL with a database, such as postgres://user:password@127.0.0.1:5432/orders',
+        'partitions: a whole number; give a whole number from 1 to 1000',
+        'keep: a text of 4 characters; give a time such as 7d, 12h, 30m or 45s',
+        'brokers: unknown key; known here: kind, databaseUrl, partitions, keep, keepRead, recordBytesMax',
+      ],
+    ],
+  ])('tells what is wrong with the sink { %s }', (sink, problems) => {
+    const lines = linesFor(`version: 1
+sources: { order: { databaseUrl: "postgres://127.0.0.1/orders" } }
+sinks: { main: { ${sink} } }
+routes: { order: { source: order, sink: main } }`);
+    expect(lines).toEqual(problems.map((problem) => `sinks.main.${problem}`));
+  });
+
   it('tells all problems at once, each with its path, the kind of its value and what to do', () => {
     expect(
       linesFor(`
@@ -68,7 +92,7 @@ sources:
   order: { databaseUrl: 5, capture: trigger, retention: { keep: soon }, colour: red }
   Bad Name: { databaseUrl: postgres://127.0.0.1/orders }
 sinks:
-  main: { kind: sqs, brokers: [], topics: { create: maybe, partitions: 0, replication: 1.5 }, client: rdkafka }
+  main: { kind: kafka, brokers: [], topics: { create: maybe, partitions: 0, replication: 1.5 }, client: rdkafka }
 routes:
   order: { source: orders, sink: main, filter: { aggregatetypes: [] }, topic: "a b", from: yesterday, onPoison: park }
   empty:
@@ -83,7 +107,6 @@ extra: 1
       'sources.order.retention.keep: a text of 4 characters; give a time such as 7d, 12h, 30m or 45s',
       'sources.order.colour: unknown key; known here: databaseUrl, capture, retention',
       'sources.Bad Name: a name that cannot be used; give a name of 1 to 63 lower-case letters, digits, "-" and "_", beginning with a letter',
-      'sinks.main.kind: a text of 3 characters; sqs is not available in this release: give kafka',
       'sinks.main.brokers: an empty list; give host:port, several separated by commas or as a list',
       'sinks.main.client: a text of 7 characters; give platformatic or kafkajs',
       'sinks.main.topics.create: a text of 5 characters; give true or false',

@@ -1,6 +1,6 @@
 import { type CaptureMode, type RetentionPolicy } from '@millrace/capture';
 import { type RouteConfig } from '@millrace/relay';
-import { type KafkaSinkOptions } from '@millrace/transport';
+import { type KafkaSinkOptions, type PostgresSinkOptions } from '@millrace/transport';
 
 /** Everything that the engine is built from, checked. Holds secrets: never to be logged as a whole. */
 export interface RelayConfig {
@@ -26,8 +26,10 @@ export interface RetentionConfig {
   readonly archiveDirectory: string | null;
 }
 
-/** One Kafka cluster. */
-export interface SinkConfig {
-  readonly name: string;
-  readonly kafka: KafkaSinkOptions;
-}
+/** Where routes publish to. */
+export type SinkConfig = { readonly name: string } & SinkOfKind;
+
+/** A Kafka cluster, or the database of a consumer. */
+export type SinkOfKind =
+  | { readonly kind: 'kafka'; readonly options: KafkaSinkOptions }
+  | { readonly kind: 'postgres'; readonly options: PostgresSinkOptions };

@@ -20,14 +20,19 @@ function amount(read: (text: string) => number | null, error: string): z.ZodType
   });
 }
 
+/** A time such as 7d, in milliseconds. */
+export function time(): z.ZodType<number, string> {
+  return amount(durationMs, TIME);
+}
+
 function bytesAboveNone(given: string): number | null {
   return byteCount(given) || null;
 }
 
 /** `sources.<name>.retention` of the file. */
 export const retentionSchema = mapping({
-  keep: amount(durationMs, TIME),
-  maxAge: amount(durationMs, TIME).optional(),
+  keep: time(),
+  maxAge: time().optional(),
   maxBytes: amount(bytesAboveNone, SIZE).optional(),
   archive: mapping({ directory: text(DIRECTORY) }).optional(),
 }).check(({ value, issues }) => {
@@ -44,8 +49,8 @@ export function retentionOfFile(checked: z.infer<typeof retentionSchema>): Reten
 
 /** The same by environment, for the sources that have no `retention` of their own. */
 export const RETENTION_VARIABLES = {
-  MILLRACE_RETENTION_KEEP: amount(durationMs, TIME).optional(),
-  MILLRACE_RETENTION_MAX_AGE: amount(durationMs, TIME).optional(),
+  MILLRACE_RETENTION_KEEP: time().optional(),
+  MILLRACE_RETENTION_MAX_AGE: time().optional(),
   MILLRACE_RETENTION_MAX_BYTES: amount(bytesAboveNone, SIZE).optional(),
   MILLRACE_RETENTION_ARCHIVE_DIR: z.string().optional(),
 };

@@ -1,6 +1,9 @@
+import { postgresUrl } from '@millrace/http';
 import { KAFKA_CLIENTS, KAFKA_SASL_MECHANISMS } from '@millrace/transport';
 import { z } from 'zod';
+import { isMapping } from './config-problem.js';
 import { flag, mapping, oneOf, text, texts, whole } from './config-values.js';
+import { time } from './retention-schema.js';
 
 const tls = mapping({
   ca: text('give the path of a PEM file').optional(),
@@ -39,9 +42,8 @@ const topics = mapping({
   }
 });
 
-/** A sink of the file: where routes publish to. */
-export const sinkSchema = mapping({
-  kind: oneOf(['kafka'], ['sqs', 'rabbitmq', 'redis', 'postgres']),
+const kafkaSink = mapping({
+  kind: z.literal('kafka'),
   brokers: texts(isHostAndPort, 'give host:port, several separated by commas or as a list'),
   client: oneOf(KAFKA_CLIENTS).optional(),
   topics,
@@ -50,6 +52,32 @@ export const sinkSchema = mapping({
   compression: oneOf(['none', 'gzip']).optional(),
   messageBytesMax: whole(10_240, 100_000_000).optional(),
 });
+
+const postgresSink = mapping({
+  kind: z.literal('postgres'),
+  databaseUrl: postgresUrl(),
+  partitions: whole(1, 1_000).optional(),
+  keep: time().optional(),
+  keepRead: time().optional(),
+  recordBytesMax: whole(10_240, 100_000_000).optional(),
+});
+
+const KINDS = 'give kafka or postgres';
+const LATER_KINDS: readonly unknown[] = ['sqs', 'rabbitmq', 'redis'];
+
+/** A sink of the file: where routes publish to. */
+export const sinkSchema = z.discriminatedUnion('kind', [kafkaSink, postgresSink], {
+  error: ({ input }) => {
+    const kind = isMapping(input) ? input['kind'] : undefined;
+    return LATER_KINDS.includes(kind) ? `${String(kind)} is not available in this release: ${KINDS}` : KINDS;
+  },
+});
+
+/** The sink of one kind, after the check. */
+export type CheckedSink<Kind extends z.infer<typeof sinkSchema>['kind']> = Extract<
+  z.infer<typeof sinkSchema>,
+  { kind: Kind }
+>;
 
 function isHostAndPort(text: string): boolean {
   const port = Number(/^[^\s:/@]+:(\d{1,5})$/.exec(text)?.[1]);

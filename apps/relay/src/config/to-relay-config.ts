@@ -1,9 +1,15 @@
 import { type CaptureMode } from '@millrace/capture';
 import { type RouteConfig } from '@millrace/relay';
-import { type KafkaClientName, type KafkaConnection, type KafkaSinkOptions } from '@millrace/transport';
+import {
+  type KafkaClientName,
+  type KafkaConnection,
+  type KafkaSinkOptions,
+  type PostgresSinkOptions,
+} from '@millrace/transport';
 import { type ConfigFile } from './config-schema.js';
-import { type RelayConfig, type RetentionConfig, type SourceConfig } from './relay-config.js';
+import { type RelayConfig, type RetentionConfig, type SinkOfKind, type SourceConfig } from './relay-config.js';
 import { retentionOfFile } from './retention-schema.js';
+import { type CheckedSink } from './sink-schema.js';
 
 /*
  * A process that stops is cut off after 10 s: the routes finish what is in flight, the sink lets go of what no route
@@ -29,7 +35,7 @@ export function relayConfigOfFile(file: ConfigFile, defaults: ConfigDefaults): R
       capture: source.capture ?? capture,
       ...retentionOf(source.retention ? retentionOfFile(source.retention) : defaults.retention),
     })),
-    sinks: Object.entries(file.sinks).map(([name, sink]) => ({ name, kafka: kafkaOf(sink, client) })),
+    sinks: Object.entries(file.sinks).map(([name, sink]) => ({ name, ...sinkOf(sink, client) })),
     routes: Object.entries(file.routes).map(([name, route]) => routeOf(name, route)),
   };
 }
@@ -42,7 +48,7 @@ export function relayConfigOfEnvironment(
   const topics = { create: true, partitions: 6, replication: 1 } as const;
   return {
     sources: [{ name: 'default', databaseUrl, capture, ...retentionOf(retention) }],
-    sinks: [{ name: 'default', kafka: { client, connection, topics, drainMs: SINK_DRAIN_MS } }],
+    sinks: [{ name: 'default', kind: 'kafka', options: { client, connection, topics, drainMs: SINK_DRAIN_MS } }],
     routes: [{ name: 'default', source: 'default', sink: 'default', tuning: { drainMs: ROUTE_DRAIN_MS } }],
   };
 }
@@ -51,7 +57,28 @@ function retentionOf(retention: RetentionConfig | undefined): Pick<SourceConfig,
   return retention === undefined ? {} : { retention };
 }
 
-function kafkaOf(sink: ConfigFile['sinks'][string], client: KafkaClientName): KafkaSinkOptions {
+function sinkOf(sink: ConfigFile['sinks'][string], client: KafkaClientName): SinkOfKind {
+  switch (sink.kind) {
+    case 'kafka':
+      return { kind: sink.kind, options: kafkaOf(sink, client) };
+    case 'postgres':
+      return { kind: sink.kind, options: postgresOf(sink) };
+  }
+}
+
+function postgresOf(sink: CheckedSink<'postgres'>): PostgresSinkOptions {
+  const { databaseUrl, partitions, keep, keepRead, recordBytesMax } = sink;
+  return {
+    databaseUrl,
+    drainMs: SINK_DRAIN_MS,
+    ...(partitions && { partitions }),
+    ...(keep && { keepMs: keep }),
+    ...(keepRead !== undefined && { keepReadMs: keepRead }),
+    ...(recordBytesMax && { recordBytesMax }),
+  };
+}
+
+function kafkaOf(sink: CheckedSink<'kafka'>, client: KafkaClientName): KafkaSinkOptions {
   const { create, partitions = 1, replication = 1 } = sink.topics;
   return {
     client: sink.client ?? client,
@@ -67,7 +94,7 @@ function kafkaOf(sink: ConfigFile['sinks'][string], client: KafkaClientName): Ka
   };
 }
 
-function tlsOf(tls: NonNullable<ConfigFile['sinks'][string]['tls']>): NonNullable<KafkaConnection['tls']> {
+function tlsOf(tls: NonNullable<CheckedSink<'kafka'>['tls']>): NonNullable<KafkaConnection['tls']> {
   const { ca, cert, key, rejectUnauthorized } = tls;
   return {
     ...(ca && { caPath: ca }),
