@@ -52,3 +52,6 @@ export type { SqsConnection, SqsCredentials, SqsQueues } from './sqs/sqs-config.
 export { DirectoryPayloadStore } from './storage/directory-payload-store.js';
 export { PayloadStoreError } from './storage/payload-store.js';
 export type { PayloadPointer, PayloadStore, PayloadStoreErrorCode } from './storage/payload-store.js';
+export { createSqsSubscription } from './sqs/create-sqs-subscription.js';
+export type { SqsSubscriptionOptions } from './sqs/create-sqs-subscription.js';
+export type { SqsSubscriptionEvent } from './sqs/sqs-subscription-events.js';

@@ -87,6 +87,8 @@ function hashOf(payload: Buffer): string {
   return createHash('sha256').update(payload).digest('hex');
 }
 
+/** Not instanceof: an error of the system may come from another realm. */
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+  const code: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined;
+  return typeof code === 'string' ? code : 'unknown error';
 }
