@@ -159,6 +159,15 @@ describe('millrace ledger adopt', () => {
     const client = await database.connect();
     await client.query(`insert into millrace.ledger (route, low, high, epoch, system_identifier, timeline)
       values ('order', 5, 9, 1, 'another server', 7)`);
+    const early = await millrace(['ledger', 'adopt', '-d', database.url, '--route', 'order', '--reason', 'compared']);
+    expect(early).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(/^error: The ledger of order was written/),
+    });
+    await client.query('update millrace.ledger set epoch = 1::bigint << 32');
+    await client.query(`insert into millrace.relay_member (source, owner, expires, config_version, stopped)
+      values ('default', 'a', 'infinity', '1', '{order}')`);
 
     const outcome = await millrace(['ledger', 'adopt', '-d', database.url, '--route', 'order', '--reason', 'compared']);
 
@@ -170,6 +179,8 @@ describe('millrace ledger adopt', () => {
     expect(outcome).toMatchObject({ code: 0, err: '' });
     expect(ledger.rows).toEqual([{ timeline: '1' }]);
     expect(audit.rows).toEqual([{ action: 'route.adopt', target: 'order', reason: 'compared' }]);
+    const again = await millrace(['ledger', 'adopt', '-d', database.url, '--route', 'order', '--reason', 'compared']);
+    expect([again.code, again.out]).toEqual([0, expect.stringContaining('nothing was to do')]);
   });
 
   it('names an unknown route and asks for a reason', async () => {

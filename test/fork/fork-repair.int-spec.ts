@@ -233,7 +233,7 @@ describe('after a fail-over', () => {
       await world.lead();
 
       expect(await stopped(relay, 'orders')).toMatch(/^identity_changed: .*cannot be read back.*millrace ledger adopt/);
-      await adoptLedger({ databaseUrl: world.databaseUrl, route: 'orders', actor: 'ann', reason: 'compared' });
+      expect(await adopted('orders')).toBe(1);
       await relay.resume({ route: 'orders', actor: 'ann', reason: null });
       const after = await world.commit(10);
 
@@ -251,6 +251,12 @@ function resumed(relay: RelayEngine): Promise<true> {
       () => null,
     ),
   );
+}
+
+/** That the route has stopped is told to the database a moment later. */
+function adopted(route: string): Promise<number> {
+  const request = { databaseUrl: world.databaseUrl, route, actor: 'ann', reason: 'compared' };
+  return until('the ledger cannot be adopted', () => adoptLedger(request).catch(() => null));
 }
 
 /** The sink without a way to read it back. */

@@ -20,12 +20,16 @@ export function addLedgerCommands(program: Command, terminal: Terminal): void {
     .requiredOption('--route <route>', 'the route that stopped with identity_changed')
     .requiredOption('--reason <text>', 'why it is safe; kept in the audit trail')
     .action(async ({ databaseUrl, route, reason }: AdoptCommandOptions) => {
-      await adoptLedger({
+      const adopted = await adoptLedger({
         databaseUrl: givenUrl(databaseUrl, 'ledger adopt'),
         route,
         reason,
         actor: cliActor(),
       });
-      terminal.out(`The ledger of route ${route} belongs to this server now. Resume the route.\n`);
+      terminal.out(
+        adopted === 0
+          ? `The ledger of route ${route} belongs to this server already: nothing was to do, and nothing was changed.\n`
+          : `The ledger of route ${route} belongs to this server now. Resume the route.\n`,
+      );
     });
 }

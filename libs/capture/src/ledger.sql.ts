@@ -159,14 +159,30 @@ select count(*)::int as routes from l`;
 /** $1 actor, $2 action, $3 target, $4 reason. */
 export const AUDIT_SQL = `insert into millrace.audit (actor, action, target, reason) values ($1, $2, $3, $4)`;
 
-/** After a fail-over or restore that an operator has looked at: the ledger belongs to this server from now on. $1 route or shard. */
-export const ADOPT_SQL = `with l as (
+/**
+ * After a fail-over or restore that an operator has looked at: the ledger belongs to this server from now on. All ledgers
+ * of the route that do not yet, or none: each must have been claimed here for its repair (its epoch says so where the
+ * timeline has grown), be nobody's now, and be named as stopped by a relay that is present; where none is, the epoch alone
+ * tells. $1 route or shard, $2 actor, $3 reason.
+ */
+export const ADOPT_SQL = `with asked as materialized (
+  select l.route, l.system_identifier <> now_at.system_identifier or l.timeline <> now_at.timeline as is_foreign,
+    l.epoch >> 32 >= now_at.timeline and (l.expires is null or l.expires < clock_timestamp()) and (
+      exists (select from millrace.relay_member m where m.expires >= clock_timestamp() and l.route = any(m.stopped))
+      or l.timeline < now_at.timeline and not exists (select from millrace.relay_member m where m.expires >= clock_timestamp())
+    ) as is_stopped
+  from millrace.ledger l cross join (select ${IDENTITY}) now_at where $1 in (l.route, l.shard_of) for update of l
+), l as (
   update millrace.ledger set system_identifier = now_at.system_identifier, timeline = now_at.timeline, updated_at = clock_timestamp()
-  from (select ${IDENTITY}) now_at where $1 in (route, shard_of)
-  returning route, pg_current_xact_id() as xid
+  from (select ${IDENTITY}) now_at, asked
+  where ledger.route = asked.route and asked.is_foreign
+    and not exists (select from asked other where other.is_foreign and not other.is_stopped)
+  returning ledger.route, pg_current_xact_id() as xid
 ), g as (
   update millrace.ledger_gap gap set bound = l.xid from l where gap.route = l.route
 ), a as (
   insert into millrace.audit (actor, action, target, reason) select $2, 'route.adopt', l.route, $3 from l
 )
-select count(*)::int as routes from l`;
+select count(*)::text as ledgers, (select count(*) from l)::text as adopted,
+  string_agg(a.route, ', ' order by a.route) filter (where a.is_foreign and not a.is_stopped) as repairable
+from asked a`;

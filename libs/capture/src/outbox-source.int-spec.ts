@@ -400,6 +400,18 @@ describe('a new route', () => {
 });
 
 describe('a ledger of another server', () => {
+  const adopt = (): Promise<number> =>
+    adoptLedger({ databaseUrl: database.url, route: 'r', actor: 'ann', reason: 'compared' });
+
+  /** A relay says for `life` which routes it has stopped. */
+  const present = (stopped: readonly string[], life = '1 minute'): Promise<unknown> =>
+    client.query(
+      `insert into millrace.relay_member (source, owner, expires, config_version, stopped)
+       values ('source', 'a', clock_timestamp() + $2::interval, '1', $1)
+       on conflict (source, owner) do update set expires = excluded.expires, stopped = excluded.stopped`,
+      [stopped, life],
+    );
+
   it.each([
     ['system', `update millrace.ledger set system_identifier = '1'`],
     ['timeline', `update millrace.ledger set timeline = timeline + 1`],
@@ -416,7 +428,8 @@ describe('a ledger of another server', () => {
     expect(refused).toMatchObject({ kind: 'forked' });
     await (refused.kind === 'forked' ? refused.repair.close() : undefined);
     expect(await stored()).toMatchObject({ owner: null, low: 0, high: 2 });
-    await adoptLedger({ databaseUrl: database.url, route: 'r', actor: 'ann', reason: 'compared' });
+    await present(['r']);
+    expect(await adopt()).toBe(1);
 
     const next = await claim('a');
     await open.end('rollback');
@@ -428,12 +441,63 @@ describe('a ledger of another server', () => {
 
   it('is adopted with all shards of its route', async () => {
     await (await claim('a')).capture.close();
-    await client.query(`update millrace.ledger set route = 'r/1', shard_of = 'r', timeline = timeline - 1`);
+    await client.query(`insert into millrace.ledger (route, shard_of, low, high, epoch, system_identifier, timeline)
+      select 'r/' || n, 'r', low, high, epoch, system_identifier, timeline - (n - 1) from millrace.ledger, generate_series(1, 3) n`);
+    await client.query(`delete from millrace.ledger where route = 'r'`);
 
-    await adoptLedger({ databaseUrl: database.url, route: 'r', actor: 'ann', reason: null });
+    await present(['r/3']);
+    await expect(adopt()).rejects.toMatchObject({ message: expect.stringMatching(/^The ledger of r\/2 was written/) });
+    await present(['r/2', 'r/3']);
+    expect(await adopt()).toBe(2);
 
-    const { rows } = await client.query(`select target from millrace.audit where action = 'route.adopt'`);
-    expect(rows).toEqual([{ target: 'r/1' }]);
+    const { rows } = await client.query(
+      `select target from millrace.audit where action = 'route.adopt' order by target`,
+    );
+    expect(rows).toEqual([{ target: 'r/2' }, { target: 'r/3' }]);
+  });
+
+  it('is not adopted before a relay has tried to repair it on this server, nor while one does, nor unless it stopped', async () => {
+    await (await claim('a')).capture.close();
+    await client.query('update millrace.ledger set timeline = 0, epoch = 7');
+    const refused = {
+      code: 'identity_changed',
+      message: expect.stringMatching(/^The ledger of r was written on another/),
+    };
+
+    await present(['r']);
+    await expect(adopt()).rejects.toMatchObject(refused);
+    const answer = await ask('a');
+    await expect(adopt()).rejects.toMatchObject(refused);
+    await (answer.kind === 'forked' ? answer.repair.close() : undefined);
+    await present(['other']);
+    await expect(adopt()).rejects.toMatchObject(refused);
+    expect((await client.query('select timeline::integer from millrace.ledger')).rows).toEqual([{ timeline: 0 }]);
+
+    await present(['r']);
+    expect(await adopt()).toBe(1);
+  });
+
+  it('is adopted while no relay runs when its epoch tells that one has tried to repair it on this server', async () => {
+    await (await claim('a')).capture.close();
+    await present(['other'], '-1 second');
+    await client.query(`update millrace.ledger set system_identifier = '1'`);
+    await expect(adopt()).rejects.toMatchObject({ code: 'identity_changed' });
+
+    await client.query('update millrace.ledger set timeline = 0, epoch = 7');
+    await expect(adopt()).rejects.toMatchObject({ code: 'identity_changed' });
+    const answer = await ask('a');
+    await (answer.kind === 'forked' ? answer.repair.close() : undefined);
+    expect(await adopt()).toBe(1);
+  });
+
+  it('is left as it is when it belongs to this server already', async () => {
+    const { capture } = await claim('a');
+    await present(['r']);
+
+    expect(await adopt()).toBe(0);
+
+    await capture.settle(await capture.nextPage());
+    expect((await client.query('select from millrace.audit')).rowCount).toBe(0);
   });
 });
 

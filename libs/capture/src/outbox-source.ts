@@ -232,6 +232,7 @@ class OutboxSource implements SourcePort {
 /** Which ledger an operator takes over to the server it now lives on, and why. */
 export interface AdoptRequest {
   readonly databaseUrl: string;
+  /** With all its shards, or one of them. */
   readonly route: string;
   readonly actor: string;
   readonly reason: string | null;
@@ -240,14 +241,27 @@ export interface AdoptRequest {
 /**
  * Lets a route go on after `identity_changed`, once an operator has compared the outbox with the topic: the ledger
  * takes the server's present identity, and the bounds of its gaps are renewed. Writes the audit row in the same
- * statement. Throws `CaptureError`.
+ * statement. Returns how many ledgers were taken over: 0 when all belong to this server already, and nothing was to do.
+ *
+ * Throws `CaptureError`: `identity_changed`, and changes nothing, while the route may still be repaired without an
+ * operator: no relay has tried on this server, or one is present and has not stopped the route.
  */
-export async function adoptLedger(request: AdoptRequest): Promise<void> {
-  const connection = new PgConnection({ databaseUrl: request.databaseUrl, applicationName: applicationName('adopt') });
-  await changeRoute(connection, request.route, {
-    text: ADOPT_SQL,
-    values: [request.route, request.actor, request.reason],
-  });
+export async function adoptLedger({ databaseUrl, route, actor, reason }: AdoptRequest): Promise<number> {
+  const connection = new PgConnection({ databaseUrl, applicationName: applicationName('adopt') });
+  const [row] = await once(connection, () => connection.records({ text: ADOPT_SQL, values: [route, actor, reason] }));
+  if (row?.['ledgers'] === '0') {
+    throw routeUnknown(route);
+  }
+  const repairable = row?.['repairable'] ?? null;
+  if (repairable !== null) {
+    throw new CaptureError(
+      'identity_changed',
+      `The ledger of ${repairable} was written on another server or timeline, and no relay has stopped it for that. A ` +
+        'relay repairs it by itself and publishes nothing twice: start one and let it run. Adopt the ledger where the relay ' +
+        'has stopped the route with identity_changed, or, when its repair begins anew each time, while no relay runs.',
+    );
+  }
+  return Number(row?.['adopted'] ?? 0);
 }
 
 function filterOf({ aggregateTypes, eventTypes = null, headerValues = [] }: ClaimRequest): EventFilter {
@@ -261,11 +275,15 @@ function applicationName(role: string): string {
 async function changeRoute(connection: PgConnection, route: string, statement: Statement): Promise<void> {
   const [row] = await once(connection, () => connection.records(statement));
   if (row?.['routes'] === '0') {
-    throw new CaptureError(
-      'route_unknown',
-      `Route ${route} has no ledger in this database yet; it is made when the route first runs.`,
-    );
+    throw routeUnknown(route);
   }
+}
+
+function routeUnknown(route: string): CaptureError {
+  return new CaptureError(
+    'route_unknown',
+    `Route ${route} has no ledger in this database yet; it is made when the route first runs.`,
+  );
 }
 
 /** A person's act: over a connection of its own, on a schema of this release. */

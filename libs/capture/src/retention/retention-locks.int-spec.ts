@@ -201,6 +201,9 @@ describe('a server that is a standby and is promoted', () => {
 
     await ask('select pg_promote()');
     expect((await retention.run()).alarms).toMatchObject([{ kind: 'identity_changed', route: 'r' }]);
+    await ask(`update millrace.ledger set expires = null, epoch = 2::bigint << 32`);
+    await ask(`insert into millrace.relay_member (source, owner, expires, config_version, stopped)
+      values ('shop', 'a', 'infinity', '1', '{r}')`);
     await adoptLedger({ databaseUrl: server.adminUrl, route: 'r', actor: 'op', reason: null });
     expect((await retention.run()).emptied).toHaveLength(5);
     expect(await ask('select count(*)::int from millrace.outbox')).toEqual([{ count: 0 }]);

@@ -316,7 +316,9 @@ describe('a leaf stays', () => {
   it('while the ledger belongs to another branch of the server history', async () => {
     await twoLeaves();
     await settle(await claim('r'), LEAF + 2);
-    await admin.query('update millrace.ledger set timeline = 99');
+    await admin.query('update millrace.ledger set timeline = 99, expires = null');
+    await admin.query(`insert into millrace.relay_member (source, owner, expires, config_version, stopped)
+      values ('shop', 'a', 'infinity', '1', '{r}')`);
     const retention = keeper();
 
     expect(obstacles(await retention.run())).toEqual(['1 identity_changed r']);
