@@ -95,6 +95,9 @@ export class ConsumerRunner implements SubscriptionListener {
       touched: () => {
         this.#progress.touched();
       },
+      settled: () => {
+        this.#pruner.touched();
+      },
       flush: (session) => this.#forget(session),
     };
   }

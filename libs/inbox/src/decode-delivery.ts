@@ -170,11 +170,15 @@ function malformed(delivery: Delivery, type: string, reason: string): Decoded {
 /** A broken event of a handled type holds back the later ones of its key; what is no event at all stands alone. */
 function keyOfPlace(delivery: Delivery, type: string): string {
   const key = type === '' ? null : usableKey(delivery.key);
-  return key ?? `#${delivery.partition}/${delivery.offset}`;
+  return key ?? `#${placeOf(delivery)}`;
 }
 
-function idOfPlace({ topic, partition, offset }: Delivery): EventId {
-  return toEventId(v5(`${topic}/${partition}/${offset}`, PLACE_NAMESPACE));
+function idOfPlace(delivery: Delivery): EventId {
+  return toEventId(v5(`${delivery.topic}/${placeOf(delivery)}`, PLACE_NAMESPACE));
+}
+
+function placeOf({ messageId, partition, offset }: Delivery): string {
+  return messageId ?? `${partition}/${offset}`;
 }
 
 function keyOf(delivery: Delivery): string {

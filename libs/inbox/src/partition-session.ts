@@ -17,6 +17,7 @@ import { KeyLanes } from './key-lanes.js';
 import { OffsetWindow, type WindowChunk, type WindowEntry } from './offset-window.js';
 import { type Hole, PartitionPlace } from './partition-place.js';
 import { policyFor } from './retry-policy.js';
+import { UnsettledRecords } from './unsettled-records.js';
 
 /** What the sessions of a consumer have in common. */
 export interface SessionParts {
@@ -29,6 +30,8 @@ export interface SessionParts {
   readonly observer: Required<InboxObserver>;
   /** There is progress to write. */
   readonly touched: () => void;
+  /** Records of a queue are done, of which there is no progress. */
+  readonly settled: () => void;
   /** Writes the progress of this session and commits it, if it can. */
   readonly flush: (session: PartitionSession) => Promise<void>;
 }
@@ -44,6 +47,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
   readonly #window: OffsetWindow;
   readonly #waits = new Set<() => void>();
   readonly #place: PartitionPlace;
+  readonly #unsettled: UnsettledRecords;
   #savedHole: Hole | null;
   #isClosing = false;
   #isAbandoned = false;
@@ -60,6 +64,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
     const { windowRecordsMax: recordsMax, windowBytesMax: bytesMax } = parts.limits;
     this.#window = new OffsetWindow({ recordsMax, bytesMax });
     this.#place = new PartitionPlace(known, assigned.committedOffset);
+    this.#unsettled = new UnsettledRecords(assigned);
     this.#savedHole = known.hole;
     this.startOffset = known.nextOffset;
     parts.scheduler.add(this);
@@ -144,7 +149,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
   /** What is to be written, or null when nothing has changed; until `saved` or `notSaved` nothing else is. */
   takeProgress(): PartitionProgress | null {
     const nextOffset = this.#window.nextOffset ?? this.#offsetAfterUnknown();
-    if (!this.#isTouched || this.#isAbandoned || nextOffset === null) {
+    if (!this.#isTouched || this.#isAbandoned || this.#unsettled.isQueue || nextOffset === null) {
       return null;
     }
     this.#isTouched = false;
@@ -226,9 +231,11 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
   }
 
   #takeIn(delivery: Delivery, chunk: WindowChunk): void {
-    const decoded = decodeDelivery(delivery, (type) => this.parts.registry.handlerOf(type) !== undefined);
+    const isHandled = (type: string): boolean => this.parts.registry.handlerOf(type) !== undefined;
+    const decoded = this.#unsettled.read(decodeDelivery(delivery, isHandled));
     const mark = decoded.kind === 'malformed' ? null : this.#believed(delivery, decoded.mark);
     const entry = this.#window.add(chunk, delivery.offset, mark);
+    this.#unsettled.add(entry, delivery);
     switch (decoded.kind) {
       case 'unhandled':
         this.#settleAtOnce(delivery, entry, { settlement: 'unhandled', type: decoded.type });
@@ -312,6 +319,7 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
 
   #finish(entry: WindowEntry): void {
     const passed = this.#window.finish(entry);
+    this.#unsettled.finish(entry, !this.#isAbandoned);
     this.#wakeReceiver();
     if (passed.length > 0) {
       this.#touch();
@@ -325,7 +333,11 @@ export class PartitionSession implements PartitionReceiver, BatchSource {
 
   #touch(): void {
     this.#isTouched = true;
-    this.parts.touched();
+    if (this.#unsettled.isQueue) {
+      this.parts.settled();
+    } else {
+      this.parts.touched();
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import {
+  type AssignedPartition,
   type DeliveredChunk,
   type Delivery,
   type PartitionReceiver,
@@ -17,6 +18,8 @@ export interface FakeAssignment {
   readonly receiver: FakeReceiver;
   /** What was committed, in order. */
   readonly commits: bigint[];
+  /** Of a queue: what was settled, in order. */
+  readonly settled: Delivery[];
 }
 
 /** A subscription whose assignments and records come from a test. */
@@ -54,24 +57,42 @@ export class FakeSubscription implements SubscriptionPort {
     committedOffset: bigint | null = null,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<FakeAssignment> {
-    if (this.#listener === null) {
-      throw new Error('the subscription was not started');
-    }
-    const commits: bigint[] = [];
-    const commit = (nextOffset: bigint): void => {
-      commits.push(nextOffset);
-    };
-    const receiver = await this.#listener.open({ topic, partition, committedOffset, commit }, signal);
-    this.current = { kind: 'running', partitions: this.#open.length + 1, missingTopics: [] };
-    const assignment = { receiver: givenRecords(receiver), commits };
-    this.#open.push(assignment);
-    return assignment;
+    return await this.#assign({ topic, partition, committedOffset }, signal, false);
+  }
+
+  /** The consumer gets a queue: one partition, without offsets. */
+  async assignQueue(name: string): Promise<FakeAssignment> {
+    const place = { topic: name, partition: 0, committedOffset: null };
+    return await this.#assign(place, new AbortController().signal, true);
   }
 
   /** The consumer loses it. */
   async revoke(assignment: FakeAssignment): Promise<void> {
     this.#open.splice(this.#open.indexOf(assignment), 1);
     await assignment.receiver.close();
+  }
+
+  async #assign(
+    place: Pick<AssignedPartition, 'topic' | 'partition' | 'committedOffset'>,
+    signal: AbortSignal,
+    isQueue: boolean,
+  ): Promise<FakeAssignment> {
+    if (this.#listener === null) {
+      throw new Error('the subscription was not started');
+    }
+    const commits: bigint[] = [];
+    const settled: Delivery[] = [];
+    const commit = (nextOffset: bigint): void => {
+      commits.push(nextOffset);
+    };
+    const settle = (delivery: Delivery): void => {
+      settled.push(delivery);
+    };
+    const receiver = await this.#listener.open({ ...place, commit, ...(isQueue && { settle }) }, signal);
+    this.current = { kind: 'running', partitions: this.#open.length + 1, missingTopics: [] };
+    const assignment = { receiver: givenRecords(receiver), commits, settled };
+    this.#open.push(assignment);
+    return assignment;
   }
 }
 
