@@ -27,9 +27,10 @@ export type { SinkErrorCode, SinkOutcome } from './transport.errors.js';
 export { partitionOfKey } from './murmur2.js';
 export { recordBytes } from './kafka/batch-limits.js';
 export { createKafkaSink } from './kafka/create-kafka-sink.js';
-export { KAFKA_CLIENTS, KAFKA_SASL_MECHANISMS, parseKafkaEnv } from './kafka/kafka-config.js';
+export { KAFKA_CLIENTS, KAFKA_COMPRESSIONS, KAFKA_SASL_MECHANISMS, parseKafkaEnv } from './kafka/kafka-config.js';
 export type {
   KafkaClientName,
+  KafkaCompression,
   KafkaConnection,
   KafkaEnvironment,
   KafkaSasl,
@@ -47,11 +48,11 @@ export type { SubscriptionEvent } from './kafka/subscription-events.js';
 export type { TopicPartition } from './kafka/assign-partitions.js';
 export { createSqsSink } from './sqs/create-sqs-sink.js';
 export type { SqsSinkOptions } from './sqs/create-sqs-sink.js';
+export { createSqsSubscription } from './sqs/create-sqs-subscription.js';
+export type { SqsSubscriptionOptions } from './sqs/create-sqs-subscription.js';
 export { problemOfQueueUrl } from './sqs/sqs-config.js';
 export type { SqsConnection, SqsCredentials, SqsQueues } from './sqs/sqs-config.js';
+export type { SqsSubscriptionEvent } from './sqs/sqs-subscription-events.js';
 export { DirectoryPayloadStore } from './storage/directory-payload-store.js';
 export { PayloadStoreError } from './storage/payload-store.js';
 export type { PayloadPointer, PayloadStore, PayloadStoreErrorCode } from './storage/payload-store.js';
-export { createSqsSubscription } from './sqs/create-sqs-subscription.js';
-export type { SqsSubscriptionOptions } from './sqs/create-sqs-subscription.js';
-export type { SqsSubscriptionEvent } from './sqs/sqs-subscription-events.js';

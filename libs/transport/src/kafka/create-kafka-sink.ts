@@ -1,4 +1,5 @@
 import { type SinkPort } from '../sink-port.js';
+import { SinkError } from '../transport.errors.js';
 import { recordBytesMaxOf } from './batch-limits.js';
 import { connectionSettings } from './client-settings.js';
 import { KafkaCluster } from './kafka-cluster.js';
@@ -37,18 +38,20 @@ const CREATE_CONSUMER: Readonly<
 /**
  * A sink for Kafka on the client of your choice; nothing is opened before `start`. The client's package is an optional
  * peer dependency, loaded at `start`: when it is missing or of an unknown major, `start` rejects with `SinkError`
- * `configuration`. Guarantees and errors: `SinkPort`, and the README of this lib.
+ * `configuration`. Guarantees and errors: `SinkPort`, and the README of this lib. Throws `SinkError` `configuration` for
+ * options that contradict each other.
  */
 export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
   const { messageBytesMax = 1_000_000, batchRecordsMax = 1_000, requestTimeoutMs = 9_000 } = options;
   const bytesMax = recordBytesMaxOf(messageBytesMax);
   return new KafkaSink({
     create: async () => CREATE[options.client](await settingsOf(options, requestTimeoutMs)),
+    isIdempotent: isIdempotent(options),
     link: { connectMs: LINK_TIMEOUT_MS, closeMs: CLOSE_TIMEOUT_MS },
     topics: {
       policy: options.topics,
       refreshMs: 2 * requestTimeoutMs,
-      recheckMs: METADATA_MAX_AGE_MS,
+      recheckMs: options.metadataMaxAgeMs ?? METADATA_MAX_AGE_MS,
       now: () => performance.now(),
     },
     features: { isOrdered: true, recordBytesMax: bytesMax, batchRecordsMax, batchBytesMax: bytesMax },
@@ -58,6 +61,16 @@ export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
     openTailReader: async (sinkErrorOf) =>
       new TailReader({ ...(await readingParts(options, requestTimeoutMs)), sinkErrorOf }),
   });
+}
+
+function isIdempotent({ client, idempotent = false }: KafkaSinkOptions): boolean {
+  if (idempotent && client === 'kafkajs') {
+    throw new SinkError(
+      'configuration',
+      'kafkajs cannot be idempotent safely: it keeps the numbers of batches to itself, and loses them with each client that is thrown away. Choose the platformatic client (MILLRACE_KAFKA_CLIENT), or idempotent: false.',
+    );
+  }
+  return idempotent;
 }
 
 async function readingParts(options: KafkaSinkOptions, requestTimeoutMs: number): Promise<TopicReaderParts> {
@@ -86,6 +99,6 @@ async function settingsOf(options: KafkaSinkOptions, requestTimeoutMs: number): 
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     brokerTimeoutMs: Math.max(requestTimeoutMs - 2_000, 1_000),
     requestTimeoutMs,
-    metadataMaxAgeMs: METADATA_MAX_AGE_MS,
+    metadataMaxAgeMs: options.metadataMaxAgeMs ?? METADATA_MAX_AGE_MS,
   };
 }

@@ -14,14 +14,18 @@ export interface KafkaTls {
 export const KAFKA_SASL_MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const;
 export type KafkaSaslMechanism = (typeof KAFKA_SASL_MECHANISMS)[number];
 
-/** Who we are to the brokers. A token may be a function: it is asked again at each connection. */
+/**
+ * Who we are to the brokers. A token that expires is a file that somebody else renews, or a function: it is read, or
+ * asked, at each connection, and again before a broker's session ends.
+ */
 export type KafkaSasl =
   | {
       readonly mechanism: Exclude<KafkaSaslMechanism, 'OAUTHBEARER'>;
       readonly username: string;
       readonly password: string;
     }
-  | { readonly mechanism: 'OAUTHBEARER'; readonly token: string | (() => Promise<string>) };
+  | { readonly mechanism: 'OAUTHBEARER'; readonly token: string | (() => Promise<string>) }
+  | { readonly mechanism: 'OAUTHBEARER'; readonly tokenPath: string };
 
 /** How to reach a cluster. */
 export interface KafkaConnection {
@@ -31,9 +35,22 @@ export interface KafkaConnection {
   readonly sasl?: KafkaSasl;
 }
 
-/** Makes a topic that is missing, or demands that somebody made it. */
+/**
+ * Makes a topic that is missing, with these settings (by Kafka's names); one that is there is taken as it is. Or demands
+ * that somebody made it, and, where a number of partitions is given, with that number.
+ */
 export type KafkaTopicPolicy =
-  { readonly create: true; readonly partitions: number; readonly replication: number } | { readonly create: false };
+  | {
+      readonly create: true;
+      readonly partitions: number;
+      readonly replication: number;
+      readonly settings?: Readonly<Record<string, string>>;
+    }
+  | { readonly create: false; readonly partitions?: number };
+
+/** How the records of a batch are compressed; limits count what is not compressed. */
+export const KAFKA_COMPRESSIONS = ['none', 'gzip', 'zstd', 'lz4', 'snappy'] as const;
+export type KafkaCompression = (typeof KAFKA_COMPRESSIONS)[number];
 
 /** What `createKafkaSink` takes. Times in milliseconds. */
 export interface KafkaSinkOptions {
@@ -46,7 +63,12 @@ export interface KafkaSinkOptions {
   readonly messageBytesMax?: number;
   /** Default 1,000; kafkajs groups a batch in quadratic time, so stay below 2,000 there. */
   readonly batchRecordsMax?: number;
-  readonly compression?: 'none' | 'gzip';
+  /** lz4 and snappy on `platformatic` only, and in one step each. Default `none`. */
+  readonly compression?: KafkaCompression;
+  /** The brokers store a batch that is sent again once. On `platformatic` only. Default false. */
+  readonly idempotent?: boolean;
+  /** How old the partition count of a topic may be before it is looked at again. Default 300,000. */
+  readonly metadataMaxAgeMs?: number;
   /** One request's answer. The broker's own limit for the replicas is 2 s less. Default 9,000. */
   readonly requestTimeoutMs?: number;
   /** One send, whatever the client does: then the client is thrown away and built again. Default 60,000. */
@@ -135,10 +157,12 @@ function parseSwitch(env: Environment, name: string, problems: string[]): boolea
   return text === 'true';
 }
 
+const SASL_DETAILS = ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD', 'KAFKA_SASL_TOKEN', 'KAFKA_SASL_TOKEN_FILE'];
+
 function parseSasl(env: Environment, problems: string[]): KafkaSasl | undefined {
   const mechanism = env['KAFKA_SASL_MECHANISM'];
   if (!mechanism) {
-    const extra = ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD', 'KAFKA_SASL_TOKEN'].filter((name) => env[name]);
+    const extra = SASL_DETAILS.filter((name) => env[name]);
     if (extra.length > 0) {
       problems.push(`${extra.join(', ')} set without KAFKA_SASL_MECHANISM: set it to one of ${mechanisms()}.`);
     }
@@ -150,7 +174,7 @@ function parseSasl(env: Environment, problems: string[]): KafkaSasl | undefined 
     return undefined;
   }
   if (known === 'OAUTHBEARER') {
-    return { mechanism: known, token: demand(env, 'KAFKA_SASL_TOKEN', known, problems) };
+    return parseToken(env, known, problems);
   }
   return {
     mechanism: known,
@@ -159,10 +183,22 @@ function parseSasl(env: Environment, problems: string[]): KafkaSasl | undefined 
   };
 }
 
+function parseToken(env: Environment, mechanism: 'OAUTHBEARER', problems: string[]): KafkaSasl {
+  const { KAFKA_SASL_TOKEN_FILE: tokenPath } = env;
+  if (!tokenPath) {
+    return { mechanism, token: demand(env, 'KAFKA_SASL_TOKEN', mechanism, problems) };
+  }
+  if (env['KAFKA_SASL_TOKEN']) {
+    problems.push('KAFKA_SASL_TOKEN and KAFKA_SASL_TOKEN_FILE are both set: give one of them.');
+  }
+  return { mechanism, tokenPath };
+}
+
 function demand(env: Environment, name: string, mechanism: KafkaSaslMechanism, problems: string[]): string {
   const value = env[name];
   if (!value) {
-    problems.push(`${name} is not set: KAFKA_SASL_MECHANISM=${mechanism} needs it.`);
+    const orFile = name === 'KAFKA_SASL_TOKEN' ? ', or KAFKA_SASL_TOKEN_FILE' : '';
+    problems.push(`${name} is not set: KAFKA_SASL_MECHANISM=${mechanism} needs it${orFile}.`);
   }
   return value ?? '';
 }

@@ -14,6 +14,8 @@ export interface KafkaFailure {
   readonly advice: string;
   /** The connection may never answer again: the client must be thrown away before anything is sent again. */
   readonly isClientSuspect: boolean;
+  /** The brokers do not follow the numbers of this producer id in the partition: a new one must be asked for. */
+  readonly isSequenceLost: boolean;
 }
 
 interface Verdict {
@@ -131,13 +133,19 @@ const SUSPECT: ReadonlySet<string> = new Set(['KafkaJSRequestTimeoutError', 'Sen
 const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|EPROTO$)/;
 const DEPTH_MAX = 12;
 
+/** Out of order, duplicate, epoch, mapping, unknown producer id, fenced. */
+const SEQUENCE_LOST: ReadonlySet<number> = new Set([45, 46, 47, 49, 59, 90]);
+
+/** Of an error that is about neither. */
+const SOUND = { isClientSuspect: false, isSequenceLost: false } as const;
+
 /** Reads a client's error by protocol code and class, the innermost cause first; total: what it does not know passes by itself. */
 export function classifyKafkaError(error: unknown): KafkaFailure {
   return (
     innermost(error, DEPTH_MAX) ?? {
       ...PASSING,
       reason: isErrorLike(error) ? error.name : typeof error,
-      isClientSuspect: false,
+      ...SOUND,
     }
   );
 }
@@ -159,7 +167,7 @@ function innermost(error: unknown, depth: number): KafkaFailure | undefined {
 
 function ofError(error: Error): KafkaFailure | undefined {
   if (error instanceof SinkError) {
-    return { code: error.code, reason: error.message, advice: '', isClientSuspect: false };
+    return { code: error.code, reason: error.message, advice: '', ...SOUND };
   }
   return ofProtocol(error) ?? ofSystem(error) ?? ofClass(error);
 }
@@ -171,7 +179,8 @@ function ofProtocol(error: Error): KafkaFailure | undefined {
   }
   const name = property(error, 'apiId') ?? property(error, 'type');
   const reason = typeof name === 'string' ? name : `Kafka error ${number}`;
-  return { ...(BY_PROTOCOL.get(number) ?? PASSING), reason, isClientSuspect: false };
+  const isSequenceLost = SEQUENCE_LOST.has(number);
+  return { ...(BY_PROTOCOL.get(number) ?? PASSING), reason, isClientSuspect: false, isSequenceLost };
 }
 
 function ofSystem(error: Error): KafkaFailure | undefined {
@@ -180,7 +189,7 @@ function ofSystem(error: Error): KafkaFailure | undefined {
     return undefined;
   }
   const verdict = BY_SYSTEM.get(code) ?? (TLS_CODE.test(code) ? TLS : PASSING);
-  return { ...verdict, reason: code, isClientSuspect: false };
+  return { ...verdict, reason: code, ...SOUND };
 }
 
 function ofClass(error: Error): KafkaFailure | undefined {
@@ -188,7 +197,7 @@ function ofClass(error: Error): KafkaFailure | undefined {
   for (const name of names) {
     const verdict = typeof name === 'string' ? BY_CLASS.get(name) : undefined;
     if (verdict !== undefined) {
-      return { ...verdict, isClientSuspect: SUSPECT.has(String(name)) };
+      return { ...verdict, ...SOUND, isClientSuspect: SUSPECT.has(String(name)) };
     }
   }
   return undefined;

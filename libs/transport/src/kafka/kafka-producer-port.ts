@@ -1,16 +1,33 @@
 import { type SinkRecord } from '../sink-port.js';
 import { type ConnectionSettings } from './client-settings.js';
-import { type KafkaSinkOptions } from './kafka-config.js';
+import { type KafkaCompression } from './kafka-config.js';
 
 /** Every in-sync replica has the batch before it is acknowledged. There is no other setting. */
 export const ACKS_ALL = -1;
 
-/** One send: one topic, one partition, in this order. */
-export interface KafkaBatch {
+export interface KafkaLane {
   readonly topic: string;
   readonly partition: number;
+}
+
+/** One send: one topic, one partition, in this order. */
+export interface KafkaBatch extends KafkaLane {
   readonly records: readonly SinkRecord[];
   readonly acks: typeof ACKS_ALL;
+  /** In idempotent mode. */
+  readonly stamp?: ProducerStamp | undefined;
+}
+
+/** Who sends, to the brokers that count. */
+export interface ProducerIdentity {
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+}
+
+/** By what a broker knows a batch that it has stored already. */
+export interface ProducerStamp extends ProducerIdentity {
+  /** The number of its first record in the partition, under this producer id. */
+  readonly baseSequence: number;
 }
 
 /** One partition that the cluster says it has stored a batch in. */
@@ -36,6 +53,8 @@ export interface KafkaProducerPort {
   createTopic(topic: string, shape: KafkaTopicShape): Promise<void>;
   /** Whether each leader serves its partition; in a new topic it refuses for some milliseconds. May reject instead. */
   isTopicServed(topic: string, partitions: number): Promise<boolean>;
+  /** A producer id that nobody had before, of the lane's leader. Absent where a client keeps ids and numbers to itself. */
+  readonly newProducerId?: (lane: KafkaLane) => Promise<ProducerIdentity>;
   /** Resolves with what the cluster acknowledged; the caller verifies it. */
   produce(batch: KafkaBatch): Promise<readonly KafkaAck[]>;
   /** Ends every socket at once; what is in flight rejects. Never rejects itself. */
@@ -45,12 +64,14 @@ export interface KafkaProducerPort {
 export interface KafkaTopicShape {
   readonly partitions: number;
   readonly replication: number;
+  /** By Kafka's names. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** What an adapter is made from: options with their defaults. */
 export interface KafkaClientSettings extends ConnectionSettings {
   readonly clientId: string;
-  readonly compression: NonNullable<KafkaSinkOptions['compression']>;
+  readonly compression: KafkaCompression;
   readonly connectTimeoutMs: number;
   /** How long the broker waits for the replicas; below `requestTimeoutMs`. */
   readonly brokerTimeoutMs: number;

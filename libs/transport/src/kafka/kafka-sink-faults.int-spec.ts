@@ -308,6 +308,32 @@ describe('the Kafka sink under faults, and logins of a subscription', () => {
       expect(await valuesIn(lane)).toEqual(['a', 'b', 'b']);
     });
 
+    it('stores what is sent again once in idempotent mode, and refuses the mode by name otherwise', async () => {
+      if (client === 'kafkajs') {
+        expect(() => sinkTo({}, { idempotent: true })).toThrow(/kafkajs cannot be idempotent safely/);
+        return;
+      }
+      sinkTo({}, { idempotent: true, requestTimeoutMs: ANSWER_MS });
+      const lane = await openLane();
+      await sink.send(lane, [record('a')]);
+      const records = [record('b'), record('c')];
+
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        proxy.muteOpenConnections();
+        expect(await codeOf(sink.send(lane, records))).toBe('timeout');
+      }
+      expect(await sink.send(lane, records)).toEqual({ baseOffset: 1n });
+      expect(await sink.send(lane, [record('d')])).toEqual({ baseOffset: 3n });
+
+      await kafka.stop();
+      await codeOf(sink.send(lane, [record('e')]));
+      await kafka.start();
+      const codes = await resend(lane, [record('e')]);
+
+      expect(codes.at(-1)).toBe('resolved');
+      expect(await valuesIn(lane)).toEqual(['a', 'b', 'c', 'd', 'e']);
+    });
+
     it('leaves a connection that stopped answering when the client itself times out', async () => {
       sinkTo({}, { requestTimeoutMs: ANSWER_MS });
       const lane = await openLane();

@@ -3,7 +3,13 @@ import { type SinkLane, type SinkRecord } from '../sink-port.js';
 import { SinkError } from '../transport.errors.js';
 import { recordBytes } from './batch-limits.js';
 import { type KafkaTopicPolicy } from './kafka-config.js';
-import { type KafkaAck, type KafkaBatch, type KafkaProducerPort, type KafkaTopicShape } from './kafka-producer-port.js';
+import {
+  type KafkaAck,
+  type KafkaBatch,
+  type KafkaProducerPort,
+  type KafkaTopicShape,
+  type ProducerIdentity,
+} from './kafka-producer-port.js';
 import { KafkaSink, type KafkaSinkParts } from './kafka-sink.js';
 
 type Answer = (batch: KafkaBatch) => Promise<readonly KafkaAck[]>;
@@ -26,6 +32,9 @@ class FakeCluster {
   readonly producers: FakeProducer[] = [];
   readonly answers: Answer[] = [];
   readonly created: KafkaTopicShape[] = [];
+  lastId = 0n;
+  /** What the next questions for a producer id wait for. */
+  readonly ids: Promise<unknown>[] = [];
   connectError: Error | undefined;
   createError: Error | undefined;
   /** A client whose sends stay open when it is closed. */
@@ -57,6 +66,14 @@ class FakeProducer implements KafkaProducerPort {
 
   connect(): Promise<void> {
     return this.cluster.connectError ? Promise.reject(this.cluster.connectError) : Promise.resolve();
+  }
+
+  newProducerId(): Promise<ProducerIdentity> {
+    const asked = this.cluster.ids.shift() ?? Promise.resolve(undefined);
+    return asked.then(() => {
+      this.cluster.lastId += 1n;
+      return { producerId: this.cluster.lastId, producerEpoch: 0 };
+    });
   }
 
   refreshTopic(topic: string): Promise<number | undefined> {
@@ -97,6 +114,7 @@ class FakeProducer implements KafkaProducerPort {
 }
 
 interface SinkSettings {
+  readonly isIdempotent?: boolean;
   readonly policy?: KafkaTopicPolicy;
   readonly sendDeadlineMs?: number;
   readonly drainMs?: number;
@@ -106,6 +124,7 @@ interface SinkSettings {
 function sinkOn(cluster: FakeCluster, settings: SinkSettings = {}): KafkaSink {
   const parts: KafkaSinkParts = {
     create: () => Promise.resolve(new FakeProducer(cluster)),
+    isIdempotent: settings.isIdempotent ?? false,
     link: { connectMs: 1_000, closeMs: 1_000 },
     topics: {
       policy: settings.policy ?? { create: false },
@@ -351,6 +370,114 @@ describe('the Kafka sink', () => {
     });
   });
 
+  describe('in idempotent mode', () => {
+    const stampsOf = ({ batches }: FakeCluster): string[] =>
+      batches.map(({ partition, stamp }) => `${partition}: ${stamp?.producerId ?? ''}+${stamp?.baseSequence ?? ''}`);
+    const timedOut = reject(new ProtocolError(7, 'REQUEST_TIMED_OUT'));
+
+    it('numbers the batches of each lane under an id of its own, and not otherwise', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { isIdempotent: true });
+      const lane = await laneOf(sink, 0);
+      const other = await laneOf(sink, 1);
+
+      await sink.send(lane, [record(), record()]);
+      await sink.send(lane, [record()]);
+      await sink.send(other, [record()]);
+      await sink.send(lane, [record()]);
+      expect(stampsOf(cluster)).toEqual(['0: 1+0', '0: 1+2', '1: 2+0', '0: 1+3']);
+
+      const plain = new FakeCluster();
+      const plainSink = sinkOn(plain);
+      await plainSink.send(await laneOf(plainSink), [record()]);
+      expect(plain.batches[0]?.stamp).toBeUndefined();
+    });
+
+    it('sends the same records under the same number again, over a new client too', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { isIdempotent: true, sendDeadlineMs: 20 });
+      const lane = await laneOf(sink);
+      await sink.send(lane, [record()]);
+      const records = [record(), record()];
+      cluster.answers.push(timedOut, never, reject(new ProtocolError(6, 'NOT_LEADER_OR_FOLLOWER')));
+
+      await failureOf(sink.send(lane, records));
+      await failureOf(sink.send(lane, records));
+      await failureOf(sink.send(lane, [...records]));
+      await sink.send(lane, records);
+      await sink.send(lane, [record()]);
+
+      expect(cluster.producers).toHaveLength(2);
+      expect(stampsOf(cluster)).toEqual(['0: 1+0', '0: 1+1', '0: 1+1', '0: 1+1', '0: 1+1', '0: 1+3']);
+    });
+
+    it('gives no number to other records while it is not known whether the brokers have seen it', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { isIdempotent: true });
+      const lane = await laneOf(sink);
+      const records = [record(), record()];
+      cluster.answers.push(timedOut);
+
+      await failureOf(sink.send(lane, records));
+      await sink.send(lane, records.slice(0, 1));
+      await sink.send(lane, records.slice(1));
+
+      expect(stampsOf(cluster)).toEqual(['0: 1+0', '0: 2+0', '0: 2+1']);
+    });
+
+    it.each([
+      [45, 'OUT_OF_ORDER_SEQUENCE_NUMBER'],
+      [59, 'UNKNOWN_PRODUCER_ID'],
+      [47, 'INVALID_PRODUCER_EPOCH'],
+    ])('takes a new id after error %d, %s, with an unknown outcome', async (number, name) => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { isIdempotent: true });
+      const lane = await laneOf(sink);
+      await sink.send(lane, [record()]);
+      const records = [record()];
+      cluster.answers.push(reject(new ProtocolError(number, name)));
+
+      expect(await failureOf(sink.send(lane, records))).toMatchObject({ code: 'unavailable', outcome: 'unknown' });
+      await sink.send(lane, records);
+
+      expect(stampsOf(cluster)).toEqual(['0: 1+0', '0: 1+1', '0: 2+0']);
+    });
+
+    it('sends nothing under an id that comes after the deadline', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { isIdempotent: true, sendDeadlineMs: 20 });
+      const lane = await laneOf(sink);
+      let give: (value: unknown) => void = () => undefined;
+      cluster.ids.push(new Promise((resolve) => (give = resolve)));
+      const records = [record()];
+
+      expect(await failureOf(sink.send(lane, records))).toMatchObject({ code: 'timeout' });
+      await sink.send(lane, records);
+      give(undefined);
+      await new Promise(setImmediate);
+      await sink.send(lane, [record()]);
+
+      expect(stampsOf(cluster)).toEqual(['0: 1+0', '0: 1+1']);
+    });
+
+    it('begins anew in a topic that was deleted and made again', async () => {
+      const cluster = new FakeCluster();
+      const policy = { create: true, partitions: 3, replication: 1 } as const;
+      const sink = sinkOn(cluster, { isIdempotent: true, policy });
+      const lane = await laneOf(sink);
+      await sink.send(lane, [record()]);
+      cluster.partitions.delete('orders');
+      cluster.ends.clear();
+      cluster.answers.push(reject(new ProtocolError(3, 'UNKNOWN_TOPIC_OR_PARTITION')));
+      expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'topic_deleted' });
+
+      await sink.openTopic('orders');
+      await sink.send(lane, [record()]);
+
+      expect(stampsOf(cluster)).toEqual(['0: 1+0', '0: 1+1', '0: 2+0']);
+    });
+  });
+
   describe('believes an answer only when', () => {
     const wrongAnswers: readonly (readonly [string, readonly KafkaAck[]])[] = [
       ['it names a partition', []],
@@ -418,7 +545,7 @@ describe('the Kafka sink', () => {
       await sink.openTopic('payments');
 
       expect(topic.lanes.map(({ id }) => id)).toEqual([0, 1, 2, 3, 4, 5].map((partition) => `payments/${partition}`));
-      expect(cluster.created).toEqual([{ partitions: 6, replication: 3 }]);
+      expect(cluster.created).toEqual([{ partitions: 6, replication: 3, settings: {} }]);
     });
 
     it('that was created is open when its leaders serve it', async () => {
@@ -478,7 +605,7 @@ describe('the Kafka sink', () => {
       expect(cluster.created).toEqual([]);
 
       await sink.openTopic('orders');
-      expect(cluster.created).toEqual([{ partitions: 3, replication: 1 }]);
+      expect(cluster.created).toEqual([{ partitions: 3, replication: 1, settings: {} }]);
       expect(await sink.send(lane, [record()])).toEqual({ baseOffset: 0n });
       expect(await sink.send(other, [record()])).toEqual({ baseOffset: 0n });
     });
@@ -536,6 +663,37 @@ describe('the Kafka sink', () => {
       expect(opened.lanes).toHaveLength(5);
       expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'partition_count_changed' });
       await sink.send(await laneOf(sink), [record()]);
+    });
+
+    it('whose partition count changes gives new lanes once all sends to the earlier ones have ended', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster);
+      const lane = await laneOf(sink);
+      const other = await laneOf(sink, 1);
+      let answer: (acks: readonly KafkaAck[]) => void = () => undefined;
+      cluster.answers.push(() => new Promise((resolve) => (answer = resolve)));
+      const sending = sink.send(lane, [record()]).then(() => cluster.log.push('sent'));
+      cluster.partitions.set('orders', 5);
+      cluster.answers.push(reject(new ProtocolError(6, 'NOT_LEADER_OR_FOLLOWER')));
+      await failureOf(sink.send(other, [record()]));
+
+      const opening = sink.openTopic('orders').then(() => cluster.log.push('opened'));
+      await new Promise(setImmediate);
+      answer([{ topic: 'orders', partition: 0, baseOffset: 0n }]);
+      await Promise.all([sending, opening]);
+
+      expect(cluster.log.slice(-2)).toEqual(['sent', 'opened']);
+    });
+
+    it('that somebody else makes is taken with the number of partitions that is demanded, and no other', async () => {
+      const demanding = (partitions: number) =>
+        sinkOn(new FakeCluster(), { policy: { create: false, partitions } }).openTopic('orders');
+
+      expect((await demanding(3)).lanes).toHaveLength(3);
+      expect(await failureOf(demanding(6))).toMatchObject({
+        code: 'configuration',
+        message: 'Topic orders has 3 partitions, and topics.partitions demands 6: correct the one or the other.',
+      });
     });
 
     it('has its partition count looked at again now and then, without a failure', async () => {

@@ -14,9 +14,10 @@ import { SinkError } from '../transport.errors.js';
 import { assertBatch } from './batch-limits.js';
 import { within } from './deadline.js';
 import { classifyKafkaError, type KafkaFailure, SendDeadlineError } from './kafka-errors.js';
-import { ACKS_ALL, type KafkaAck, type KafkaProducerPort } from './kafka-producer-port.js';
+import { ACKS_ALL, type KafkaAck, type KafkaProducerPort, type ProducerStamp } from './kafka-producer-port.js';
 import { KafkaTopics, type KafkaTopicsOptions } from './kafka-topics.js';
 import { LaneReceipts } from './lane-receipts.js';
+import { LaneSequences } from './lane-sequences.js';
 import { type TailReader } from './tail-reader.js';
 import { type TopicReader } from './topic-reader.js';
 import { type CreateProducer, ProducerLink, type ProducerLinkLimits } from './producer-link.js';
@@ -24,6 +25,8 @@ import { type CreateProducer, ProducerLink, type ProducerLinkLimits } from './pr
 /** What `KafkaSink` is made of; `createKafkaSink` fills it from `KafkaSinkOptions`. Times in milliseconds. */
 export interface KafkaSinkParts {
   readonly create: CreateProducer;
+  /** Batches are numbered, so that the brokers store one that is sent again once. The client must give producer ids. */
+  readonly isIdempotent: boolean;
   readonly link: ProducerLinkLimits;
   readonly topics: KafkaTopicsOptions;
   readonly features: SinkFeatures;
@@ -40,8 +43,8 @@ export interface KafkaSinkParts {
  * port that one client implements.
  *
  * Order: one send is one topic and one partition, and a lane has at most one in flight. Delivery: acks of all in-sync
- * replicas, at least once; a receipt is believed only when it names our partition with a growing offset. Failure:
- * nothing is sent again here. Before a send rejects, the leaders are refreshed, or the client is thrown away when it
+ * replicas, at least once, and once in idempotent mode when the caller sends the very same records again; a receipt is
+ * believed only when it names our partition with a growing offset. Failure: nothing is sent again here. Before a send rejects, the leaders are refreshed, or the client is thrown away when it
  * may be the reason; every send has a deadline of its own.
  */
 export class KafkaSink implements SinkPort {
@@ -50,7 +53,8 @@ export class KafkaSink implements SinkPort {
   readonly #link: ProducerLink;
   readonly #topics: KafkaTopics;
   readonly #receipts = new LaneReceipts();
-  readonly #inFlight = new Map<string, Promise<unknown>>();
+  readonly #sequences = new LaneSequences();
+  readonly #inFlight = new Map<string, { readonly lane: SinkLane; readonly sending: Promise<unknown> }>();
   #isStopped = false;
   #stopping: Promise<void> | undefined;
 
@@ -73,9 +77,11 @@ export class KafkaSink implements SinkPort {
       const opened = await this.#topics.open(topic, producer);
       if (wasDeleted) {
         this.#receipts.forget(opened);
+        this.#sequences.forget(opened.lanes);
       } else {
         this.#receipts.forgive(opened);
       }
+      await this.#endOfEarlierLanes(opened);
       return opened;
     } catch (error) {
       throw this.#sinkError(`Kafka did not open topic ${topic}`, classifyKafkaError(error), error);
@@ -91,7 +97,7 @@ export class KafkaSink implements SinkPort {
       throw new Error(`A send on lane ${lane.id} needs at least one record.`);
     }
     const sending = this.#send(lane, records);
-    this.#inFlight.set(lane.id, sending);
+    this.#inFlight.set(lane.id, { lane, sending });
     try {
       return await sending;
     } finally {
@@ -148,9 +154,14 @@ export class KafkaSink implements SinkPort {
     await this.#topics.assertLane(lane, producer);
     try {
       const acks = await this.#produce(producer, lane, records);
-      return this.#receipts.accept(lane, acks, records.length);
+      const receipt = this.#receipts.accept(lane, acks, records.length);
+      this.#sequences.acknowledged(lane);
+      return receipt;
     } catch (error) {
       const failure = classifyKafkaError(error);
+      if (failure.isSequenceLost) {
+        this.#sequences.forget([lane]);
+      }
       await (failure.isClientSuspect ? this.#link.discard(producer) : this.#topics.refresh(lane.topic, producer));
       if (this.#topics.isDeleted(lane.topic)) {
         throw topicDeleted(lane.topic, error);
@@ -159,15 +170,37 @@ export class KafkaSink implements SinkPort {
     }
   }
 
-  #produce(
-    producer: KafkaProducerPort,
-    { topic, partition }: SinkLane,
-    records: readonly SinkRecord[],
-  ): Promise<readonly KafkaAck[]> {
+  #produce(producer: KafkaProducerPort, lane: SinkLane, records: readonly SinkRecord[]): Promise<readonly KafkaAck[]> {
     const ms = this.parts.sendDeadlineMs;
-    return within(ms, producer.produce({ topic, partition, records, acks: ACKS_ALL }), () => {
+    const attempt = new AbortController();
+    const produce = async (): Promise<readonly KafkaAck[]> => {
+      const { topic, partition } = lane;
+      const stamp = this.parts.isIdempotent ? await this.#stamp(producer, lane, records, attempt.signal) : undefined;
+      return producer.produce({ topic, partition, records, acks: ACKS_ALL, stamp });
+    };
+    return within(ms, produce(), () => {
+      attempt.abort();
       throw new SendDeadlineError(`no answer within ${ms} ms`);
     });
+  }
+
+  async #stamp(
+    producer: KafkaProducerPort,
+    lane: SinkLane,
+    records: readonly SinkRecord[],
+    late: AbortSignal,
+  ): Promise<ProducerStamp> {
+    const known = this.#sequences.stampOf(lane, records);
+    if (known !== undefined) {
+      return known;
+    }
+    if (producer.newProducerId === undefined) {
+      throw new SinkError('configuration', 'This Kafka client gives no producer ids: set idempotent to false.');
+    }
+    const identity = await producer.newProducerId(lane);
+    // after the deadline the same records may be on their way again, under another id
+    late.throwIfAborted();
+    return this.#sequences.begin(lane, identity, records);
   }
 
   async #connected(): Promise<KafkaProducerPort> {
@@ -182,10 +215,20 @@ export class KafkaSink implements SinkPort {
   }
 
   async #drainAndClose(): Promise<void> {
-    await within(this.parts.drainMs, Promise.allSettled(this.#inFlight.values()), () => undefined);
+    const sends = [...this.#inFlight.values()].map(({ sending }) => sending);
+    await within(this.parts.drainMs, Promise.allSettled(sends), () => undefined);
     await this.#link.close();
     this.#topics.clear();
     this.#receipts.clear();
+    this.#sequences.clear();
+  }
+
+  /** What is on its way to lanes of an earlier number of partitions ends before a key can take another lane. */
+  async #endOfEarlierLanes({ name, lanes }: SinkTopic): Promise<void> {
+    const sends = [...this.#inFlight.values()].filter(
+      ({ lane }) => lane.topic === name && lanes[lane.partition] !== lane,
+    );
+    await Promise.allSettled(sends.map(({ sending }) => sending));
   }
 
   #sinkError(what: string, { code, reason, advice }: KafkaFailure, cause: unknown): SinkError {

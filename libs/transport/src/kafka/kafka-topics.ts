@@ -55,10 +55,10 @@ export class KafkaTopics {
     }
     const pinned = this.#pinned.get(name);
     if (pinned !== undefined && pinned.seen !== DELETED) {
-      return this.#pin(name, pinned.seen).topic;
+      return this.#pin(name, this.#demanded(name, pinned.seen)).topic;
     }
     const count = (await producer.refreshTopic(name)) ?? (await this.#make(name, producer));
-    return this.#pin(name, count).topic;
+    return this.#pin(name, this.#demanded(name, count)).topic;
   }
 
   /** The topic was opened, and the last look found none. */
@@ -123,7 +123,8 @@ export class KafkaTopics {
       );
     }
     const { signal } = this.#ending;
-    await producer.createTopic(name, { partitions: policy.partitions, replication: policy.replication });
+    const { partitions, replication, settings = {} } = policy;
+    await producer.createTopic(name, { partitions, replication, settings });
     const until = this.options.now() + CREATED_VISIBLE_MS;
     while (this.options.now() < until && !signal.aborted) {
       const count = await servedPartitions(name, producer);
@@ -139,6 +140,18 @@ export class KafkaTopics {
       'topic_missing',
       `Topic ${name} was created, and is not served by the brokers ${CREATED_VISIBLE_MS} ms later.`,
     );
+  }
+
+  /** Of a topic that somebody else has to make. */
+  #demanded(name: string, count: number): number {
+    const { policy } = this.options;
+    if (!policy.create && policy.partitions !== undefined && policy.partitions !== count) {
+      throw new SinkError(
+        'configuration',
+        `Topic ${name} has ${count} partitions, and topics.partitions demands ${policy.partitions}: correct the one or the other.`,
+      );
+    }
+    return count;
   }
 
   #pin(name: string, count: number): PinnedTopic {

@@ -11,14 +11,13 @@ import {
   type KafkaTopicShape,
 } from './kafka-producer-port.js';
 import { stopIdleTimers } from './kafkajs-idle-timers.js';
-import { messagesOf, saslOf } from './kafkajs-shapes.js';
+import { acksOf, compressionOf, messagesOf, saslOf } from './kafkajs-shapes.js';
 
 type Client = (typeof kafkajs)['default'];
 
 const PACKAGE = { name: 'kafkajs', version: '2.2.4' };
 const UNKNOWN_TOPIC = 3;
 const NO_PARTITION = -1;
-const NO_BASE_OFFSET = '-1';
 
 /** `KafkaProducerPort` on kafkajs 2. Throws `SinkError` `configuration` when it cannot be loaded. */
 export async function createKafkajsProducer(settings: KafkaClientSettings): Promise<KafkaProducerPort> {
@@ -39,11 +38,13 @@ class KafkajsProducer implements KafkaProducerPort {
   readonly #sockets: ClientSockets;
   readonly #kafka: kafkajs.Kafka;
   readonly #producer: kafkajs.Producer;
+  readonly #compression: kafkajs.CompressionTypes;
 
   constructor(
     private readonly client: Client,
     private readonly settings: KafkaClientSettings,
   ) {
+    this.#compression = compressionOf(client, settings.compression);
     this.#sockets = new ClientSockets(settings.tls);
     this.#kafka = new client.Kafka({
       clientId: settings.clientId,
@@ -92,11 +93,11 @@ class KafkajsProducer implements KafkaProducerPort {
     });
   }
 
-  async createTopic(topic: string, { partitions, replication }: KafkaTopicShape): Promise<void> {
-    await this.#withAdmin((admin) =>
-      // resolves with false when the topic is there
-      admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: replication }] }),
-    );
+  async createTopic(topic: string, { partitions, replication, settings }: KafkaTopicShape): Promise<void> {
+    const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
+    const made = { topic, numPartitions: partitions, replicationFactor: replication, configEntries };
+    // resolves with false when the topic is there
+    await this.#withAdmin((admin) => admin.createTopics({ topics: [made] }));
   }
 
   async isTopicServed(topic: string, partitions: number): Promise<boolean> {
@@ -105,19 +106,14 @@ class KafkajsProducer implements KafkaProducerPort {
   }
 
   async produce(batch: KafkaBatch): Promise<readonly KafkaAck[]> {
-    const { None, GZIP } = this.client.CompressionTypes;
     const answer = await this.#send({
       topic: batch.topic,
       acks: batch.acks,
       timeout: this.settings.brokerTimeoutMs,
-      compression: this.settings.compression === 'gzip' ? GZIP : None,
+      compression: this.#compression,
       messages: messagesOf(batch),
     });
-    return answer.map((ack) => ({
-      topic: ack.topicName,
-      partition: ack.partition,
-      baseOffset: BigInt(ack.baseOffset ?? NO_BASE_OFFSET),
-    }));
+    return acksOf(answer);
   }
 
   async close(): Promise<void> {

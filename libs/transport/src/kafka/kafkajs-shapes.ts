@@ -1,9 +1,15 @@
-import type { Message, SASLOptions } from 'kafkajs';
-import { type KafkaSasl } from './kafka-config.js';
-import { type KafkaBatch } from './kafka-producer-port.js';
+import { promisify } from 'node:util';
+import * as zlib from 'node:zlib';
+import type * as kafkajs from 'kafkajs';
+import { batchCompression } from './batch-compression.js';
+import { type ClientLogin } from './client-settings.js';
+import { type KafkaCompression } from './kafka-config.js';
+import { type KafkaAck, type KafkaBatch } from './kafka-producer-port.js';
+
+const NO_BASE_OFFSET = '-1';
 
 /** Our login in the shape of kafkajs. */
-export function saslOf(sasl: KafkaSasl): SASLOptions {
+export function saslOf(sasl: ClientLogin): kafkajs.SASLOptions {
   if (sasl.mechanism === 'OAUTHBEARER') {
     const { token } = sasl;
     return {
@@ -23,12 +29,12 @@ export function saslOf(sasl: KafkaSasl): SASLOptions {
 }
 
 /** Our records in the shape of kafkajs. */
-export function messagesOf({ partition, records }: KafkaBatch): Message[] {
+export function messagesOf({ partition, records }: KafkaBatch): kafkajs.Message[] {
   return records.map(({ key, value, headers }) => ({ partition, key, value, headers: named(headers) }));
 }
 
 /** The client takes headers by name; a name that comes twice becomes a list. */
-function named(headers: KafkaBatch['records'][number]['headers']): NonNullable<Message['headers']> {
+function named(headers: KafkaBatch['records'][number]['headers']): NonNullable<kafkajs.Message['headers']> {
   const byName = new Map<string, Buffer | Buffer[]>();
   for (const [name, value] of headers) {
     const text = name.toString();
@@ -36,4 +42,27 @@ function named(headers: KafkaBatch['records'][number]['headers']): NonNullable<M
     byName.set(text, before === undefined ? value : [before, value].flat());
   }
   return Object.fromEntries(byName);
+}
+
+/** A partition without a base offset is one that the client was told nothing of. */
+export function acksOf(answer: readonly kafkajs.RecordMetadata[]): KafkaAck[] {
+  return answer.map(({ topicName, partition, baseOffset }) => ({
+    topic: topicName,
+    partition,
+    baseOffset: BigInt(baseOffset ?? NO_BASE_OFFSET),
+  }));
+}
+
+/** The client has gzip; zstd is given to it, for every user of the package in the process. */
+export function compressionOf(client: (typeof kafkajs)['default'], codec: KafkaCompression): kafkajs.CompressionTypes {
+  const { CompressionTypes: types, CompressionCodecs: codecs } = client;
+  const compression = batchCompression(codec);
+  if (codec === 'zstd') {
+    codecs[types.ZSTD] = () => ({
+      compress: ({ buffer }: { readonly buffer: Buffer }) => compression?.compress(buffer),
+      decompress: (buffer: Buffer) => promisify(zlib.zstdDecompress)(buffer),
+    });
+    return types.ZSTD;
+  }
+  return codec === 'gzip' ? types.GZIP : types.None;
 }

@@ -1,24 +1,23 @@
 import { isIP } from 'node:net';
 import type * as platformatic from '@platformatic/kafka';
 import { SinkError } from '../transport.errors.js';
+import { batchCompression, type BatchCompression } from './batch-compression.js';
 import { assertClientVersion, assertNodeForPlatformatic, loadKafkaClient } from './kafka-client-loader.js';
 import {
   type KafkaAck,
   type KafkaBatch,
   type KafkaClientSettings,
+  type KafkaLane,
   type KafkaProducerPort,
   type KafkaTopicShape,
+  type ProducerIdentity,
 } from './kafka-producer-port.js';
-import { writeProduceRequest } from './produce-request.js';
+import { newProducerIdOver, produceOver, produceVersionOf } from './platformatic-requests.js';
 import { encodeRecordBatch } from './record-batch.js';
 
 type Client = typeof platformatic;
-type ProduceResponse = ReturnType<Client['produceV11']['parseResponse']>;
 
 const PACKAGE = { name: '@platformatic/kafka', version: '2.12.1' };
-const PRODUCE_KEY = 0;
-/** 9 (Kafka 2.8) to 11 have one request and one response; 12 needs nothing that we have, 13 wants topic ids. */
-const PRODUCE_VERSIONS = { min: 9, max: 11 };
 const TOPIC_ALREADY_EXISTS = 36;
 const LATEST = -1n;
 
@@ -37,12 +36,16 @@ export async function createPlatformaticProducer(settings: KafkaClientSettings):
  */
 class PlatformaticProducer implements KafkaProducerPort {
   readonly #admin: platformatic.Admin;
-  #produceVersion = PRODUCE_VERSIONS.max;
+  readonly #compression: BatchCompression | undefined;
+  #produceVersion = 0;
 
   constructor(
     private readonly client: Client,
     private readonly settings: KafkaClientSettings,
   ) {
+    this.#compression = batchCompression(settings.compression, (codec, records) =>
+      client.compressionsAlgorithms[codec].compressSync(records),
+    );
     this.#admin = new client.Admin({
       clientId: settings.clientId,
       bootstrapBrokers: [...settings.brokers],
@@ -63,12 +66,7 @@ class PlatformaticProducer implements KafkaProducerPort {
   }
 
   async connect(): Promise<void> {
-    const apis = await this.#admin.listApis();
-    const produce = apis.find((api) => api.apiKey === PRODUCE_KEY);
-    this.#produceVersion = Math.min(produce?.maxVersion ?? 0, PRODUCE_VERSIONS.max);
-    if (this.#produceVersion < PRODUCE_VERSIONS.min) {
-      throw new SinkError('configuration', 'The brokers are too old: Kafka 2.8 or later is needed.');
-    }
+    this.#produceVersion = produceVersionOf(await this.#admin.listApis());
   }
 
   async refreshTopic(topic: string): Promise<number | undefined> {
@@ -84,9 +82,10 @@ class PlatformaticProducer implements KafkaProducerPort {
     }
   }
 
-  async createTopic(topic: string, { partitions, replication }: KafkaTopicShape): Promise<void> {
+  async createTopic(topic: string, { partitions, replication, settings }: KafkaTopicShape): Promise<void> {
     try {
-      await this.#admin.createTopics({ topics: [topic], partitions, replicas: replication });
+      const configs = Object.entries(settings).map(([name, value]) => ({ name, value }));
+      await this.#admin.createTopics({ topics: [topic], partitions, replicas: replication, configs });
     } catch (error) {
       if (!(error instanceof this.client.MultipleErrors) || error.findBy('apiCode', TOPIC_ALREADY_EXISTS) === null) {
         throw error;
@@ -100,15 +99,20 @@ class PlatformaticProducer implements KafkaProducerPort {
     return answer?.partitions.length === partitions;
   }
 
+  async newProducerId(lane: KafkaLane): Promise<ProducerIdentity> {
+    return newProducerIdOver(this.client, await this.#leaderOf(lane));
+  }
+
   async produce(batch: KafkaBatch): Promise<readonly KafkaAck[]> {
-    const { compression } = this.settings;
     const connection = await this.#leaderOf(batch);
     const records = await encodeRecordBatch(batch.records, {
       timestamp: BigInt(Date.now()),
-      compression,
       crc32c: this.client.crc32c,
+      compression: this.#compression,
+      stamp: batch.stamp,
     });
-    const response = await this.#request(connection, batch, records);
+    const request = { batch, records, timeoutMs: this.settings.brokerTimeoutMs };
+    const response = await produceOver(this.client, connection, this.#produceVersion, request);
     return response.responses.flatMap(({ name, partitionResponses }) =>
       partitionResponses.map(({ index, baseOffset }) => ({ topic: name, partition: index, baseOffset })),
     );
@@ -124,7 +128,7 @@ class PlatformaticProducer implements KafkaProducerPort {
     await closed.catch(() => undefined);
   }
 
-  async #leaderOf({ topic, partition }: KafkaBatch): Promise<platformatic.Connection> {
+  async #leaderOf({ topic, partition }: KafkaLane): Promise<platformatic.Connection> {
     const metadata = await this.#admin.metadata({ topics: [topic] });
     const leader = metadata.topics.get(topic)?.partitions[partition]?.leader ?? -1;
     const connections = await this.#admin.connectToBrokers([leader]);
@@ -133,29 +137,6 @@ class PlatformaticProducer implements KafkaProducerPort {
       throw new SinkError('unavailable', `Partition ${partition} of ${topic} has no leader at the moment.`);
     }
     return connection;
-  }
-
-  #request(connection: platformatic.Connection, batch: KafkaBatch, records: Buffer): Promise<ProduceResponse> {
-    const { Writer, produceV11 } = this.client;
-    const createPayload = () =>
-      writeProduceRequest(Writer.create(), { batch, records, timeoutMs: this.settings.brokerTimeoutMs });
-    return new Promise((resolve, reject) => {
-      connection.send<ProduceResponse>(
-        PRODUCE_KEY,
-        this.#produceVersion,
-        createPayload,
-        produceV11.parseResponse,
-        true,
-        true,
-        (error, response) => {
-          if (error !== null || response === undefined) {
-            reject(error ?? new SinkError('unavailable', 'The client gave no answer to a Produce request.'));
-          } else {
-            resolve(response);
-          }
-        },
-      );
-    });
   }
 }
 

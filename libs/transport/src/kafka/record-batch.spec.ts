@@ -1,7 +1,8 @@
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
-import { crc32c, createRecordsBatch, Reader, readRecordsBatch } from '@platformatic/kafka';
+import { compressionsAlgorithms, crc32c, createRecordsBatch, Reader, readRecordsBatch } from '@platformatic/kafka';
 import { type SinkHeader, type SinkRecord } from '../sink-port.js';
+import { batchCompression } from './batch-compression.js';
 import { recordBytes } from './batch-limits.js';
 import { encodeRecordBatch } from './record-batch.js';
 
@@ -41,7 +42,7 @@ function encodedByTheClient(plain: readonly SinkRecord[]): Buffer {
 
 describe('a record batch', () => {
   it('is byte for byte what another client writes, apart from the base sequence', async () => {
-    const ours = await encodeRecordBatch(records, { timestamp, compression: 'none', crc32c });
+    const ours = await encodeRecordBatch(records, { timestamp, crc32c });
     const theirs = encodedByTheClient(records);
     theirs.writeInt32BE(-1, 53);
     theirs.writeUInt32BE(crc32c(theirs.subarray(21)), 17);
@@ -50,7 +51,7 @@ describe('a record batch', () => {
   });
 
   it('is read back as what was written', async () => {
-    const bytes = await encodeRecordBatch(records, { timestamp, compression: 'none', crc32c });
+    const bytes = await encodeRecordBatch(records, { timestamp, crc32c });
 
     const batch = readRecordsBatch(Reader.from(bytes));
 
@@ -59,19 +60,35 @@ describe('a record batch', () => {
     expect(read).toEqual(records.map(({ key, value, headers }) => [key, value, headers]));
   });
 
-  it('holds the same records compressed, with a mark that says so', async () => {
-    const plain = await encodeRecordBatch(records, { timestamp, compression: 'none', crc32c });
-    const small = await encodeRecordBatch(records, { timestamp, compression: 'gzip', crc32c });
+  it.each([
+    ['gzip', 1, gunzipSync],
+    ['snappy', 2, compressionsAlgorithms.snappy.decompressSync],
+    ['lz4', 3, compressionsAlgorithms.lz4.decompressSync],
+    ['zstd', 4, zstdDecompressSync],
+  ] as const)('holds the same records compressed by %s, with a mark that says so', async (codec, mark, decompress) => {
+    const compression = batchCompression(codec, (name, bytes) => compressionsAlgorithms[name].compressSync(bytes));
+    const plain = await encodeRecordBatch(records, { timestamp, crc32c });
+    const small = await encodeRecordBatch(records, { timestamp, compression, crc32c });
 
-    expect(small.readInt16BE(21)).toBe(1);
+    expect(small.readInt16BE(21)).toBe(mark);
     expect(small.readInt32BE(8)).toBe(small.length - 12);
     expect(small.readUInt32BE(17)).toBe(crc32c(small.subarray(21)));
-    expect(gunzipSync(small.subarray(61)).equals(plain.subarray(61))).toBe(true);
+    expect(small.length).toBeLessThan(plain.length / 2);
+    expect(decompress(small.subarray(61)).equals(plain.subarray(61))).toBe(true);
+  });
+
+  it('names its producer and its number where it has them', async () => {
+    const stamp = { producerId: 2n ** 40n, producerEpoch: 3, baseSequence: 77 };
+
+    const batch = readRecordsBatch(Reader.from(await encodeRecordBatch(records, { timestamp, crc32c, stamp })));
+
+    const { producerId, producerEpoch, baseSequence: firstSequence } = stamp;
+    expect(batch).toMatchObject({ producerId, producerEpoch, firstSequence, attributes: 0 });
   });
 
   it('is never larger than the sum of recordBytes and what the batch itself takes', async () => {
     for (const one of records) {
-      const bytes = await encodeRecordBatch([one], { timestamp, compression: 'none', crc32c });
+      const bytes = await encodeRecordBatch([one], { timestamp, crc32c });
       expect(bytes.length).toBeLessThanOrEqual(64 + recordBytes(one));
     }
   });

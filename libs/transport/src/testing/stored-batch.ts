@@ -1,3 +1,4 @@
+import { batchCompression } from '../kafka/batch-compression.js';
 import { crc32c } from '../kafka/crc32c.js';
 import { encodeRecordBatch } from '../kafka/record-batch.js';
 import { type SinkRecord } from '../sink-port.js';
@@ -14,7 +15,11 @@ export interface StoredBatch {
 /** The batch as a broker stores it. */
 export async function storedBatch(batch: StoredBatch): Promise<Buffer> {
   const { at, attributes = 0, producerId = -1n, compression = 'none', records } = batch;
-  const bytes = await encodeRecordBatch(records, { timestamp: 1_000n, compression, crc32c });
+  const bytes = await encodeRecordBatch(records, {
+    timestamp: 1_000n,
+    compression: batchCompression(compression),
+    crc32c,
+  });
   bytes.writeBigInt64BE(BigInt(at), 0);
   bytes.writeInt16BE(bytes.readInt16BE(21) | attributes, 21);
   bytes.writeBigInt64BE(producerId, 43);
