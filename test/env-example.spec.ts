@@ -55,10 +55,10 @@ describe('.env.example', () => {
       MILLRACE_TLS_CERT_FILE: '/etc/millrace/tls.crt',
       MILLRACE_TLS_KEY_FILE: '/etc/millrace/tls.key',
     };
-    expect({ ...shown, kafka: { client: shown.kafka.client } }).toEqual({
+    expect({ ...shown, events: { ...shown.events, connection: null } }).toEqual({
       ...given,
       http: { ...given.http, ...tls },
-      kafka: { client: given.kafka.client },
+      events: { ...given.events, connection: null },
     });
     expect(shown.http.PORT).toBe(service.port);
     expect(shown.source).toBe(service.name);
@@ -73,7 +73,7 @@ describe('.env.example', () => {
     const { MILLRACE_CONFIG: file, ...others } = variablesOf('every app', 'relay');
     const shown = readRelaySettings(others);
     expect(shown.http.PORT).toBe(3000);
-    expect(shown.relay.sinks[0]?.kafka.client).toBe('platformatic');
+    expect(shown.relay.sinks[0]).toMatchObject({ options: { client: 'platformatic' } });
     expect(shown.relay.sources[0]?.capture).toBe('polling');
     expect(readFileSync(new URL(`../${String(file)}`, import.meta.url), 'utf8')).toContain('version: 1');
   });

@@ -146,7 +146,6 @@ describe('a service', () => {
     await createTopic({ brokers, topic, partitions: 2 });
     const service = { ...teaService, name: uniqueName('tea') };
     const config = configOf({ KAFKA_BROKERS: brokers.join(','), DATABASE_POOL_MAX: '2' });
-    const { kafka } = config;
     app = await createServiceApp(service, config, moduleWith([PotFiller], service));
     await app.listen(0, '127.0.0.1');
     const dataSource = app.get(DataSource);
@@ -155,7 +154,7 @@ describe('a service', () => {
       await request.connect();
     }
 
-    const sink = createKafkaSink({ client: 'platformatic', connection: kafka.connection, topics: { create: false } });
+    const sink = createKafkaSink({ client: 'platformatic', connection: { brokers }, topics: { create: false } });
     await sink.start();
     const event = recordOf(PotFilled, { pot: 'blue', cups: 3 });
     await sink.send((await sink.openTopic(topic)).laneOf(event.key), [event, event]);

@@ -1,5 +1,10 @@
 import { InboxModule, type SubscriptionRequest } from '@millrace/inbox';
-import { createKafkaSubscription, type SubscriptionPort } from '@millrace/transport';
+import {
+  createKafkaSubscription,
+  createPostgresSubscription,
+  type SubscriptionEvent,
+  type SubscriptionPort,
+} from '@millrace/transport';
 import { type DynamicModule } from '@nestjs/common';
 import { getDataSourceToken } from '@nestjs/typeorm';
 
@@ -28,26 +33,37 @@ export function inboxModuleOf({ name }: ServiceDefinition, config: ServiceConfig
     database: getDataSourceToken(CONSUMER_CONNECTIONS),
     concurrency: config.consumerConcurrency,
     batchSize: config.consumerBatch,
-    subscribe: config.subscribe ?? ((request) => subscribeToKafka(request, config.kafka)),
+    subscribe: config.subscribe ?? ((request) => subscribe(request, config)),
   });
 }
 
-function subscribeToKafka(
-  { consumer, topics }: SubscriptionRequest,
-  { client, connection }: ServiceConfig['kafka'],
-): SubscriptionPort {
+function subscribe({ consumer, topics }: SubscriptionRequest, { events, database }: ServiceConfig): SubscriptionPort {
   const log = new SubscriptionLog();
-  return createKafkaSubscription({
-    client,
-    connection,
-    groupId: consumer,
-    clientId: consumer,
-    topics,
-    sessionTimeoutMs: SESSION_TIMEOUT_MS,
-    heartbeatMs: HEARTBEAT_MS,
-    drainMs: DRAIN_MS,
-    onEvent: (event) => {
-      log.tell(event);
-    },
-  });
+  const onEvent = (event: SubscriptionEvent): void => {
+    log.tell(event);
+  };
+  switch (events.kind) {
+    case 'kafka':
+      return createKafkaSubscription({
+        client: events.client,
+        connection: events.connection,
+        groupId: consumer,
+        clientId: consumer,
+        topics,
+        sessionTimeoutMs: SESSION_TIMEOUT_MS,
+        heartbeatMs: HEARTBEAT_MS,
+        drainMs: DRAIN_MS,
+        onEvent,
+      });
+    case 'postgres':
+      return createPostgresSubscription({
+        databaseUrl: database.url,
+        consumer,
+        topics,
+        leaseMs: SESSION_TIMEOUT_MS,
+        beatMs: HEARTBEAT_MS / 2,
+        drainMs: DRAIN_MS,
+        onEvent,
+      });
+  }
 }

@@ -24,10 +24,19 @@ describe('the environment of a service', () => {
       source: 'tea',
       database: { url: given.DATABASE_URL, poolMax: 10 },
       http: { PORT: 4711, HOST: '127.0.0.1' },
-      kafka: { client: 'platformatic' },
+      events: { kind: 'kafka', client: 'platformatic' },
       consumerConcurrency: 3,
       consumerBatch: 20,
     });
+  });
+
+  it('needs no brokers where events come from its own database', () => {
+    const environment = { DATABASE_URL: given.DATABASE_URL, MILLRACE_SUBSCRIPTION: 'postgres' };
+
+    expect(readServiceConfig(teaService, environment).events).toEqual({ kind: 'postgres' });
+    expect(problemsOf({ MILLRACE_SUBSCRIPTION: 'pigeon' })).toEqual([
+      'MILLRACE_SUBSCRIPTION is not valid: give one of kafka, postgres',
+    ]);
   });
 
   it('is refused with all problems at once, also those of Kafka', () => {

@@ -29,6 +29,11 @@ export interface DatabaseConfig {
   readonly limits?: ConnectionLimits;
 }
 
+/** Where events come from: Kafka, or the service's own database, into which a Postgres sink of the relay delivers them. */
+export type EventsFrom =
+  | { readonly kind: 'kafka'; readonly client: KafkaClientName; readonly connection: KafkaConnection }
+  | { readonly kind: 'postgres' };
+
 /** What a service is told by its environment. */
 export interface ServiceConfig {
   readonly http: HttpEnvironment;
@@ -36,14 +41,16 @@ export interface ServiceConfig {
   readonly database: DatabaseConfig;
   /** The relay's name for this database; part of consistency tokens. */
   readonly source: string;
-  readonly kafka: { readonly client: KafkaClientName; readonly connection: KafkaConnection };
+  readonly events: EventsFrom;
   /** How many transactions handle events side by side, each on a connection of its own. */
   readonly consumerConcurrency: number;
   /** The most events of one of them; it has so many only while events wait. */
   readonly consumerBatch: number;
-  /** Where events come from. Kafka, by the environment, where it is not given. */
+  /** Instead of `events`. */
   readonly subscribe?: (request: SubscriptionRequest) => SubscriptionPort;
 }
+
+const SUBSCRIPTIONS = ['kafka', 'postgres'] as const;
 
 /** Every variable that a service reads, but for `KAFKA_*`, which libs/transport reads. */
 // eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types -- the schema is the type
@@ -61,25 +68,24 @@ export function serviceVariables({ name, port, handling }: Pick<ServiceDefinitio
         `give the name that the relay has for this database as a source, such as ${name}`,
       )
       .default(name),
+    MILLRACE_SUBSCRIPTION: z.enum(SUBSCRIPTIONS, `give one of ${SUBSCRIPTIONS.join(', ')}`).default('kafka'),
     MILLRACE_KAFKA_CLIENT: z.enum(KAFKA_CLIENTS, `give one of ${KAFKA_CLIENTS.join(', ')}`).default('platformatic'),
   });
 }
 
-/** Parses the environment; throws `StartError` with every problem at once. */
+/** Parses the environment; throws `StartError` with every problem at once. `KAFKA_*` is read where events come from Kafka. */
 export function readServiceConfig(
   definition: ServiceDefinition,
   environment: Environment = process.env,
 ): ServiceConfig {
-  const kafka = parseKafkaEnv(environment);
   const read = () => readEnvironment(serviceVariables(definition), environment, HTTP_RULES);
-  if (kafka.kind === 'invalid') {
-    throw new StartError([...problemsOf(read), ...kafka.problems]);
-  }
+  const connection = environment['MILLRACE_SUBSCRIPTION'] === 'postgres' ? null : kafkaOf(environment, read);
   const {
     DATABASE_URL,
     DATABASE_POOL_MAX,
     MILLRACE_SOURCE,
-    MILLRACE_KAFKA_CLIENT,
+    MILLRACE_SUBSCRIPTION: kind,
+    MILLRACE_KAFKA_CLIENT: client,
     MILLRACE_CONSUMER_CONCURRENCY,
     MILLRACE_CONSUMER_BATCH,
     ...http
@@ -88,10 +94,18 @@ export function readServiceConfig(
     http,
     database: { url: DATABASE_URL, poolMax: DATABASE_POOL_MAX },
     source: MILLRACE_SOURCE,
-    kafka: { client: MILLRACE_KAFKA_CLIENT, connection: kafka.connection },
+    events: kind === 'postgres' || connection === null ? { kind: 'postgres' } : { kind, client, connection },
     consumerConcurrency: MILLRACE_CONSUMER_CONCURRENCY,
     consumerBatch: MILLRACE_CONSUMER_BATCH,
   };
+}
+
+function kafkaOf(environment: Environment, read: () => unknown): KafkaConnection {
+  const kafka = parseKafkaEnv(environment);
+  if (kafka.kind === 'invalid') {
+    throw new StartError([...problemsOf(read), ...kafka.problems]);
+  }
+  return kafka.connection;
 }
 
 /** What a migration needs: one connection that works and one that holds the lock. Throws `StartError`. */
