@@ -1,7 +1,7 @@
 import { runMain } from './setup/command-error.mjs';
 import { isFirstProcess } from './setup/first-process.mjs';
 import { continueOnPinnedNode, installIfNeeded } from './setup/install.mjs';
-import { requireJavaAndMaven, requireNode } from './setup/prerequisites.mjs';
+import { kafkaObstacle, requireNode } from './setup/prerequisites.mjs';
 import { HELP, parseArguments } from './start/arguments.mjs';
 import { requireBrokers } from './start/brokers.mjs';
 import { hasPredecessor } from './start/instance-lock.mjs';
@@ -13,13 +13,13 @@ import { readSettings, wantedPorts } from './start/settings.mjs';
  * the installation, on the pinned Node.
  */
 async function main() {
-  const { isFresh, isHelp } = parseArguments(process.argv.slice(2));
+  const { isFresh, isHelp, isWithoutKafka } = parseArguments(process.argv.slice(2));
   if (isHelp) {
     console.log(HELP);
     return;
   }
   requireNode();
-  const settings = readSettings(process.env);
+  const settings = readSettings(process.env, { isWithoutKafka, kafkaObstacle });
   if (isFirstProcess) {
     await requireSurroundings(settings);
   }
@@ -32,9 +32,7 @@ async function main() {
 /** What would fail later anyway, before the installation takes its minutes. */
 async function requireSurroundings(settings) {
   await requirePorts(wantedPorts(settings), hasPredecessor());
-  if (settings.kafka.brokers === undefined) {
-    requireJavaAndMaven('name a Kafka of your own in KAFKA_BROKERS');
-  } else {
+  if (settings.kafka.brokers !== undefined) {
     await requireBrokers(settings.kafka.brokers);
   }
 }

@@ -19,25 +19,37 @@ export function requireNode(version = process.versions.node) {
 
 /** Throws when Apache Kafka cannot be run here: no Java 17, or no Maven to fetch it with; `instead` names the way out. */
 export function requireJavaAndMaven(instead) {
+  const obstacle = kafkaObstacle();
+  if (obstacle !== undefined) {
+    throw new CommandError(`${obstacle.problem}: ${obstacle.remedy}, or ${instead}.`);
+  }
+}
+
+/** Why Apache Kafka cannot be run on this machine, and what would help; `undefined` when it can. */
+export function kafkaObstacle() {
   const home = process.env.JAVA_HOME;
   const inHome = home === undefined ? '' : join(home, 'bin', 'java');
   const java = spawnSync(existsSync(inHome) ? inHome : 'java', ['-version'], { encoding: 'utf8' });
   if (java.error !== undefined || java.status !== 0) {
-    throw new CommandError(
-      `Java was not found, and Apache Kafka needs it: install Java ${OLDEST_JAVA} or later, or ${instead}.`,
-    );
+    return {
+      problem: 'Java was not found, and Apache Kafka needs it',
+      remedy: `install Java ${OLDEST_JAVA} or later`,
+    };
   }
   const version = javaVersion(java.stderr);
   if (version < OLDEST_JAVA) {
-    throw new CommandError(
-      `Java ${version} is too old for Apache Kafka: install Java ${OLDEST_JAVA} or later (and point JAVA_HOME at it), or ${instead}.`,
-    );
+    return {
+      problem: `Java ${version} is too old for Apache Kafka`,
+      remedy: `install Java ${OLDEST_JAVA} or later (and point JAVA_HOME at it)`,
+    };
   }
   if (!isKafkaFetched() && spawnSync('mvn', ['-v'], { stdio: 'ignore' }).status !== 0) {
-    throw new CommandError(
-      `Maven (mvn) was not found, and Apache Kafka is fetched with it: install Maven 3.6 or later, or ${instead}.`,
-    );
+    return {
+      problem: 'Maven (mvn) was not found, and Apache Kafka is fetched with it',
+      remedy: 'install Maven 3.6 or later',
+    };
   }
+  return undefined;
 }
 
 /** The feature release in what `java -version` prints: 8 for 1.8.0, 17 for 17.0.15. */

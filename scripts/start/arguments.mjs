@@ -1,10 +1,12 @@
 import { CommandError } from '../setup/command-error.mjs';
 
-export const HELP = `npm start [-- --fresh]
+export const HELP = `npm start [-- --fresh] [-- --no-kafka]
 
 Starts PostgreSQL, Apache Kafka, the relay and the services on this machine, and stops them at Ctrl-C.
 
   --fresh               first removes the data of the local PostgreSQL and Kafka (.local)
+  --no-kafka            starts no Kafka: the relay delivers events straight into the databases of the services, as it
+                        does by itself where there is neither Java 17 nor KAFKA_BROKERS
 
   POSTGRES_ADMIN_URL    uses this server (its user must be allowed to create databases) instead of the local one
   KAFKA_BROKERS         uses these brokers (host:port, comma separated) instead of the local one
@@ -16,9 +18,15 @@ Starts PostgreSQL, Apache Kafka, the relay and the services on this machine, and
 
 /** What `npm start -- ...` was told. */
 export function parseArguments(given) {
-  const unknown = given.find((argument) => !['--fresh', '--help', '-h'].includes(argument));
+  const unknown = given.find((argument) => !['--fresh', '--no-kafka', '--help', '-h'].includes(argument));
   if (unknown !== undefined) {
-    throw new CommandError(`npm start does not know ${unknown}: give --fresh or nothing (npm start -- --help).`);
+    throw new CommandError(
+      `npm start does not know ${unknown}: give --fresh, --no-kafka or nothing (npm start -- --help).`,
+    );
   }
-  return { isFresh: given.includes('--fresh'), isHelp: given.includes('--help') || given.includes('-h') };
+  return {
+    isFresh: given.includes('--fresh'),
+    isHelp: given.includes('--help') || given.includes('-h'),
+    isWithoutKafka: given.includes('--no-kafka'),
+  };
 }

@@ -37,6 +37,29 @@ export async function migrateDatabase({ name, databaseUrl }) {
   say(`Database ${name} is migrated.`);
 }
 
+/**
+ * Throws when the events of a service have gone the other way: the consumers' record of what they applied is by route, and
+ * the routes of the two ways have other names, so all events would be applied again.
+ */
+export async function requireOneWay({ name, databaseUrl }, isWithKafka) {
+  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
+  await client.connect();
+  try {
+    const { rows } = await client.query(`select coalesce(bool_or(route ~ '^[a-z]+-to-[a-z]+$'), false) as is_direct,
+      coalesce(bool_or(route !~ '-to-'), false) as is_kafka from millrace.ledger`);
+    const [{ is_direct: isDirect, is_kafka: isKafka }] = rows;
+    if (isWithKafka ? isDirect : isKafka) {
+      const way = isWithKafka ? 'straight into the databases (npm start -- --no-kafka)' : 'through Kafka';
+      throw new CommandError(
+        `The events of database ${name} have gone ${way} so far, and would all be delivered again: go on like that, or ` +
+          'begin with empty databases (npm start -- --fresh removes the local ones).',
+      );
+    }
+  } finally {
+    await client.end();
+  }
+}
+
 async function withAdmin(adminUrl, work) {
   const client = new pg.Client({ connectionString: adminUrl, connectionTimeoutMillis: 10_000 });
   try {

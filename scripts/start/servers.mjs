@@ -3,7 +3,7 @@ import { LocalKafka, LocalPostgres } from '@millrace/testing';
 import { isKafkaFetched } from '../setup/prerequisites.mjs';
 import { removalNote } from './removal-note.mjs';
 import { say } from './say.mjs';
-import { needsPostgres } from './settings.mjs';
+import { needsKafka, needsPostgres } from './settings.mjs';
 
 /** The local servers that the settings ask for, not started yet. */
 export function localServers(settings) {
@@ -12,15 +12,14 @@ export function localServers(settings) {
     postgres: needsPostgres(settings)
       ? new LocalPostgres({ dataDir: postgres.dataDir, port: postgres.port })
       : undefined,
-    kafka:
-      kafka.brokers === undefined
-        ? new LocalKafka({
-            dataDir: kafka.dataDir,
-            port: kafka.port,
-            controllerPort: kafka.controller.port,
-            isQuickStart: true,
-          })
-        : undefined,
+    kafka: needsKafka(settings)
+      ? new LocalKafka({
+          dataDir: kafka.dataDir,
+          port: kafka.port,
+          controllerPort: kafka.controller.port,
+          isQuickStart: true,
+        })
+      : undefined,
   };
 }
 

@@ -11,8 +11,11 @@ const SERVICES = [
 
 const RELAY_PORT = 3000;
 
-/** All that `npm start` is told by the environment. Throws, with one sentence, on what is not valid. */
-export function readSettings(environment) {
+/**
+ * All that `npm start` is told by the environment. Throws, with one sentence, on what is not valid. Without brokers
+ * `kafkaObstacle` tells why no Kafka can be started here; nothing is asked when `isWithoutKafka`.
+ */
+export function readSettings(environment, { isWithoutKafka = false, kafkaObstacle = () => undefined } = {}) {
   const port = (variable, byDefault) => ({ variable, port: readPort(environment, variable, byDefault) });
   const services = SERVICES.map(({ name, port: byDefault }) => ({
     name,
@@ -20,17 +23,22 @@ export function readSettings(environment) {
     databaseVariable: `${name.toUpperCase()}_DATABASE_URL`,
     databaseUrl: optional(environment, `${name.toUpperCase()}_DATABASE_URL`),
   }));
+  const given = isWithoutKafka ? undefined : brokers(environment);
+  const absence = isWithoutKafka ? '--no-kafka was given' : given === undefined ? kafkaObstacle()?.problem : undefined;
+  const config = absence === undefined ? 'millrace.yaml' : 'millrace.postgres.yaml';
   const settings = {
     services,
     relay: { name: 'relay', ...port('RELAY_PORT', RELAY_PORT) },
     postgres: { adminUrl: adminUrl(environment), ...port('POSTGRES_PORT', 54320), dataDir: join(LOCAL, 'postgres') },
     kafka: {
-      brokers: brokers(environment),
+      brokers: given,
+      absence,
       ...port('KAFKA_PORT', 9092),
       controller: port('KAFKA_CONTROLLER_PORT', 9093),
       dataDir: join(LOCAL, 'kafka', 'data'),
     },
-    relayConfig: optional(environment, 'MILLRACE_CONFIG') ?? join(ROOT, 'millrace.yaml'),
+    relayConfig: optional(environment, 'MILLRACE_CONFIG') ?? join(ROOT, config),
+    isOwnConfig: optional(environment, 'MILLRACE_CONFIG') !== undefined,
   };
   requireDistinctPorts(wantedPorts(settings));
   return settings;
@@ -41,12 +49,17 @@ export function needsPostgres({ postgres, services }) {
   return postgres.adminUrl === undefined && services.some((service) => service.databaseUrl === undefined);
 }
 
+/** Whether a local Kafka is needed: not when brokers are named, or events go without it. */
+export function needsKafka({ kafka }) {
+  return kafka.brokers === undefined && kafka.absence === undefined;
+}
+
 /** Every port that will be listened on, by whom, and the variable that changes it. */
 export function wantedPorts(settings) {
   const { services, relay, postgres, kafka } = settings;
   return [
     ...(needsPostgres(settings) ? [{ who: 'PostgreSQL', ...portOf(postgres) }] : []),
-    ...(kafka.brokers === undefined
+    ...(needsKafka(settings)
       ? [
           { who: 'Kafka', ...portOf(kafka) },
           { who: "Kafka's controller", ...portOf(kafka.controller) },

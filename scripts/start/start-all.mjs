@@ -1,6 +1,6 @@
 import { adminToken } from './admin-token.mjs';
 import { AppProcess } from './app-process.mjs';
-import { createDatabases, migrateDatabase } from './databases.mjs';
+import { createDatabases, migrateDatabase, requireOneWay } from './databases.mjs';
 import { Instance } from './instance.mjs';
 import { requirePorts } from './ports.mjs';
 import { say } from './say.mjs';
@@ -26,9 +26,16 @@ export async function startAll(settings, { isFresh, shutdown }) {
     removeData(servers, settings);
   }
   shutdown.check();
+  const { absence } = settings.kafka;
+  if (absence !== undefined) {
+    say(`No Kafka: ${absence}. The relay delivers events straight into the databases of the services.`);
+  }
   const services = await startServers(servers, settings, supervise);
+  if (!settings.isOwnConfig) {
+    await Promise.all(services.map((service) => requireOneWay(service, absence === undefined)));
+  }
   shutdown.check();
-  const brokers = settings.kafka.brokers ?? servers.kafka.brokers.join(',');
+  const brokers = settings.kafka.brokers ?? servers.kafka?.brokers.join(',');
   const admin = adminToken(process.env.MILLRACE_ADMIN_TOKEN);
   const apps = appProcesses(settings, services, { KAFKA_BROKERS: brokers, MILLRACE_ADMIN_TOKEN: admin.token });
   await startApps(apps, supervise);
@@ -81,7 +88,11 @@ function appProcesses(settings, services, relayOnly) {
   };
   const others = services.map((service) => ({
     ...service,
-    environment: { KAFKA_BROKERS: relayOnly.KAFKA_BROKERS, DATABASE_URL: service.databaseUrl },
+    environment: {
+      KAFKA_BROKERS: relayOnly.KAFKA_BROKERS,
+      MILLRACE_SUBSCRIPTION: settings.kafka.absence === undefined ? 'kafka' : 'postgres',
+      DATABASE_URL: service.databaseUrl,
+    },
   }));
   return [relay, ...others].map(
     ({ name, port, variable, environment }) =>

@@ -34,9 +34,10 @@ describe('a line of an app', () => {
 });
 
 describe('the arguments of npm start', () => {
-  it('are --fresh or nothing', () => {
-    expect(parseArguments([])).toEqual({ isFresh: false, isHelp: false });
-    expect(parseArguments(['--fresh'])).toEqual({ isFresh: true, isHelp: false });
+  it('are --fresh, --no-kafka or nothing', () => {
+    expect(parseArguments([])).toEqual({ isFresh: false, isHelp: false, isWithoutKafka: false });
+    expect(parseArguments(['--fresh'])).toEqual({ isFresh: true, isHelp: false, isWithoutKafka: false });
+    expect(parseArguments(['--no-kafka', '--fresh'])).toEqual({ isFresh: true, isHelp: false, isWithoutKafka: true });
     expect(() => parseArguments(['--clean'])).toThrow('npm start does not know --clean');
   });
 });
@@ -58,6 +59,27 @@ describe('the settings of npm start', () => {
     const settings = readSettings({ POSTGRES_ADMIN_URL: 'postgres://a@b/postgres', KAFKA_BROKERS: 'kafka:9092' });
     expect(needsPostgres(settings)).toBe(false);
     expect(wantedPorts(settings).map(({ port }) => port)).toEqual([3000, 3001, 3002, 3003]);
+  });
+
+  it('have no Kafka where none can be started, or none is wanted, and then another configuration of the relay', () => {
+    const kafkaObstacle = () => ({ problem: 'Java was not found', remedy: 'install it' });
+    const without = readSettings({}, { kafkaObstacle });
+    expect(without.kafka.absence).toBe('Java was not found');
+    expect(without.relayConfig).toMatch(/millrace\.postgres\.yaml$/);
+    expect(wantedPorts(without).map(({ port }) => port)).toEqual([54320, 3000, 3001, 3002, 3003]);
+    expect(readSettings({ KAFKA_BROKERS: 'a:9092' }, { isWithoutKafka: true }).kafka).toMatchObject({
+      absence: '--no-kafka was given',
+      brokers: undefined,
+    });
+  });
+
+  it('ask for no obstacle where a Kafka is given', () => {
+    const { kafka, relayConfig } = readSettings(
+      { KAFKA_BROKERS: 'a:9092' },
+      { kafkaObstacle: () => ({ problem: 'Java was not found', remedy: 'install it' }) },
+    );
+    expect(kafka.absence).toBeUndefined();
+    expect(relayConfig).toMatch(/millrace\.yaml$/);
   });
 
   it('need no PostgreSQL when every service names its database', () => {
@@ -120,6 +142,13 @@ describe('the welcome', () => {
     }
     expect(text).toContain('postgres://a@b/o');
     expect(text).not.toContain('secret');
+  });
+
+  it('shows the events in a database where there is no Kafka', () => {
+    const text = welcome({ ...at, brokers: undefined, hasLocalConsumer: true });
+    expect(text).toContain('psql postgres://a@b/i');
+    expect(text).not.toContain('ConsoleConsumer');
+    expect(text).not.toContain('undefined');
   });
 
   it('names the consumer in .local when it is there', () => {

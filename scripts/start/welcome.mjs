@@ -9,12 +9,9 @@ Millrace is up after ${seconds} s.
 
 ${places.join('\n')}
   ${'relay'.padEnd(18)}${relay}/openapi.json   ${relay}/health/ready   ${relay}/metrics
-  ${'Kafka'.padEnd(18)}${brokers}
-
+${brokers === undefined ? '' : `  ${'Kafka'.padEnd(18)}${brokers}\n`}
 ${tour(services)}
-Every step was an event. See the order's in Kafka, with Kafka's own consumer (Ctrl-C ends it):
-
-  ${hasLocalConsumer ? localConsumer(brokers) : givenConsumer(brokers)}
+${brokers === undefined ? seenInDatabase(databases) : seenInKafka(brokers, hasLocalConsumer)}
 
 Ask the relay about its routes, and the services whether stock and money add up:
 
@@ -28,6 +25,21 @@ In another terminal, some thousand orders with a live view, and the same while e
 
 Ctrl-C stops everything; npm start -- --fresh begins with empty data.
 `;
+}
+
+function seenInKafka(brokers, hasLocalConsumer) {
+  return `Every step was an event. See the order's in Kafka, with Kafka's own consumer (Ctrl-C ends it):
+
+  ${hasLocalConsumer ? localConsumer(brokers) : givenConsumer(brokers)}`;
+}
+
+/** Records stay for some minutes after all consumers have read them. */
+function seenInDatabase({ inventory }) {
+  return `Every step was an event, delivered without Kafka. See the order's where inventory has read them:
+
+  psql ${withoutPassword(inventory)} -c "select record_offset, delivered_at, convert_from(record_key, 'utf8') as key,
+    convert_from(record_value, 'utf8') as value from millrace.delivery join millrace.delivery_partition using (partition_id)
+    where topic = 'outbox.event.order' order by delivered_at"`;
 }
 
 /** Stock, money, an order that is confirmed, one that is not. */
