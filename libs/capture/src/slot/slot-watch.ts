@@ -40,6 +40,8 @@ export type SlotLook =
 export class SlotWatch {
   private lookedAtMs: number;
   private slot: SlotFacts | null = null;
+  /** What the keeper was at when it was looked. */
+  private lookedDuring: unknown = null;
   private walLsn: bigint | null = null;
   private isHigh = false;
   private limit: SlotLimitState;
@@ -73,14 +75,15 @@ export class SlotWatch {
     return this.walLsn === null || this.walLsn < lsn ? 0n : this.walLsn - lsn;
   }
 
-  /** For status and metrics; `confirmedLsn` while a stream is open. */
+  /** For status and metrics; `confirmedLsn` while a stream is open. A look at a slot that was made anew since is forgotten. */
   status(confirmedLsn: bigint | null): SlotStatus {
     const { state } = this.keeper;
-    const slot = this.slot ?? slotOf(state);
+    const slot = this.lookedDuring === workOf(state) ? this.slot : slotOf(state);
     const confirmed = confirmedLsn ?? (slot === null ? null : slot.confirmedFlushLsn);
     return {
       ...keptSlotStatus(state),
       ...(slot === null ? NO_SLOT : numbersOf(slot)),
+      ...(confirmedLsn !== null && { inactiveSince: null }),
       confirmedLsn: confirmed,
       lagBytes: confirmed === null || this.walLsn === null ? null : this.walBehind(confirmed),
       isHigh: this.isHigh,
@@ -88,9 +91,11 @@ export class SlotWatch {
   }
 
   private async look(use: () => SlotUse): Promise<SlotLook> {
+    const { state } = this.keeper;
     const { reading, health } = await this.keeper.check(use);
     const nowMs = this.clock.nowMs();
     this.remember(reading, health);
+    this.lookedDuring = workOf(state);
     const decision = this.decide({ nowMs, ...heldBytes(reading.slots), isCaughtUp: use().isCaughtUp });
     if (decision.kind === 'let-go') {
       return { kind: 'over-limit', reason: describeLetGo(decision) };
@@ -127,6 +132,14 @@ export function keptSlotStatus(state: SlotKeeperState): SlotStatus {
     lagBytes: null,
     isHigh: false,
   };
+}
+
+/** The same for as long as the keeper has made nothing of the slot. */
+function workOf(state: SlotKeeperState): unknown {
+  if (state.kind === 'ready') {
+    return state.slot;
+  }
+  return state.kind === 'creating' ? state.sinceMs : state.kind;
 }
 
 function slotOf(state: SlotKeeperState): SlotFacts | null {
