@@ -202,6 +202,50 @@ routes: { order: { source: order, sink: main } }`,
     expect(capturesOf({ MILLRACE_CAPTURE: 'wal' })).toEqual(['wal', 'auto', 'polling']);
   });
 
+  it('become the settings of a Kafka cluster', async () => {
+    const path = await file(
+      'kafka.yaml',
+      `version: 1
+sources: { order: { databaseUrl: \${ORDER_DATABASE_URL} } }
+sinks:
+  main:
+    kind: kafka
+    brokers: "127.0.0.1:9092"
+    topics: { create: true, partitions: 6, replication: 3, settings: { retention.ms: 3600000, cleanup.policy: delete } }
+    sasl: { mechanism: OAUTHBEARER, tokenFile: /run/kafka/token }
+    compression: zstd
+    idempotent: true
+  other: { kind: kafka, brokers: "127.0.0.1:9093", topics: { create: false, partitions: 12 }, idempotent: false }
+routes: { order: { source: order, sink: main } }`,
+    );
+    const { sinks } = readRelaySettings({ ...environment, MILLRACE_CONFIG: path }).relay;
+    expect(sinks.map(({ options }) => options)).toEqual([
+      {
+        client: 'platformatic',
+        connection: {
+          brokers: ['127.0.0.1:9092'],
+          sasl: { mechanism: 'OAUTHBEARER', tokenPath: '/run/kafka/token' },
+        },
+        topics: {
+          create: true,
+          partitions: 6,
+          replication: 3,
+          settings: { 'retention.ms': '3600000', 'cleanup.policy': 'delete' },
+        },
+        compression: 'zstd',
+        idempotent: true,
+        drainMs: 500,
+      },
+      {
+        client: 'platformatic',
+        connection: { brokers: ['127.0.0.1:9093'] },
+        topics: { create: false, partitions: 12 },
+        idempotent: false,
+        drainMs: 500,
+      },
+    ]);
+  });
+
   it('yield to PORT of the environment', async () => {
     const path = await file('port.yaml', text('admin: { port: 3100 }'));
     expect(readRelaySettings({ ...environment, MILLRACE_CONFIG: path, PORT: '3200' }).http.PORT).toBe(3200);
@@ -230,6 +274,16 @@ routes: { order: { source: order, sink: main } }`,
     ['topics: { create: false }, tls: { cert: /c.pem }', ['tls']],
     ['topics: { create: false }, sasl: { mechanism: PLAIN, username: "" }', ['sasl.username', 'sasl.password']],
     ['topics: { create: false }, sasl: { mechanism: GSSAPI }', ['sasl.mechanism']],
+    ['topics: { create: false }, sasl: { mechanism: OAUTHBEARER }', ['sasl.token']],
+    ['topics: { create: false }, sasl: { mechanism: OAUTHBEARER, token: a, tokenFile: /t }', ['sasl.token']],
+    ['topics: { create: false, replication: 3, settings: {} }', ['topics.replication', 'topics.settings']],
+    [
+      'topics: { create: true, partitions: 6, replication: 3, settings: { "Retention": 1 } }',
+      ['topics.settings.Retention'],
+    ],
+    ['topics: { create: false }, compression: brotli', ['compression']],
+    ['topics: { create: false }, client: kafkajs, compression: lz4', ['compression']],
+    ['topics: { create: false }, client: kafkajs, idempotent: true', ['idempotent']],
     ['colour: red', ['topics', 'colour']],
   ])('are refused for the sink { %s }', async (sink, paths) => {
     const path = await file(

@@ -1,57 +1,9 @@
 import { postgresUrl } from '@millrace/http';
-import { KAFKA_CLIENTS, KAFKA_SASL_MECHANISMS } from '@millrace/transport';
 import { z } from 'zod';
 import { isMapping } from './config-problem.js';
-import { flag, mapping, oneOf, text, texts, whole } from './config-values.js';
+import { mapping, whole } from './config-values.js';
+import { kafkaSink } from './kafka-schema.js';
 import { time } from './retention-schema.js';
-
-const tls = mapping({
-  ca: text('give the path of a PEM file').optional(),
-  cert: text('give the path of a PEM file').optional(),
-  key: text('give the path of a PEM file').optional(),
-  rejectUnauthorized: flag().optional(),
-}).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-  error: 'cert and key belong together: give both or neither',
-});
-
-const sasl = z.discriminatedUnion(
-  'mechanism',
-  [
-    mapping({
-      mechanism: z.literal(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']),
-      username: text('give the user name'),
-      password: text('give ${NAME} of the variable that holds the password'),
-    }),
-    mapping({
-      mechanism: z.literal('OAUTHBEARER'),
-      token: text('give ${NAME} of the variable that holds the token'),
-    }),
-  ],
-  { error: `give a mapping whose mechanism is one of: ${KAFKA_SASL_MECHANISMS.join(', ')}` },
-);
-
-const topics = mapping({
-  create: flag(),
-  partitions: whole(1, 10_000).optional(),
-  replication: whole(1, 100).optional(),
-}).check(({ value, issues }) => {
-  for (const key of ['partitions', 'replication'] as const) {
-    if (value.create && value[key] === undefined) {
-      issues.push({ code: 'custom', input: value, path: [key], message: 'give it for topics that are to be created' });
-    }
-  }
-});
-
-const kafkaSink = mapping({
-  kind: z.literal('kafka'),
-  brokers: texts(isHostAndPort, 'give host:port, several separated by commas or as a list'),
-  client: oneOf(KAFKA_CLIENTS).optional(),
-  topics,
-  tls: tls.optional(),
-  sasl: sasl.optional(),
-  compression: oneOf(['none', 'gzip']).optional(),
-  messageBytesMax: whole(10_240, 100_000_000).optional(),
-});
 
 const postgresSink = mapping({
   kind: z.literal('postgres'),
@@ -78,8 +30,3 @@ export type CheckedSink<Kind extends z.infer<typeof sinkSchema>['kind']> = Extra
   z.infer<typeof sinkSchema>,
   { kind: Kind }
 >;
-
-function isHostAndPort(text: string): boolean {
-  const port = Number(/^[^\s:/@]+:(\d{1,5})$/.exec(text)?.[1]);
-  return port >= 1 && port <= 65_535;
-}

@@ -1,12 +1,8 @@
 import { type CaptureMode } from '@millrace/capture';
 import { type RouteConfig } from '@millrace/relay';
-import {
-  type KafkaClientName,
-  type KafkaConnection,
-  type KafkaSinkOptions,
-  type PostgresSinkOptions,
-} from '@millrace/transport';
+import { type KafkaClientName, type KafkaConnection, type PostgresSinkOptions } from '@millrace/transport';
 import { type ConfigFile } from './config-schema.js';
+import { kafkaOptionsOf } from './kafka-options.js';
 import { type RelayConfig, type RetentionConfig, type SinkOfKind, type SourceConfig } from './relay-config.js';
 import { retentionOfFile } from './retention-schema.js';
 import { type CheckedSink } from './sink-schema.js';
@@ -60,7 +56,7 @@ function retentionOf(retention: RetentionConfig | undefined): Pick<SourceConfig,
 function sinkOf(sink: ConfigFile['sinks'][string], client: KafkaClientName): SinkOfKind {
   switch (sink.kind) {
     case 'kafka':
-      return { kind: sink.kind, options: kafkaOf(sink, client) };
+      return { kind: sink.kind, options: { ...kafkaOptionsOf(sink, client), drainMs: SINK_DRAIN_MS } };
     case 'postgres':
       return { kind: sink.kind, options: postgresOf(sink) };
   }
@@ -75,32 +71,6 @@ function postgresOf(sink: CheckedSink<'postgres'>): PostgresSinkOptions {
     ...(keep && { keepMs: keep }),
     ...(keepRead !== undefined && { keepReadMs: keepRead }),
     ...(recordBytesMax && { recordBytesMax }),
-  };
-}
-
-function kafkaOf(sink: CheckedSink<'kafka'>, client: KafkaClientName): KafkaSinkOptions {
-  const { create, partitions = 1, replication = 1 } = sink.topics;
-  return {
-    client: sink.client ?? client,
-    connection: {
-      brokers: sink.brokers,
-      ...(sink.tls && { tls: tlsOf(sink.tls) }),
-      ...(sink.sasl && { sasl: sink.sasl }),
-    },
-    topics: create ? { create, partitions, replication } : { create },
-    drainMs: SINK_DRAIN_MS,
-    ...(sink.compression && { compression: sink.compression }),
-    ...(sink.messageBytesMax && { messageBytesMax: sink.messageBytesMax }),
-  };
-}
-
-function tlsOf(tls: NonNullable<CheckedSink<'kafka'>['tls']>): NonNullable<KafkaConnection['tls']> {
-  const { ca, cert, key, rejectUnauthorized } = tls;
-  return {
-    ...(ca && { caPath: ca }),
-    ...(cert && { certPath: cert }),
-    ...(key && { keyPath: key }),
-    ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
   };
 }
 

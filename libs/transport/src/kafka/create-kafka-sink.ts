@@ -38,15 +38,17 @@ const CREATE_CONSUMER: Readonly<
 /**
  * A sink for Kafka on the client of your choice; nothing is opened before `start`. The client's package is an optional
  * peer dependency, loaded at `start`: when it is missing or of an unknown major, `start` rejects with `SinkError`
- * `configuration`. Guarantees and errors: `SinkPort`, and the README of this lib. Throws `SinkError` `configuration` for
- * options that contradict each other.
+ * `configuration`, as for options that contradict each other. Guarantees and errors: `SinkPort`, and the README of this lib.
  */
 export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
   const { messageBytesMax = 1_000_000, batchRecordsMax = 1_000, requestTimeoutMs = 9_000 } = options;
   const bytesMax = recordBytesMaxOf(messageBytesMax);
   return new KafkaSink({
-    create: async () => CREATE[options.client](await settingsOf(options, requestTimeoutMs)),
-    isIdempotent: isIdempotent(options),
+    create: async () => {
+      assertIdempotent(options);
+      return CREATE[options.client](await settingsOf(options, requestTimeoutMs));
+    },
+    isIdempotent: options.idempotent ?? false,
     link: { connectMs: LINK_TIMEOUT_MS, closeMs: CLOSE_TIMEOUT_MS },
     topics: {
       policy: options.topics,
@@ -63,14 +65,14 @@ export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
   });
 }
 
-function isIdempotent({ client, idempotent = false }: KafkaSinkOptions): boolean {
+/** Throws `SinkError` `configuration` where a client cannot be idempotent. */
+function assertIdempotent({ client, idempotent = false }: KafkaSinkOptions): void {
   if (idempotent && client === 'kafkajs') {
     throw new SinkError(
       'configuration',
       'kafkajs cannot be idempotent safely: it keeps the numbers of batches to itself, and loses them with each client that is thrown away. Choose the platformatic client (MILLRACE_KAFKA_CLIENT), or idempotent: false.',
     );
   }
-  return idempotent;
 }
 
 async function readingParts(options: KafkaSinkOptions, requestTimeoutMs: number): Promise<TopicReaderParts> {

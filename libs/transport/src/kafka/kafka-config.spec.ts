@@ -43,6 +43,21 @@ describe('the environment for Kafka', () => {
     ).toMatchObject({ connection: { sasl: { mechanism: 'OAUTHBEARER', token: 'abc' } } });
   });
 
+  it('takes the path of a token, and not beside a token', () => {
+    const bearer = { KAFKA_BROKERS: 'a:1', KAFKA_SASL_MECHANISM: 'OAUTHBEARER' };
+    const byFile = { ...bearer, KAFKA_SASL_TOKEN_FILE: '/token' };
+
+    expect(parseKafkaEnv(byFile)).toMatchObject({
+      connection: { sasl: { mechanism: 'OAUTHBEARER', tokenPath: '/token' } },
+    });
+    expect(problemsOf({ ...byFile, KAFKA_SASL_TOKEN: 'hunter2' })).toEqual([
+      'KAFKA_SASL_TOKEN and KAFKA_SASL_TOKEN_FILE are both set: give one of them.',
+    ]);
+    expect(problemsOf(bearer)).toEqual([
+      'KAFKA_SASL_TOKEN is not set: KAFKA_SASL_MECHANISM=OAUTHBEARER needs it, or KAFKA_SASL_TOKEN_FILE.',
+    ]);
+  });
+
   it('names every problem at once', () => {
     const problems = problemsOf({
       KAFKA_BROKERS: 'kafka://a:9092',
