@@ -92,6 +92,13 @@ describe('millrace inbox parked', () => {
     expect(out).not.toMatch(/geheim/);
   });
 
+  it('says which consumers there are when it is asked for one that there is not', async () => {
+    const { code, out, err } = await millrace('inbox', 'parked', '--consumer', 'stok', '-d', database.url);
+
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(/^error: No consumer stok is known in this database: it knows stock\./);
+  });
+
   it('says that there is nothing', async () => {
     expect(await inbox('parked', '--key', 'x')).toEqual({
       code: 0,

@@ -1,6 +1,7 @@
 import {
   type AdminTarget,
   discardSetAside,
+  listConsumers,
   listSetAside,
   retrySetAside,
   type SetAsideFilter,
@@ -74,9 +75,11 @@ function addList(inbox: Command, terminal: Terminal): void {
         since,
         attemptsMin: attempts,
       };
-      const events = await listSetAside(targetOf(options, 'parked'), { consumer, filter, limit });
+      const target = targetOf(options, 'parked');
+      const events = await listSetAside(target, { consumer, filter, limit });
       terminal.out(options.json === true ? setAsideJson(events) : setAsideLines(events));
       if (events.length === 0) {
+        requireKnown(consumer, await listConsumers(target));
         terminal.err(`Nothing that fits is set aside for consumer ${consumer}.\n`);
       }
     });
@@ -164,6 +167,16 @@ function targetOf({ databaseUrl }: ConsumerOptions, command: string): AdminTarge
 
 function filterOf({ id, key, topic, code }: ChoiceOptions): SetAsideFilter {
   return { id, key, topic, code };
+}
+
+/** A name that is mistyped has nothing set aside either. */
+function requireKnown(consumer: string, known: readonly string[]): void {
+  if (!known.includes(consumer)) {
+    throw new UsageError(
+      `No consumer ${consumer} is known in this database: ` +
+        (known.length === 0 ? 'none has read an event here yet.' : `it knows ${known.join(', ')}.`),
+    );
+  }
 }
 
 function isEmpty(filter: SetAsideFilter): boolean {

@@ -58,6 +58,8 @@ describe('millrace', () => {
   it.each([
     [[], /^Usage: millrace/],
     [['migrat'], /^error: unknown command 'migrat'/],
+    [['bogus', '--help'], /^error: unknown command 'bogus'/],
+    [['inbox', 'bogus', '-h'], /^error: unknown command 'bogus'/],
     [['migrate', '--databse-url', 'x'], /^error: unknown option '--databse-url'/],
     [['migrate', '--ahead', '0'], /^error: option '--ahead <leaves>' argument '0' is invalid\. Give a whole number/],
     [['migrate', '--ahead', '1e2'], /is invalid\. Give a whole number from 1 to 1000/],

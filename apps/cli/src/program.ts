@@ -43,12 +43,28 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     add(program, terminal);
   }
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(toUnknownCommand(program, args) ?? args, { from: 'user' });
     return EXIT_CODE.done;
   } catch (error) {
     report(error, terminal);
     return exitCodeOf(error);
   }
+}
+
+/** The arguments up to a command that there is not: with a --help behind it commander would show other help instead. */
+function toUnknownCommand(program: Command, args: readonly string[]): readonly string[] | null {
+  let command = program;
+  for (const [at, arg] of args.entries()) {
+    if (arg.startsWith('-') || command.commands.length === 0) {
+      return null;
+    }
+    const named = command.commands.find((one) => one.name() === arg);
+    if (named === undefined) {
+      return args.slice(0, at + 1);
+    }
+    command = named;
+  }
+  return null;
 }
 
 /** commander has written its own errors by now. */

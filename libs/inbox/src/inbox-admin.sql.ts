@@ -21,6 +21,10 @@ where ${CHOSEN} and ($4::uuid is null or h.id = $4)
 order by k.since, k.topic, k.key, h.place
 limit $9`;
 
+/** Who has read here, or has something set aside. */
+export const CONSUMERS = `select p.consumer from millrace.inbox_partition p
+union select k.consumer from millrace.inbox_held_key k order by consumer limit 1000`;
+
 /** Waits for arrivals and releases of these keys, so that what is read next is what is there. */
 export const LOCK_CHOSEN = `select k.topic, k.key from millrace.inbox_held_key k where ${CHOSEN}
 order by k.topic, k.key for update`;

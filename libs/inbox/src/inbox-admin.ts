@@ -4,6 +4,7 @@ import { type AdminTarget, inAdminTransaction, withAdminClient } from './admin-c
 import {
   AUDIT,
   CHOOSE_EVENTS,
+  CONSUMERS,
   LIST,
   LOCK_CHOSEN,
   MAKE_DUE,
@@ -87,6 +88,14 @@ export async function listSetAside(
   return await withAdminClient(target, async (client) => {
     const { rows } = await client.query<ListRow>({ text: LIST, values });
     return rows.map(toSetAsideEvent);
+  });
+}
+
+/** The consumers that the database knows, by name: those that have read a first event; at most 1,000. */
+export async function listConsumers(target: AdminTarget): Promise<readonly string[]> {
+  return await withAdminClient(target, async (client) => {
+    const { rows } = await client.query<{ consumer: string }>(CONSUMERS);
+    return rows.map(({ consumer }) => consumer);
   });
 }
 
