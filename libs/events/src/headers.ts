@@ -11,6 +11,10 @@ export const HEADER = {
   low: 'millrace-low',
   replay: 'millrace-replay',
   unparked: 'millrace-unparked',
+  /** The aggregate's id, on records whose key is another one. */
+  aggregateId: 'millrace-aggregateid',
+  /** On records whose value is an envelope around the payload: of which kind, `cloudevents`. */
+  envelope: 'millrace-envelope',
   /** In the outbox only, never on a record: the one route that publishes the row. */
   onlyRoute: 'millrace-only-route',
 } as const;

@@ -2,13 +2,15 @@ import { describe, expect, it } from '@jest/globals';
 import { toEpoch, toPosition } from '@millrace/events';
 import { type SinkRecord } from '@millrace/transport';
 import { RecordEncoder } from './event-record.js';
-import { RecordShape } from './record-shape.js';
+import { RecordShape, type RecordShapeConfig } from './record-shape.js';
 import { TopicTemplate } from './topic-template.js';
 import { anEvent } from './testing/fake-source.js';
 
-function encoder(low = 7): RecordEncoder {
-  const topic = new TopicTemplate('outbox.event.{aggregatetype}', { source: 'shop', route: 'orders' });
-  const origin = { source: 'shop', route: 'orders', epoch: toEpoch(4_294_967_297n), topic, shape: new RecordShape() };
+const FIXED = { source: 'shop', route: 'orders' };
+
+function encoder(low = 7, shape: RecordShapeConfig = {}): RecordEncoder {
+  const topic = new TopicTemplate('outbox.event.{aggregatetype}', FIXED);
+  const origin = { ...FIXED, epoch: toEpoch(4_294_967_297n), topic, shape: new RecordShape(shape, FIXED) };
   return new RecordEncoder(origin, toPosition(low));
 }
 

@@ -1,7 +1,7 @@
-import { type Epoch, HEADER, isReservedHeader, type OutboxEvent, type Position } from '@millrace/events';
+import { type Epoch, HEADER, type OutboxEvent, type Position } from '@millrace/events';
 import { recordBytes, type SinkHeader, type SinkRecord } from '@millrace/transport';
 import { type RecordShape } from './record-shape.js';
-import { type TopicTemplate } from './topic-template.js';
+import { type TopicNaming } from './topic-naming.js';
 
 const NAME = {
   id: Buffer.from(HEADER.id),
@@ -26,14 +26,14 @@ export interface RecordOrigin {
   readonly source: string;
   readonly route: string;
   readonly epoch: Epoch;
-  readonly topic: TopicTemplate;
+  readonly topic: TopicNaming;
   readonly shape: RecordShape;
 }
 
 /**
- * Turns outbox rows into records: key = aggregate id, value = the payload's bytes untouched, headers as bare text.
- * Headers of the producer follow Millrace's own; one with a reserved name is left out. Runs once per event on the
- * hot path, hence the shared Buffers for all that repeats.
+ * Turns outbox rows into records: unless the route's shape says otherwise, key = aggregate id, value = the payload's
+ * bytes untouched, headers as bare text. Headers of the producer follow Millrace's own; one with a reserved name is left
+ * out. Runs once per event on the hot path, hence the shared Buffers for all that repeats.
  */
 export class RecordEncoder {
   private readonly source: SinkHeader;
@@ -42,7 +42,6 @@ export class RecordEncoder {
   private low: SinkHeader;
   private readonly types = new Map<string, SinkHeader>();
   private readonly schemaVersions = new Map<number, SinkHeader>();
-  private readonly names = new Map<string, Buffer>();
 
   constructor(
     private readonly origin: RecordOrigin,
@@ -73,7 +72,7 @@ export class RecordEncoder {
   encode(event: OutboxEvent): EncodedEvent {
     const topic = this.origin.topic.topicOf(event);
     const key = this.keyOf(event);
-    const value = Buffer.from(event.payload);
+    const value = this.origin.shape.valueOf(event);
     const own: SinkHeader[] = [
       [NAME.id, Buffer.from(event.id, 'latin1')],
       this.typeHeader(event.type),
@@ -87,19 +86,9 @@ export class RecordEncoder {
     if (event.aggregateVersion !== null) {
       own.push([NAME.aggregateVersion, Buffer.from(event.aggregateVersion, 'latin1')]);
     }
-    if (event.headers !== null) {
-      this.appendProducerHeaders(event.headers, own);
-    }
+    this.origin.shape.appendHeaders(event, own);
     const record = { key, value, headers: own };
     return { topic, record, bytes: recordBytes(record) };
-  }
-
-  private appendProducerHeaders(headers: Readonly<Record<string, string>>, out: SinkHeader[]): void {
-    for (const [name, value] of Object.entries(headers)) {
-      if (!isReservedHeader(name)) {
-        out.push([cached(this.names, name, (text) => Buffer.from(text)), Buffer.from(value)]);
-      }
-    }
   }
 
   private typeHeader(type: string): SinkHeader {

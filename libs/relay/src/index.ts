@@ -16,6 +16,12 @@ export type {
   SendFailed,
   StateChange,
 } from './relay-observer.js';
+export type { FixedFields } from './event-template.js';
+export type { HeaderMapping } from './header-mapping.js';
+export { CLOUD_EVENTS_MODES } from './payload-format.js';
+export type { CloudEventsMode, PayloadFormat } from './payload-format.js';
+export { DEFAULT_KEY_TEMPLATE, recordShapeProblems } from './record-shape.js';
+export type { RecordShapeConfig, RecordShapeProblem } from './record-shape.js';
 export { DEFAULT_ROUTE_TUNING, DEFAULT_TOPIC_TEMPLATE, parseRoute } from './route-config.js';
 export type { Route, RouteConfig, RouteTuning } from './route-config.js';
 export type { RouteCounts } from './route-meter.js';
@@ -24,5 +30,8 @@ export type { ClaimStatus, RouteStatus } from './route-status.js';
 export { sendPolicyFor } from './send-policy.js';
 export type { SendAction, SendErrorCode, SendPolicy } from './send-policy.js';
 export type { SourceMembersStatus } from './source-members.js';
-export { topicProblem, TopicTemplate } from './topic-template.js';
-export type { TopicParts } from './topic-template.js';
+export { topicProblem } from './topic-naming.js';
+export type { TopicNaming } from './topic-naming.js';
+export { topicReplacementProblems } from './topic-replacement.js';
+export type { ReplacementProblem, TopicReplacement } from './topic-replacement.js';
+export { TopicTemplate, topicTemplateProblem } from './topic-template.js';

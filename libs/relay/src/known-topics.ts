@@ -20,7 +20,7 @@ export interface KnownTopicsParts {
  * else is wrong is told when an event needs the topic.
  */
 export async function openKnownTopics({ route, sink, clock, signal }: KnownTopicsParts): Promise<void> {
-  for (const name of route.topic.topicsOf(route.aggregateTypes)) {
+  for (const name of route.topic.topicsOf(route.filter)) {
     let isOver = false;
     while (!isOver && !signal.aborted) {
       const deadline = { clock, ms: route.tuning.callDeadlineMs, signal, error: sinkSilent };

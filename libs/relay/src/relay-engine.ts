@@ -311,9 +311,9 @@ export class RelayEngine {
   }
 
   private async assertFits({ sink, sharded }: ConfiguredRoute, count: number): Promise<void> {
-    const { topic: template, aggregateTypes, tuning } = sharded.route;
+    const { topic: naming, filter, tuning } = sharded.route;
     const deadline = { clock: this.surroundings.clock, ms: tuning.callDeadlineMs, error: sinkSilent };
-    const named = template.topicsOf(aggregateTypes).map(async (topic) => {
+    const named = naming.topicsOf(filter).map(async (topic) => {
       const opening = sink.openTopic(topic).catch(nullIfMissing);
       return withDeadline(opening, { ...deadline, signal: new AbortController().signal });
     });

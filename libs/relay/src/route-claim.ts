@@ -18,8 +18,8 @@ export interface ClaimParts {
 /** Asks for the route, bounded by `callDeadlineMs` and by `signal`. */
 export async function askForRoute(parts: ClaimParts, graceMs: number, signal: AbortSignal): Promise<ClaimResult> {
   const { source, owner, route, clock } = parts;
-  const { name, from, aggregateTypes, shard, tuning } = route;
-  const asked = source.claim({ route: name, owner, ttlMs: tuning.leaseTtlMs, graceMs, from, aggregateTypes, shard });
+  const { name, from, filter, shard, tuning } = route;
+  const asked = source.claim({ route: name, owner, ttlMs: tuning.leaseTtlMs, graceMs, from, ...filter, shard });
   const deadline = { clock, ms: tuning.callDeadlineMs, signal, error: sourceSilent };
   try {
     return await withDeadline(asked, deadline);

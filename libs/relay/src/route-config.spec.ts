@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { DEFAULT_ROUTE_TUNING, parseRoute } from './route-config.js';
+import { anEvent } from './testing/fake-source.js';
 
 const ROUTE = { name: 'orders', source: 'db', sink: 'kafka' };
 
@@ -7,16 +8,16 @@ describe('a route configuration', () => {
   it('needs a name, a source and a sink only', () => {
     expect(parseRoute(ROUTE)).toMatchObject({
       name: 'orders',
-      aggregateTypes: null,
+      filter: { aggregateTypes: null, eventTypes: null, headerValues: [] },
       from: { kind: 'earliest' },
       tuning: DEFAULT_ROUTE_TUNING,
     });
-    expect(parseRoute(ROUTE).topic.template).toBe('outbox.event.{aggregatetype}');
+    expect(parseRoute(ROUTE).topic.topicOf(anEvent(1))).toBe('outbox.event.order');
   });
 
   it('names every problem at once', () => {
     const tuning = { batchRecordsMax: 0, beatMs: Number.NaN, leaseTtlMs: 3_000, pollWaitMaxMs: 1 };
-    const parse = (): unknown => parseRoute({ ...ROUTE, name: '', topic: '{what}', tuning });
+    const parse = (): unknown => parseRoute({ ...ROUTE, name: '', topic: '{what}', key: 'all', tuning });
     for (const problem of [
       /empty name/,
       /batchRecordsMax is 0/,
@@ -24,6 +25,7 @@ describe('a route configuration', () => {
       /leaseTtlMs is 3000; it must be at least twice leaseMarginMs \(2000\)/,
       /pollWaitMaxMs is 1; it must not be below pollWaitMinMs \(3\)/,
       /unknown placeholder \{what\}/,
+      /key has no placeholder/,
     ]) {
       expect(parse).toThrow(problem);
     }

@@ -1,6 +1,9 @@
-import { type RouteShard, SHARDS_MAX, type StartFrom } from '@millrace/capture';
-import { RecordShape } from './record-shape.js';
+import { type EventFilter, type RouteShard, SHARDS_MAX, type StartFrom } from '@millrace/capture';
+import { type FixedFields } from './event-template.js';
+import { RecordShape, type RecordShapeConfig } from './record-shape.js';
 import { RelayError } from './relay.errors.js';
+import { type TopicNaming } from './topic-naming.js';
+import { ReplacedTopic, type TopicReplacement } from './topic-replacement.js';
 import { TopicTemplate } from './topic-template.js';
 
 /** Limits and waits of one route. */
@@ -63,16 +66,21 @@ export const DEFAULT_ROUTE_TUNING: RouteTuning = {
 /** The topic template of a route that names none. */
 export const DEFAULT_TOPIC_TEMPLATE = 'outbox.event.{aggregatetype}';
 
-/** One route: events of `source` go to `sink`. */
-export interface RouteConfig {
+/**
+ * One route: events of `source` go to `sink`, those that the filter wants; others are settled unsent. A `key` other than
+ * `{aggregateid}` is another unit of order: what has one key keeps its order, and the events of an aggregate only as far as
+ * they share a key.
+ */
+export interface RouteConfig extends Partial<EventFilter>, RecordShapeConfig {
   /** Unique; the ledger of the route in the source is kept under it. */
   readonly name: string;
   readonly source: string;
   readonly sink: string;
-  /** Placeholders `{aggregatetype}`, `{type}`, `{source}`, `{route}`; default `outbox.event.{aggregatetype}`. */
-  readonly topic?: string;
-  /** Wanted aggregate types; without it, or `null`, all. Others are settled unsent. */
-  readonly aggregateTypes?: readonly string[] | null;
+  /**
+   * A template with `{aggregatetype}`, `{type}`, `{header:name}`, `{source}`, `{route}`, or Debezium's settings; default
+   * `outbox.event.{aggregatetype}`.
+   */
+  readonly topic?: string | TopicReplacement;
   /** Where the route begins when the source has no ledger of it; default `earliest`. */
   readonly from?: StartFrom;
   /** Into how many shards the route is divided when the source has no ledger of it; default 1. The source keeps it. */
@@ -85,9 +93,9 @@ export interface Route {
   readonly name: string;
   readonly source: string;
   readonly sink: string;
-  readonly topic: TopicTemplate;
+  readonly topic: TopicNaming;
   readonly shape: RecordShape;
-  readonly aggregateTypes: readonly string[] | null;
+  readonly filter: EventFilter;
   readonly from: StartFrom;
   /** How many shards a new route gets. */
   readonly shards: number;
@@ -101,13 +109,10 @@ export function parseRoute(config: RouteConfig): Route {
   const tuning = { ...DEFAULT_ROUTE_TUNING, ...config.tuning };
   const { shards = 1 } = config;
   const problems = [...tuningProblems(tuning), ...nameProblems(config.name), ...shardsProblems(shards)];
-  let topic: TopicTemplate | null = null;
-  try {
-    topic = new TopicTemplate(config.topic ?? DEFAULT_TOPIC_TEMPLATE, { source: config.source, route: config.name });
-  } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
-  }
-  if (topic === null || problems.length > 0) {
+  const fixed = { source: config.source, route: config.name };
+  const topic = made(problems, () => topicNamingOf(config.topic ?? DEFAULT_TOPIC_TEMPLATE, fixed));
+  const shape = made(problems, () => new RecordShape(config, fixed));
+  if (topic === null || shape === null || problems.length > 0) {
     throw new RelayError('configuration', `Route ${JSON.stringify(config.name)}: ${problems.join('; ')}`);
   }
   return {
@@ -115,13 +120,30 @@ export function parseRoute(config: RouteConfig): Route {
     source: config.source,
     sink: config.sink,
     topic,
-    shape: new RecordShape(),
-    aggregateTypes: config.aggregateTypes ?? null,
+    shape,
+    filter: filterOf(config),
     from: config.from ?? { kind: 'earliest' },
     shards,
     shard: { of: config.name, number: 1, count: 1 },
     tuning,
   };
+}
+
+function topicNamingOf(topic: string | TopicReplacement, fixed: FixedFields): TopicNaming {
+  return typeof topic === 'string' ? new TopicTemplate(topic, fixed) : new ReplacedTopic(topic, fixed);
+}
+
+function filterOf({ aggregateTypes = null, eventTypes = null, headerValues = [] }: RouteConfig): EventFilter {
+  return { aggregateTypes, eventTypes, headerValues };
+}
+
+function made<T>(problems: string[], make: () => T): T | null {
+  try {
+    return make();
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+    return null;
+  }
 }
 
 function nameProblems(name: string): string[] {

@@ -73,7 +73,7 @@ export class RouteRepair {
     }
     await this.ownSendsEnded();
     await repair.begin();
-    const isWanted = route.topic.matcherOf(route.aggregateTypes);
+    const isWanted = route.topic.matcherOf(route.filter);
     const request = { isWanted, sinceMs: repair.sinceMs, signal: this.signal };
     const result = await sink.readBack(request, (records) => this.keep(records));
     return result.kind === 'incomplete' ? refused(route, result.reason) : this.complete();

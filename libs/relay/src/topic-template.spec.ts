@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { RelayError } from './relay.errors.js';
-import { topicProblem, TopicTemplate } from './topic-template.js';
+import { anEvent } from './testing/fake-source.js';
+import { topicProblem } from './topic-naming.js';
+import { TopicTemplate } from './topic-template.js';
 
 const FIXED = { source: 'shop', route: 'orders' };
 
@@ -19,12 +21,18 @@ function problemOf(template: string): string {
 describe('a topic template', () => {
   it('fills in every placeholder', () => {
     const template = new TopicTemplate('{source}.{route}.{aggregatetype}.{type}', FIXED);
-    expect(template.topicOf({ aggregateType: 'order', type: 'order.placed' })).toBe('shop.orders.order.order.placed');
-    expect(template.topicOf({ aggregateType: 'order', type: 'order.paid' })).toBe('shop.orders.order.order.paid');
+    expect(template.topicOf(anEvent(1, { aggregateType: 'order', type: 'order.placed' }))).toBe(
+      'shop.orders.order.order.placed',
+    );
+    expect(template.topicOf(anEvent(1, { aggregateType: 'order', type: 'order.paid' }))).toBe(
+      'shop.orders.order.order.paid',
+    );
   });
 
   it('may be a plain name', () => {
-    expect(new TopicTemplate('events', FIXED).topicOf({ aggregateType: 'any thing', type: '?' })).toBe('events');
+    expect(new TopicTemplate('events', FIXED).topicOf(anEvent(1, { aggregateType: 'any thing', type: '?' }))).toBe(
+      'events',
+    );
   });
 
   it('refuses, when it is made, what can never give a legal name', () => {
@@ -39,7 +47,7 @@ describe('a topic template', () => {
   it('names the problem, and not the value, when an event gives no legal name', () => {
     const template = new TopicTemplate('outbox.event.{aggregatetype}', FIXED);
     const secret = 'müller & söhne';
-    const make = (): string => template.topicOf({ aggregateType: secret, type: 'x' });
+    const make = (): string => template.topicOf(anEvent(1, { aggregateType: secret, type: 'x' }));
     expect(make).toThrow(RelayError);
     expect(make).toThrow(/gives no legal topic name/);
     expect(make).not.toThrow(new RegExp(secret));
@@ -48,7 +56,7 @@ describe('a topic template', () => {
   it('goes on when producers have used more names than it remembers', () => {
     const template = new TopicTemplate('{aggregatetype}', FIXED);
     for (let index = 0; index < 2_500; index += 1) {
-      expect(template.topicOf({ aggregateType: `t${index % 1_500}`, type: '' })).toBe(`t${index % 1_500}`);
+      expect(template.topicOf(anEvent(1, { aggregateType: `t${index % 1_500}` }))).toBe(`t${index % 1_500}`);
     }
   });
 
@@ -59,15 +67,17 @@ describe('a topic template', () => {
   });
 
   it('knows the topics that its events can go to', () => {
-    const matcher = new TopicTemplate('{source}.{aggregatetype}.v1', FIXED).matcherOf(null);
-    const topic = new TopicTemplate('{source}.{aggregatetype}.v1', FIXED).topicOf({ aggregateType: 'a.b', type: '' });
+    const matcher = new TopicTemplate('{source}.{aggregatetype}.v1', FIXED).matcherOf({ aggregateTypes: null });
+    const topic = new TopicTemplate('{source}.{aggregatetype}.v1', FIXED).topicOf(
+      anEvent(1, { aggregateType: 'a.b', type: '' }),
+    );
     expect([topic, `${topic}x`, topic.replace('.v1', '_v1'), `x${topic}`].map(matcher)).toEqual([
       true,
       false,
       false,
       false,
     ]);
-    const wanted = new TopicTemplate('{aggregatetype}-{type}', FIXED).matcherOf(['order', 'a.b']);
+    const wanted = new TopicTemplate('{aggregatetype}-{type}', FIXED).matcherOf({ aggregateTypes: ['order', 'a.b'] });
     expect(['order-placed', 'a.b-x', 'axb-x', 'stock-sold'].map(wanted)).toEqual([true, true, false, false]);
   });
 });
