@@ -63,10 +63,10 @@ describe('the configuration file', () => {
   it.each([
     [
       'kind: rabbitmq',
-      ['kind: a text of 8 characters; rabbitmq is not available in this release: give kafka or postgres'],
+      ['kind: a text of 8 characters; rabbitmq is not available in this release: give kafka, postgres or sqs'],
     ],
-    ['kind: carrier-pigeon', ['kind: a text of 14 characters; give kafka or postgres']],
-    ['brokers: "127.0.0.1:9092"', ['kind: missing; give kafka or postgres']],
+    ['kind: carrier-pigeon', ['kind: a text of 14 characters; give kafka, postgres or sqs']],
+    ['brokers: "127.0.0.1:9092"', ['kind: missing; give kafka, postgres or sqs']],
     [
       'kind: postgres, databaseUrl: shop, partitions: 0, keep: soon, brokers: []',
       [

@@ -1,6 +1,6 @@
 import { type CaptureMode, type RetentionPolicy } from '@millrace/capture';
 import { type RouteConfig } from '@millrace/relay';
-import { type KafkaSinkOptions, type PostgresSinkOptions } from '@millrace/transport';
+import { type KafkaSinkOptions, type PostgresSinkOptions, type SqsSinkOptions } from '@millrace/transport';
 
 /** Everything that the engine is built from, checked. Holds secrets: never to be logged as a whole. */
 export interface RelayConfig {
@@ -29,7 +29,8 @@ export interface RetentionConfig {
 /** Where routes publish to. */
 export type SinkConfig = { readonly name: string } & SinkOfKind;
 
-/** A Kafka cluster, or the database of a consumer. */
+/** A Kafka cluster, the database of a consumer, or queues of SQS. */
 export type SinkOfKind =
   | { readonly kind: 'kafka'; readonly options: KafkaSinkOptions }
-  | { readonly kind: 'postgres'; readonly options: PostgresSinkOptions };
+  | { readonly kind: 'postgres'; readonly options: PostgresSinkOptions }
+  | { readonly kind: 'sqs'; readonly options: SqsSinkOptions };

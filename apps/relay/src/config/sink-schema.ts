@@ -4,6 +4,7 @@ import { isMapping } from './config-problem.js';
 import { mapping, whole } from './config-values.js';
 import { kafkaSink } from './kafka-schema.js';
 import { time } from './retention-schema.js';
+import { sqsSink } from './sqs-schema.js';
 
 const postgresSink = mapping({
   kind: z.literal('postgres'),
@@ -14,11 +15,11 @@ const postgresSink = mapping({
   recordBytesMax: whole(10_240, 100_000_000).optional(),
 });
 
-const KINDS = 'give kafka or postgres';
-const LATER_KINDS: readonly unknown[] = ['sqs', 'rabbitmq', 'redis'];
+const KINDS = 'give kafka, postgres or sqs';
+const LATER_KINDS: readonly unknown[] = ['rabbitmq', 'redis'];
 
 /** A sink of the file: where routes publish to. */
-export const sinkSchema = z.discriminatedUnion('kind', [kafkaSink, postgresSink], {
+export const sinkSchema = z.discriminatedUnion('kind', [kafkaSink, postgresSink, sqsSink], {
   error: ({ input }) => {
     const kind = isMapping(input) ? input['kind'] : undefined;
     return LATER_KINDS.includes(kind) ? `${String(kind)} is not available in this release: ${KINDS}` : KINDS;

@@ -6,6 +6,7 @@ import { kafkaOptionsOf } from './kafka-options.js';
 import { type RelayConfig, type RetentionConfig, type SinkOfKind, type SourceConfig } from './relay-config.js';
 import { retentionOfFile } from './retention-schema.js';
 import { type CheckedSink } from './sink-schema.js';
+import { sqsOptionsOf } from './sqs-options.js';
 
 /*
  * A process that stops is cut off after 10 s: the routes finish what is in flight, the sink lets go of what no route
@@ -59,6 +60,8 @@ function sinkOf(sink: ConfigFile['sinks'][string], client: KafkaClientName): Sin
       return { kind: sink.kind, options: { ...kafkaOptionsOf(sink, client), drainMs: SINK_DRAIN_MS } };
     case 'postgres':
       return { kind: sink.kind, options: postgresOf(sink) };
+    case 'sqs':
+      return { kind: sink.kind, options: { ...sqsOptionsOf(sink), drainMs: SINK_DRAIN_MS } };
   }
 }
 

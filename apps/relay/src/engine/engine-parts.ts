@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createOutboxSource } from '@millrace/capture';
-import { createKafkaSink, createPostgresSink, type SinkPort } from '@millrace/transport';
+import { createKafkaSink, createPostgresSink, createSqsSink, type SinkPort } from '@millrace/transport';
 import { type RelayConfig, type SinkOfKind } from '../config/relay-config.js';
 import { type EngineParts } from './engine.module.js';
 import { RouteLog } from './route-log.js';
@@ -23,5 +23,7 @@ function sinkOf(sink: SinkOfKind): SinkPort {
       return createKafkaSink(sink.options);
     case 'postgres':
       return createPostgresSink(sink.options);
+    case 'sqs':
+      return createSqsSink(sink.options);
   }
 }
