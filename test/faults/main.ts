@@ -5,6 +5,7 @@ import { say } from '../harness/say.js';
 import { CAPTURE_USAGE, runCapture } from './capture/capture-command.js';
 import { CONSUME_ROWS, runConsumeFaults } from './consume/consume-faults.js';
 import { runLedger } from './ledger-run.js';
+import { PUBLISH_USAGE, runPublish } from './publish/publish-command.js';
 import { type RelayFaultsOptions, runRelayFaults } from './relay-faults.js';
 import { runSmokeFaults, type SmokeOptions, WRONG_RULES } from './smoke/smoke-faults.js';
 
@@ -15,12 +16,14 @@ const USAGE = `Usage:
   npm run test:faults -- relay-control [the same]   the same with a fault put in on purpose: it must be found
   npm run test:faults -- consume [--client platformatic|kafkajs|both] [--rows ${CONSUME_ROWS.join()}] [--seed N]
 ${CAPTURE_USAGE}
+${PUBLISH_USAGE}
   npm run test:faults -- smoke [--client platformatic|kafkajs|both] [--seconds 60] [--seed N] [--rate 100]
   npm run test:faults -- smoke-control [the same]   with each of: ${WRONG_RULES.join(', ')}`;
 
 const WITH_OWN_OPTIONS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
   ledger: runLedger,
   capture: runCapture,
+  publish: runPublish,
   'take-over': async (args) => runCapture(['--rows', 'C3', ...args]),
   switch: async (args) => runCapture(['--rows', 'C6', ...args]),
 };

@@ -73,7 +73,7 @@ export class Workload {
   private constructor(private readonly options: WorkloadOptions) {}
 
   static async start(options: WorkloadOptions): Promise<Workload> {
-    await withClient(options.databaseUrl, (client) => client.query(TABLES_SQL));
+    await createTruthTables(options.databaseUrl);
     const workload = new Workload(options);
     const { seed, writers = WRITERS } = options;
     for (let index = 0; index < writers; index += 1) {
@@ -129,6 +129,11 @@ export class Workload {
   private begunBy(nowMs: number): number {
     return Math.floor(((nowMs - this.startedMs) / 1_000) * (this.options.eventsPerSecond / AVERAGE_EVENTS));
   }
+}
+
+/** Tables for what a load commits, beside the outbox. */
+export async function createTruthTables(databaseUrl: string): Promise<void> {
+  await withClient(databaseUrl, (client) => client.query(TABLES_SQL));
 }
 
 /** All that was committed, by position. Throws when the outbox and the truth table differ: then the server lost something. */

@@ -12,6 +12,7 @@ export interface LinkedProcessOptions {
   readonly file: string;
   /** Arguments for Node, such as `--import`. */
   readonly nodeArguments?: readonly string[] | undefined;
+  readonly programArguments?: readonly string[] | undefined;
   readonly environment: Readonly<Record<string, string>>;
   /** Is given each line that the process writes to its file descriptor 3. */
   readonly onLine?: ((line: string) => void) | undefined;
@@ -26,9 +27,9 @@ export class LinkedProcess {
   readonly exited: Promise<void>;
   private readonly child: ChildProcess;
 
-  constructor({ main, file, nodeArguments = [], environment, onLine }: LinkedProcessOptions) {
+  constructor({ main, file, nodeArguments = [], programArguments = [], environment, onLine }: LinkedProcessOptions) {
     const log = openSync(`${file}.log`, 'a');
-    this.child = spawn(process.execPath, [...nodeArguments, main], {
+    this.child = spawn(process.execPath, [...nodeArguments, main, ...programArguments], {
       cwd: dirname(file),
       stdio: ['ignore', log, log, onLine === undefined ? 'ignore' : 'pipe'],
       env: { ...process.env, ...environment },

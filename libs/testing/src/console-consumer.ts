@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { closeSync, createReadStream, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { javaProgram } from './java.js';
-import { topicOffsets } from './kafka-admin.js';
+import { type PartitionOffsets, topicOffsets } from './kafka-admin.js';
 import { kafkaClassPath } from './kafka-libraries.js';
 import { type ConsumedRecord, FORMATTER_PROPERTIES, parseConsoleRecord, RECORD_END } from './console-output.js';
 import { leash } from './leash.js';
@@ -21,6 +22,7 @@ export interface ConsoleConsumeOptions {
 
 const MAIN_CLASS = 'org.apache.kafka.tools.consumer.ConsoleConsumer';
 const ATTEMPTS = 3;
+const LEADER_PAUSE_MS = 1_000;
 const JVM = ['-Xmx256m', '-XX:+UseSerialGC', '-Dfile.encoding=UTF-8', '-Dstdout.encoding=UTF-8'];
 
 /**
@@ -93,8 +95,20 @@ async function runConsumer(options: ConsoleConsumeOptions, consumption: Consumpt
 }
 
 async function heldRecords(options: ConsoleConsumeOptions): Promise<number> {
-  const offsets = await topicOffsets(options.brokers, options.topic);
+  const offsets = await offsetsOfLeaders(options);
   return Number(offsets.reduce((sum, partition) => sum + (partition.end - partition.first), 0n));
+}
+
+/** A leader that has just been moved is not yet known to every broker: that is asked again, a few times. */
+async function offsetsOfLeaders({ brokers, topic }: ConsoleConsumeOptions): Promise<PartitionOffsets[]> {
+  for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
+    try {
+      return await topicOffsets(brokers, topic);
+    } catch {
+      await sleep(LEADER_PAUSE_MS);
+    }
+  }
+  return topicOffsets(brokers, topic);
 }
 
 async function readRecords(file: string, topic: string): Promise<ConsumedRecord[]> {

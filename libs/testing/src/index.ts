@@ -13,11 +13,13 @@ export {
   type TestTopicOptions,
   topicOffsets,
 } from './kafka-admin.js';
+export { moveLeaders, type PartitionState, partitionStates } from './kafka-leaders.js';
 export { kafkaClassPath } from './kafka-libraries.js';
 export type { KafkaVoter } from './kafka-properties.js';
 export { leash, type Leash, type LeashOptions } from './leash.js';
 export type { LinkDirection, LinkFault } from './link-fault.js';
 export { LocalKafka, type LocalKafkaOptions } from './local-kafka.js';
+export { type ClusterNode, LocalKafkaCluster, type LocalKafkaClusterOptions } from './local-kafka-cluster.js';
 export {
   FAST_UNSAFE_SETTINGS,
   LocalPostgres,

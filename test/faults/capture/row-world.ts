@@ -29,6 +29,17 @@ export interface RowSetup {
   readonly row: CaptureRow;
   readonly mode: CaptureMode;
   readonly seed: number;
+  /** On one node and with four partitions when left out. */
+  readonly topics?: RowTopics | undefined;
+}
+
+/** How the topics of a row are made. */
+export interface RowTopics {
+  /** For the harness; the relays may be given others, behind proxies. */
+  readonly brokers: () => readonly string[];
+  readonly partitions: number;
+  readonly replicas: number;
+  readonly configs?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What the run of a row has shown. */
@@ -71,7 +82,7 @@ export class RowWorld {
   private readonly findings: Finding[] = [];
   private readonly notes: string[] = [];
   private readonly closers: (() => Promise<unknown>)[] = [];
-  private load: Workload | undefined;
+  private load: RowLoad | undefined;
   private recoveredMs: number | undefined;
   private excuse: (problem: Problem, route: string) => boolean = () => false;
   private causeOf: ((repeat: Repeat, route: string) => string) | undefined;
@@ -97,13 +108,18 @@ export class RowWorld {
       world.url = await createMigratedDatabase(world.postgres, 'faults');
       await world.query(`create role ${RELAY_ROLE} login replication; grant millrace_relay to ${RELAY_ROLE}`);
       for (const { topic } of world.routes) {
-        await createTopic({ brokers: setup.brokers, topic, partitions: PARTITIONS });
+        const topics = setup.topics ?? { partitions: PARTITIONS };
+        await createTopic({ ...topics, brokers: world.harnessBrokers, topic });
       }
       return world;
     } catch (error) {
       await world.close();
       throw error;
     }
+  }
+
+  private get harnessBrokers(): readonly string[] {
+    return this.setup.topics?.brokers() ?? this.setup.brokers;
   }
 
   get mode(): CaptureMode {
@@ -217,6 +233,11 @@ export class RowWorld {
       eventsPerSecond,
       ...(writers !== undefined && { writers }),
     });
+  }
+
+  /** Another load than that of `startLoad`, instead of it. */
+  takeLoad(load: RowLoad): void {
+    this.load = load;
   }
 
   /** Lets the running transactions end. */
@@ -347,7 +368,7 @@ export class RowWorld {
     const committed = await committedEvents(this.url);
     const causes: string[] = [];
     for (const route of this.routes) {
-      const records = await consoleConsume({ brokers: this.setup.brokers, topic: route.topic });
+      const records = await consoleConsume({ brokers: this.harnessBrokers, topic: route.topic });
       causes.push(...this.judge(committed, records, route.name));
     }
     if (this.causeOf !== undefined && causes.length > 0) {
@@ -380,6 +401,11 @@ export class RowWorld {
     }
     return repeats.map((repeat) => this.causeOf?.(repeat, route) ?? '');
   }
+}
+
+/** What writes events until it is stopped; its transactions are in the tables of a `Workload`. */
+export interface RowLoad {
+  stop(): Promise<unknown>;
 }
 
 /** A place in the log of each relay. */
