@@ -8,11 +8,14 @@ import { type Migration } from '../migration.js';
 const TOPICS = `
 create table millrace.delivery_topic (
   topic text constraint delivery_topic_pk primary key,
+  topic_id uuid not null default gen_random_uuid(),
   partitions integer not null,
   made_at timestamptz not null default clock_timestamp(),
   constraint delivery_topic_name_check check (topic ~ '^[a-zA-Z0-9._-]{1,249}$'),
   constraint delivery_topic_partitions_check check (partitions between 1 and 1000)
 );
+
+comment on column millrace.delivery_topic.topic_id is 'a topic made anew under the same name has another one';
 
 create table millrace.delivery_partition (
   partition_id integer generated always as identity constraint delivery_partition_pk primary key,

@@ -32,6 +32,7 @@ left join lateral (
 order by p.partition_id, r.record_offset`;
 
 /** Every partition there is; `removed_ms` is when the newest of its removed records was delivered. */
-export const PARTITIONS_SQL = `select p.partition_id, p.topic, p.partition, p.first_offset::text as first_offset,
-  p.next_offset::text as next_offset, floor(extract(epoch from p.removed_at) * 1000)::text as removed_ms
-from millrace.delivery_partition p order by p.topic, p.partition`;
+export const PARTITIONS_SQL = `select p.partition_id, p.topic, t.topic_id::text as topic_id, p.partition,
+  p.first_offset::text as first_offset, p.next_offset::text as next_offset,
+  floor(extract(epoch from p.removed_at) * 1000)::text as removed_ms
+from millrace.delivery_partition p join millrace.delivery_topic t on t.topic = p.topic order by p.topic, p.partition`;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, type TestDatabase, until } from '@millrace/testing';
 import type pg from 'pg';
-import { type SinkLane, type SinkPort, type SinkRecord } from '../sink-port.js';
+import { type SinkLane, type SinkPort, type SinkRecord, type TailFrom } from '../sink-port.js';
 import { type Delivery } from '../subscription-port.js';
 import { relayRecord } from '../testing/relay-record.js';
 import { type PostgresSinkOptions } from './postgres-config.js';
@@ -83,9 +83,9 @@ describe('the Postgres sink', () => {
     const second = await opened();
     const records = [1, 2, 3, 4, 5].map((position) => relayRecord(position));
 
-    await first.sink.send(first.lane, records.slice(0, 3));
-    await second.sink.send(second.lane, records.slice(1));
-    await first.sink.send(first.lane, records);
+    expect(await first.sink.send(first.lane, records.slice(0, 3))).toEqual({ baseOffset: 0n });
+    expect(await second.sink.send(second.lane, records.slice(1))).toEqual({ baseOffset: 1n });
+    expect(await first.sink.send(first.lane, records)).toEqual({ baseOffset: 0n });
 
     expect(await storedValues()).toEqual(['1', '2', '3', '4', '5']);
   });
@@ -240,6 +240,40 @@ describe('the Postgres sink', () => {
     ]);
     await client.query('update millrace.delivery_partition set removed_at = now() where next_offset > 0');
     expect(await readBack()).toMatchObject({ kind: 'incomplete' });
+  });
+
+  it('reads the tails of lanes, and tells those that were cut or made anew', async () => {
+    const { sink, lane } = await opened();
+    await sink.send(lane, [relayRecord(1), relayRecord(2), relayRecord(3)]);
+    const { rows } = await client.query<{ id: string }>('select topic_id::text as id from millrace.delivery_topic');
+    const topicId = rows[0]?.id ?? '';
+    const { topic, partition } = lane;
+    const tail = async (from: TailFrom | null): Promise<readonly unknown[]> => {
+      const found: unknown[] = [];
+      await sink.readTails?.({
+        lanes: [{ topic, partition, from }],
+        signal: new AbortController().signal,
+        take: (records) => found.push(...records.map(({ value }) => String(value))),
+        ended: (end) => found.push(end),
+      });
+      return found;
+    };
+    const end = { topic, partition, topicId, end: 3n };
+
+    expect(await tail(null)).toEqual([{ ...end, kind: 'read', records: 0, unreadable: 0 }]);
+    expect(await tail({ offset: 1n, topicId, sinceMs: 0 })).toEqual([
+      '2',
+      '3',
+      { ...end, kind: 'read', records: 2, unreadable: 0 },
+    ]);
+    expect(await tail({ offset: 0n, topicId: null, sinceMs: 0, to: 1n })).toEqual([
+      '1',
+      { ...end, kind: 'read', records: 1, unreadable: 0 },
+    ]);
+    expect(await tail({ offset: 4n, topicId, sinceMs: 0 })).toEqual([{ ...end, kind: 'cut' }]);
+    expect(await tail({ offset: 0n, topicId: 'another', sinceMs: 0 })).toEqual([
+      { kind: 'replaced', topic, partition, topicId },
+    ]);
   });
 
   it('says when its topic was removed behind its back', async () => {

@@ -4,6 +4,7 @@ import { partitionOfKey } from '../murmur2.js';
 import {
   type ReadBackRequest,
   type ReadBackResult,
+  type ReadTailsRequest,
   type SinkFeatures,
   type SinkLane,
   type SinkPort,
@@ -18,7 +19,7 @@ import { bigintOf, textOf } from './delivery-rows.js';
 import { DELIVER_SQL, OPEN_TOPIC_SQL } from './delivery.sql.js';
 import { OldRecords } from './old-records.js';
 import { type PostgresSinkOptions } from './postgres-config.js';
-import { readDeliveriesBack } from './read-back.js';
+import { readDeliveriesBack, readDeliveryTails } from './read-back.js';
 import { stampedBatch } from './stamped-batch.js';
 
 const BATCH_RECORDS_MAX = 1_000;
@@ -126,6 +127,10 @@ class PostgresSink implements SinkPort {
     return readDeliveriesBack(this.#database, request, take);
   }
 
+  readTails(request: ReadTailsRequest): Promise<void> {
+    return readDeliveryTails(this.#database, request);
+  }
+
   stop(): Promise<void> {
     this.#isStarted = false;
     this.#stopping ??= this.#drainAndClose().finally(() => {
@@ -134,6 +139,7 @@ class PostgresSink implements SinkPort {
     return this.#stopping;
   }
 
+  /** Of a batch that was there already, or in part, the receipt is as if it stood at the end: what comes after it does. */
   async #deliver(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
     const { topic, partition, id } = lane;
     const { stream, positions, kinds, starts, bytes } = stampedBatch(id, records);
@@ -142,7 +148,7 @@ class PostgresSink implements SinkPort {
     const [row] = await this.#database.rows(DELIVER_SQL, values, 'millrace_deliver');
     switch (textOf(row, 'verdict')) {
       case 'taken':
-        return { baseOffset: bigintOf(row, 'base_offset') };
+        return { baseOffset: bigintOf(row, 'base_offset') + bigintOf(row, 'stored') - BigInt(records.length) };
       case 'fenced':
         throw new SinkError(
           'fenced',
