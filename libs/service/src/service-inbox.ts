@@ -2,7 +2,8 @@ import { InboxModule, type SubscriptionRequest } from '@millrace/inbox';
 import {
   createKafkaSubscription,
   createPostgresSubscription,
-  type SubscriptionEvent,
+  createSqsSubscription,
+  DirectoryPayloadStore,
   type SubscriptionPort,
 } from '@millrace/transport';
 import { type DynamicModule } from '@nestjs/common';
@@ -10,7 +11,7 @@ import { getDataSourceToken } from '@nestjs/typeorm';
 
 import { type ServiceConfig } from './service.config.js';
 import { type ServiceDefinition } from './service-definition.js';
-import { SubscriptionLog } from './subscription-log.js';
+import { SubscriptionLog, type ToldEvent } from './subscription-log.js';
 
 /**
  * A service that crashed keeps its partitions until its session is over: so long its events wait. Within it a running
@@ -19,6 +20,8 @@ import { SubscriptionLog } from './subscription-log.js';
 const SESSION_TIMEOUT_MS = 6_000;
 const HEARTBEAT_MS = 2_000;
 const DRAIN_MS = 5_000;
+/** A service that stops waits for the poll that is under way. */
+const WAIT_SECONDS = 3;
 
 /** TypeORM's name for the consumer's data source. */
 export const CONSUMER_CONNECTIONS = 'consumer';
@@ -39,7 +42,7 @@ export function inboxModuleOf({ name }: ServiceDefinition, config: ServiceConfig
 
 function subscribe({ consumer, topics }: SubscriptionRequest, { events, database }: ServiceConfig): SubscriptionPort {
   const log = new SubscriptionLog();
-  const onEvent = (event: SubscriptionEvent): void => {
+  const onEvent = (event: ToldEvent): void => {
     log.tell(event);
   };
   switch (events.kind) {
@@ -62,6 +65,16 @@ function subscribe({ consumer, topics }: SubscriptionRequest, { events, database
         topics,
         leaseMs: SESSION_TIMEOUT_MS,
         beatMs: HEARTBEAT_MS / 2,
+        drainMs: DRAIN_MS,
+        onEvent,
+      });
+    case 'sqs':
+      return createSqsSubscription({
+        connection: events.connection,
+        queues: events.queues,
+        topics,
+        ...(events.payloadsDirectory && { payloads: new DirectoryPayloadStore(events.payloadsDirectory) }),
+        waitSeconds: WAIT_SECONDS,
         drainMs: DRAIN_MS,
         onEvent,
       });

@@ -35,7 +35,24 @@ describe('the environment of a service', () => {
 
     expect(readServiceConfig(teaService, environment).events).toEqual({ kind: 'postgres' });
     expect(problemsOf({ MILLRACE_SUBSCRIPTION: 'pigeon' })).toEqual([
-      'MILLRACE_SUBSCRIPTION is not valid: give one of kafka, postgres',
+      'MILLRACE_SUBSCRIPTION is not valid: give one of kafka, postgres, sqs',
+    ]);
+  });
+
+  it('needs no brokers where events come from queues, but needs the queues', () => {
+    const environment = { DATABASE_URL: given.DATABASE_URL, MILLRACE_SUBSCRIPTION: 'sqs' };
+    const queues = 'https://sqs.eu-west-1.amazonaws.com/123456789012/tea.fifo';
+
+    expect(readServiceConfig(teaService, { ...environment, MILLRACE_SQS_QUEUES: queues }).events).toEqual({
+      kind: 'sqs',
+      connection: {},
+      queues,
+      payloadsDirectory: undefined,
+    });
+    const rule = 'give the URL of the queue, with {topic} in its name where each topic has one';
+    expect(problemsOf({ ...environment })).toEqual([`MILLRACE_SQS_QUEUES is not set: ${rule}.`]);
+    expect(problemsOf({ ...environment, MILLRACE_SQS_QUEUES: 'tea' })).toEqual([
+      `MILLRACE_SQS_QUEUES is not valid: ${rule}`,
     ]);
   });
 

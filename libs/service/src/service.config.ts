@@ -14,6 +14,8 @@ import {
   type KafkaClientName,
   type KafkaConnection,
   parseKafkaEnv,
+  problemOfQueueUrl,
+  type SqsConnection,
   type SubscriptionPort,
 } from '@millrace/transport';
 import { z } from 'zod';
@@ -29,10 +31,19 @@ export interface DatabaseConfig {
   readonly limits?: ConnectionLimits;
 }
 
-/** Where events come from: Kafka, or the service's own database, into which a Postgres sink of the relay delivers them. */
+/**
+ * Where events come from: Kafka, the service's own database, into which a Postgres sink of the relay delivers them, or
+ * queues of SQS that are its own.
+ */
 export type EventsFrom =
   | { readonly kind: 'kafka'; readonly client: KafkaClientName; readonly connection: KafkaConnection }
-  | { readonly kind: 'postgres' };
+  | { readonly kind: 'postgres' }
+  | {
+      readonly kind: 'sqs';
+      readonly connection: SqsConnection;
+      readonly queues: string;
+      readonly payloadsDirectory: string | undefined;
+    };
 
 /** What a service is told by its environment. */
 export interface ServiceConfig {
@@ -50,7 +61,8 @@ export interface ServiceConfig {
   readonly subscribe?: (request: SubscriptionRequest) => SubscriptionPort;
 }
 
-const SUBSCRIPTIONS = ['kafka', 'postgres'] as const;
+const SUBSCRIPTIONS = ['kafka', 'postgres', 'sqs'] as const;
+const QUEUES = 'give the URL of the queue, with {topic} in its name where each topic has one';
 
 /** Every variable that a service reads, but for `KAFKA_*`, which libs/transport reads. */
 // eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types -- the schema is the type
@@ -69,6 +81,12 @@ export function serviceVariables({ name, port, handling }: Pick<ServiceDefinitio
       )
       .default(name),
     MILLRACE_SUBSCRIPTION: z.enum(SUBSCRIPTIONS, `give one of ${SUBSCRIPTIONS.join(', ')}`).default('kafka'),
+    MILLRACE_SQS_QUEUES: z
+      .string()
+      .refine((url) => problemOfQueueUrl(url) === null, QUEUES)
+      .optional(),
+    MILLRACE_SQS_ENDPOINT: z.url({ protocol: /^https?$/, error: 'give the http(s) URL of SQS' }).optional(),
+    MILLRACE_SQS_PAYLOADS_DIR: z.string().optional(),
     MILLRACE_KAFKA_CLIENT: z.enum(KAFKA_CLIENTS, `give one of ${KAFKA_CLIENTS.join(', ')}`).default('platformatic'),
   });
 }
@@ -79,13 +97,16 @@ export function readServiceConfig(
   environment: Environment = process.env,
 ): ServiceConfig {
   const read = () => readEnvironment(serviceVariables(definition), environment, HTTP_RULES);
-  const connection = environment['MILLRACE_SUBSCRIPTION'] === 'postgres' ? null : kafkaOf(environment, read);
+  const brokers = brokersOf(environment, read);
   const {
     DATABASE_URL,
     DATABASE_POOL_MAX,
     MILLRACE_SOURCE,
-    MILLRACE_SUBSCRIPTION: kind,
-    MILLRACE_KAFKA_CLIENT: client,
+    MILLRACE_SUBSCRIPTION,
+    MILLRACE_KAFKA_CLIENT,
+    MILLRACE_SQS_QUEUES,
+    MILLRACE_SQS_ENDPOINT,
+    MILLRACE_SQS_PAYLOADS_DIR,
     MILLRACE_CONSUMER_CONCURRENCY,
     MILLRACE_CONSUMER_BATCH,
     ...http
@@ -94,13 +115,52 @@ export function readServiceConfig(
     http,
     database: { url: DATABASE_URL, poolMax: DATABASE_POOL_MAX },
     source: MILLRACE_SOURCE,
-    events: kind === 'postgres' || connection === null ? { kind: 'postgres' } : { kind, client, connection },
+    events: eventsFrom(
+      {
+        MILLRACE_SUBSCRIPTION,
+        MILLRACE_KAFKA_CLIENT,
+        MILLRACE_SQS_QUEUES,
+        MILLRACE_SQS_ENDPOINT,
+        MILLRACE_SQS_PAYLOADS_DIR,
+      },
+      brokers,
+    ),
     consumerConcurrency: MILLRACE_CONSUMER_CONCURRENCY,
     consumerBatch: MILLRACE_CONSUMER_BATCH,
   };
 }
 
-function kafkaOf(environment: Environment, read: () => unknown): KafkaConnection {
+type Subscription = Pick<
+  z.infer<ReturnType<typeof serviceVariables>>,
+  | 'MILLRACE_SUBSCRIPTION'
+  | 'MILLRACE_KAFKA_CLIENT'
+  | 'MILLRACE_SQS_QUEUES'
+  | 'MILLRACE_SQS_ENDPOINT'
+  | 'MILLRACE_SQS_PAYLOADS_DIR'
+>;
+
+/** `brokers` is null where events do not come from Kafka. */
+function eventsFrom(given: Subscription, brokers: KafkaConnection | null): EventsFrom {
+  const { MILLRACE_SQS_QUEUES: queues, MILLRACE_SQS_ENDPOINT: endpoint } = given;
+  if (brokers !== null) {
+    return { kind: 'kafka', client: given.MILLRACE_KAFKA_CLIENT, connection: brokers };
+  }
+  if (given.MILLRACE_SUBSCRIPTION !== 'sqs') {
+    return { kind: 'postgres' };
+  }
+  if (queues === undefined) {
+    throw new StartError([`MILLRACE_SQS_QUEUES is not set: ${QUEUES}.`]);
+  }
+  const connection = endpoint === undefined ? {} : { endpoint };
+  return { kind: 'sqs', connection, queues, payloadsDirectory: given.MILLRACE_SQS_PAYLOADS_DIR };
+}
+
+/** Null where they are not needed. */
+function brokersOf(environment: Environment, read: () => unknown): KafkaConnection | null {
+  const kind = environment['MILLRACE_SUBSCRIPTION'];
+  if (kind === 'postgres' || kind === 'sqs') {
+    return null;
+  }
   const kafka = parseKafkaEnv(environment);
   if (kafka.kind === 'invalid') {
     throw new StartError([...problemsOf(read), ...kafka.problems]);

@@ -1,9 +1,12 @@
-import { type SubscriptionEvent } from '@millrace/transport';
+import { type SqsSubscriptionEvent, type SubscriptionEvent } from '@millrace/transport';
 import { Logger } from '@nestjs/common';
 
 type Level = 'log' | 'warn' | 'error';
 
-const LINES: Readonly<Record<SubscriptionEvent['kind'], readonly [Level, string]>> = {
+/** What a subscription tells, whatever broker it is to. */
+export type ToldEvent = SubscriptionEvent | SqsSubscriptionEvent;
+
+const LINES: Readonly<Record<ToldEvent['kind'], readonly [Level, string]>> = {
   joined: ['log', 'joined the consumer group'],
   assigned: ['log', 'partitions assigned'],
   revoked: ['log', 'partitions revoked'],
@@ -13,20 +16,27 @@ const LINES: Readonly<Record<SubscriptionEvent['kind'], readonly [Level, string]
   topic_appeared: ['log', 'topic has appeared'],
   commit_failed: ['warn', 'offsets were not taken, records may come again'],
   fetch_interrupted: ['warn', 'these partitions cannot be read now'],
+  queue_opened: ['log', 'consuming from a queue'],
+  queue_missing: ['log', 'waiting for a queue that does not exist yet'],
+  interrupted: ['warn', 'queue cannot be read now'],
+  resumed: ['log', 'queue can be read again'],
+  given_back: ['error', 'messages cannot be delivered and come again'],
+  visibility_lost: ['warn', 'messages in work were shown to others'],
+  delete_failed: ['warn', 'messages that are done come again'],
 };
 
 /** One log line for each change of a subscription, with what belongs to it as fields. */
 export class SubscriptionLog {
   private readonly logger = new Logger('Subscription');
 
-  tell(event: SubscriptionEvent): void {
+  tell(event: ToldEvent): void {
     const [level, phrase] = LINES[event.kind];
     this.logger[event.kind === 'revoked' && !event.isDrained ? 'warn' : level](fieldsOf(event), phrase);
   }
 }
 
 /** Partitions as `topic/0`, offsets as text. */
-function fieldsOf(event: SubscriptionEvent): Readonly<Record<string, unknown>> {
+function fieldsOf(event: ToldEvent): Readonly<Record<string, unknown>> {
   switch (event.kind) {
     case 'assigned':
     case 'revoked':
@@ -39,6 +49,13 @@ function fieldsOf(event: SubscriptionEvent): Readonly<Record<string, unknown>> {
     case 'topic_missing':
     case 'topic_appeared':
     case 'commit_failed':
+    case 'queue_opened':
+    case 'queue_missing':
+    case 'interrupted':
+    case 'resumed':
+    case 'given_back':
+    case 'visibility_lost':
+    case 'delete_failed':
       return event;
   }
 }
