@@ -59,7 +59,7 @@ export { ledgerName, SHARDS_MAX } from './route-shards.js';
 export type { RouteShard, RouteShards, ShardProgress, ShardsRequest } from './route-shards.js';
 export { LeftSlots } from './retention/left-slots.js';
 export type { LeftSlotsParts } from './retention/left-slots.js';
-export { archiveLeavesTo } from './retention/leaf-archive.js';
+export { archiveDirectoryProblem, archiveLeavesTo } from './retention/leaf-archive.js';
 export type { ArchivedLeaf, LeafArchiveOptions } from './retention/leaf-archive.js';
 export { acceptLeafCount, inspectLeafCount, letRouteGoOn } from './retention/retention-admin.js';
 export type {

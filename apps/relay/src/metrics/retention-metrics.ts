@@ -73,6 +73,7 @@ export const ALARM_NAMES: Readonly<Record<RetentionAlarm['kind'], true>> = {
   route_over_limit: true,
   route_expired: true,
   slot_left: true,
+  archive_missing: true,
 };
 
 export const ALARMS = {

@@ -21,6 +21,8 @@ export function alarmText(alarm: RetentionAlarm): string {
       );
     case 'archive_failed':
       return `${alarm.table} could not be archived and stays; it is tried again each minute: ${causeOf(alarm.error)}`;
+    case 'archive_missing':
+      return `${alarm.problem} No leaf is emptied until then.`;
     case 'route_over_limit':
       return (
         `Route ${alarm.route} holds ${alarm.leaves} leaves of ${bytesText(alarm.bytes)} beyond the limit and expires after ` +

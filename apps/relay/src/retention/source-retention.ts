@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  archiveDirectoryProblem,
   archiveLeavesTo,
   CaptureError,
   createRetentionKeeper,
@@ -166,7 +167,10 @@ function keeperOf(parts: SourceRetentionParts, { policy, archiveDirectory }: Ret
     databaseUrl,
     policy,
     observer: listener.observer,
-    ...(directory !== null && { archive: archiveLeavesTo({ databaseUrl, directory, archived }) }),
+    ...(directory !== null && {
+      archive: archiveLeavesTo({ databaseUrl, directory, archived }),
+      archiveProblem: () => archiveDirectoryProblem(directory),
+    }),
     ...(pace.expiryGraceMs !== undefined && { expiryGraceMs: pace.expiryGraceMs }),
   });
 }

@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '@millrace/testing';
 import type pg from 'pg';
-import { archiveLeavesTo } from './leaf-archive.js';
+import { archiveDirectoryProblem, archiveLeavesTo } from './leaf-archive.js';
 import { type LeafToArchive } from './retention-keeper.js';
 
 const LEAF: LeafToArchive = { source: 'shop', table: 'millrace.outbox_p1', lo: 1n, last: 1_000_000n, rows: 3 };
@@ -144,7 +144,12 @@ describe('an archive that fails leaves no file', () => {
   it('when its directory is not there', async () => {
     await rm(directory, { recursive: true });
     await insert(3);
-    await expect(archive()).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(archive()).rejects.toThrow(
+      `The archive directory ${directory} cannot be used (ENOENT): it must be there`,
+    );
+    expect(await archiveDirectoryProblem(directory)).toMatch(/ cannot be used \(ENOENT\): /);
+    await writeFile(directory, '');
+    expect(await archiveDirectoryProblem(directory)).toMatch(/ cannot be used \(not a directory\): /);
   });
 
   it('when it is cut off', async () => {

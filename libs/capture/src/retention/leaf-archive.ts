@@ -53,6 +53,22 @@ export function archiveLeavesTo(options: LeafArchiveOptions): ArchiveHook {
   return (leaf, signal) => archive.write(leaf, signal);
 }
 
+/** Why nothing can be archived to `directory`, as a sentence for an operator; `null` when it is there. */
+export async function archiveDirectoryProblem(directory: string): Promise<string | null> {
+  try {
+    return (await stat(directory)).isDirectory() ? null : unusable(directory, 'not a directory');
+  } catch (error) {
+    return unusable(directory, codeOf(error));
+  }
+}
+
+function unusable(directory: string, why: unknown): string {
+  return (
+    `The archive directory ${directory} cannot be used (${String(why)}): it must be there, on a volume that is mounted, ` +
+    'and the relay must be allowed to write to it.'
+  );
+}
+
 class LeafArchive {
   /** What this process has written: a leaf that is locked comes again each minute. */
   private readonly written = new Map<string, string>();
@@ -80,7 +96,7 @@ class LeafArchive {
         if (codeOf(error) === 'EEXIST') {
           return false;
         }
-        throw error;
+        throw new Error(unusable(directory, codeOf(error)), { cause: error });
       },
     );
     if (made) {

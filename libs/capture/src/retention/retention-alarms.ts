@@ -34,6 +34,7 @@ function keyOf(alarm: RetentionAlarm): string {
       return `${alarm.kind} ${alarm.route}`;
     case 'slot_left':
       return `${alarm.kind} ${alarm.slot}`;
+    case 'archive_missing':
     case 'default_partition_not_empty':
       return alarm.kind;
   }

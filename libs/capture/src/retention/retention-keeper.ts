@@ -37,6 +37,8 @@ export interface RetentionParts {
   readonly policy: RetentionPolicy;
   readonly observer: RetentionObserver;
   readonly archive?: ArchiveHook;
+  /** Asked at each run, whether a leaf is due or not: why nothing can be archived, or `null`. */
+  readonly archiveProblem?: () => Promise<string | null>;
   /** How long a route must be seen over a limit before it expires. */
   readonly expiryGraceMs: number;
 }
@@ -48,6 +50,8 @@ export interface RetentionOptions {
   readonly policy: RetentionPolicy;
   readonly observer: RetentionObserver;
   readonly archive?: ArchiveHook;
+  /** Asked at each run, whether a leaf is due or not: why nothing can be archived, or `null`. */
+  readonly archiveProblem?: () => Promise<string | null>;
   /** How long a route must be seen over a limit before it expires; ten minutes. */
   readonly expiryGraceMs?: number;
 }
@@ -168,6 +172,10 @@ export class RetentionKeeper {
     const defaultBytes = await database.defaultBytes();
     if (defaultBytes > 0) {
       found.alarms.push({ source, kind: 'default_partition_not_empty', bytes: defaultBytes });
+    }
+    const archiveProblem = (await this.parts.archiveProblem?.()) ?? null;
+    if (archiveProblem !== null) {
+      found.alarms.push({ source, kind: 'archive_missing', problem: archiveProblem });
     }
     this.alarms.set(found.alarms);
     const report = { source, ...found, leavesDropped, defaultBytes, routes };

@@ -85,6 +85,8 @@ export type RetentionAlarm = { readonly source: string } & (
   | { readonly kind: 'identity_changed'; readonly route: string }
   | { readonly kind: 'default_partition_not_empty'; readonly bytes: number }
   | { readonly kind: 'archive_failed'; readonly table: string; readonly lo: bigint; readonly error: unknown }
+  /** Leaves could not be archived if any were due. `problem` is a sentence. */
+  | { readonly kind: 'archive_missing'; readonly problem: string }
   | { readonly kind: 'route_over_limit'; readonly route: string; readonly leaves: number; readonly bytes: number }
   | { readonly kind: 'route_expired'; readonly route: string }
   | {
