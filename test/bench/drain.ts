@@ -19,6 +19,8 @@ import { topicTimes } from './topic-times.js';
 export interface DrainOptions {
   readonly events: number;
   readonly clients: readonly KafkaClient[];
+  /** With each of these, on the client that can. */
+  readonly idempotent: readonly boolean[];
   readonly runs: number;
   /** A folder for V8 profiles of the relay, one a run. */
   readonly profileDir: string | undefined;
@@ -55,14 +57,17 @@ export async function benchDrain(options: DrainOptions): Promise<void> {
     const backlog = await Backlog.fill(servers.postgres, options.events);
     const events = options.events.toLocaleString('en');
     say(`${events} events of ${backlog.payloadBytes} bytes, ${PARTITIONS} partitions, acks=all; ${machineText()}\n`);
-    const results = new Map<string, DrainResult[]>(options.clients.map((client) => [client, []]));
+    const variants = variantsOf(options);
+    const results = new Map<string, DrainResult[]>(variants.map(({ name }) => [name, []]));
     const yardstick: number[] = [];
     for (let run = 1; run <= options.runs; run += 1) {
       yardstick.push(await producerPerformanceOn(servers, backlog.events, backlog.payloadBytes));
-      for (const client of options.clients) {
-        const result = await runDrain(servers, backlog, { client, run, profileDir: options.profileDir });
-        results.get(client)?.push(result);
-        say(`run ${run} ${client}: ${lineOf(result)} (ProducerPerformance ${Math.round(yardstick.at(-1) ?? 0)}/s)`);
+      for (const variant of variants) {
+        const result = await runDrain(servers, backlog, { variant, run, profileDir: options.profileDir });
+        results.get(variant.name)?.push(result);
+        say(
+          `run ${run} ${variant.name}: ${lineOf(result)} (ProducerPerformance ${Math.round(yardstick.at(-1) ?? 0)}/s)`,
+        );
       }
     }
     say(`\n${tableOf(results, yardstick)}`);
@@ -71,8 +76,23 @@ export async function benchDrain(options: DrainOptions): Promise<void> {
   }
 }
 
-interface DrainRun {
+/** A client and how it sends. */
+interface DrainVariant {
+  readonly name: string;
   readonly client: KafkaClient;
+  readonly idempotent: boolean;
+}
+
+function variantsOf({ clients, idempotent }: DrainOptions): readonly DrainVariant[] {
+  return clients.flatMap((client): readonly DrainVariant[] =>
+    client === 'kafkajs'
+      ? [{ name: client, client, idempotent: false }]
+      : idempotent.map((on) => ({ name: on ? `${client}, idempotent` : client, client, idempotent: on })),
+  );
+}
+
+interface DrainRun {
+  readonly variant: DrainVariant;
   readonly run: number;
   readonly profileDir: string | undefined;
 }
@@ -80,10 +100,11 @@ interface DrainRun {
 async function runDrain(
   servers: Servers,
   backlog: Backlog,
-  { client, run, profileDir }: DrainRun,
+  { variant, run, profileDir }: DrainRun,
 ): Promise<DrainResult> {
   const { folder, kafka } = servers;
-  const name = `drain-${client}-${run}`;
+  const { client, idempotent } = variant;
+  const name = `drain-${client}-${idempotent ? 'once-' : ''}${run}`;
   const databaseUrl = await backlog.copy();
   const topic = `${name}.order`;
   await createTopic({ brokers: kafka.brokers, topic, partitions: PARTITIONS, configs: TOPIC_SETTINGS });
@@ -92,6 +113,7 @@ async function runDrain(
     databaseUrl,
     brokers: kafka.brokers,
     client,
+    sink: { idempotent },
     port: await freePort(),
     routes: [{ name: 'drain', topic: `${name}.{aggregatetype}` }],
     nodeArguments: profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`],

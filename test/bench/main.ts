@@ -11,7 +11,8 @@ import { benchOldSnapshot } from './old-snapshot.js';
 import { benchBigOutbox } from './outbox/big-outbox.js';
 
 const USAGE = `Usage:
-  npm run bench -- drain [--events 500000] [--runs 3] [--client platformatic|kafkajs|both] [--profile FOLDER]
+  npm run bench -- drain [--events 500000] [--runs 3] [--client platformatic|kafkajs|both] [--idempotent on|off|both]
+                         [--profile FOLDER]
   npm run bench -- drain --capture polling|wal|both [--events 500000] [--runs 3] [--profile FOLDER]
   npm run bench -- big-transaction [--capture polling|wal|both] [--events 200000] [--runs 3] [--profile FOLDER]
   npm run bench -- latency [--capture polling|wal|both] [--rates 1000,2000,5000] [--seconds 60] [--runs 3] [--profile FOLDER]
@@ -26,6 +27,7 @@ const OPTIONS = {
   capture: { type: 'string' },
   client: { type: 'string' },
   events: { type: 'string' },
+  idempotent: { type: 'string', default: 'on' },
   batches: { type: 'string', default: '1,100' },
   concurrency: { type: 'string', default: '8' },
   node: { type: 'string', default: '' },
@@ -63,8 +65,15 @@ async function main(): Promise<void> {
   }
 }
 
-async function drain({ client, events = '500000', runs, profile: profileDir }: Values): Promise<void> {
-  await benchDrain({ clients: clientsOf(client), events: whole(events), runs: whole(runs), profileDir });
+async function drain({
+  client,
+  events = '500000',
+  runs,
+  profile: profileDir,
+  idempotent: modes,
+}: Values): Promise<void> {
+  const idempotent = modes === 'both' ? [false, true] : [modes === 'on'];
+  await benchDrain({ clients: clientsOf(client), idempotent, events: whole(events), runs: whole(runs), profileDir });
 }
 
 async function captureDrain(kind: DrainKind, values: Values, eventsByDefault: string): Promise<void> {

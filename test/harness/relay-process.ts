@@ -26,6 +26,8 @@ export interface RelayProcessOptions {
   readonly otherSources?: Readonly<Record<string, string>> | undefined;
   readonly brokers: readonly string[];
   readonly client: KafkaClient;
+  /** More settings of the sink, as in its configuration. */
+  readonly sink?: Readonly<Record<string, unknown>> | undefined;
   readonly port: number;
   readonly routes: readonly RelayRoute[];
   /** How it learns of new rows, of all sources; as it does by itself when left out. */
@@ -109,12 +111,12 @@ export class RelayProcess extends LinkedProcess {
 }
 
 /** YAML is a superset of JSON. */
-function configurationOf({ databaseUrl, otherSources, capture, brokers, routes }: RelayProcessOptions): string {
+function configurationOf({ databaseUrl, otherSources, capture, brokers, routes, sink }: RelayProcessOptions): string {
   const sources = Object.entries({ main: databaseUrl, ...otherSources });
   return JSON.stringify({
     version: 1,
     sources: Object.fromEntries(sources.map(([name, url]) => [name, { databaseUrl: url, capture }])),
-    sinks: { main: { kind: 'kafka', brokers, topics: { create: false } } },
+    sinks: { main: { kind: 'kafka', brokers, topics: { create: false }, ...sink } },
     routes: Object.fromEntries(
       routes.map(({ name, topic, source = 'main' }) => [name, { source, sink: 'main', topic }]),
     ),

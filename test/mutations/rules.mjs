@@ -3,6 +3,7 @@ import { CAPTURE_RULES } from './capture-rules.mjs';
 import { CONSUMER_RULES } from './consumer-rules.mjs';
 import { FORK_RULES } from './fork-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
+import { PUBLISH_RULES } from './publish-rules.mjs';
 import { SHARDS_RULES } from './shards-rules.mjs';
 
 const TABLE_READER = 'libs/capture/src/table-reader.ts';
@@ -203,6 +204,7 @@ export const RULES = [
   ...FORK_RULES,
   ...INBOX_RULES,
   ...CONSUMER_RULES,
+  ...PUBLISH_RULES,
 ];
 
 function edit(file, find, replace) {

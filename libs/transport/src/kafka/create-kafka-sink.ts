@@ -48,7 +48,7 @@ export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
       assertIdempotent(options);
       return CREATE[options.client](await settingsOf(options, requestTimeoutMs));
     },
-    isIdempotent: options.idempotent ?? false,
+    isIdempotent: options.idempotent ?? options.client === 'platformatic',
     link: { connectMs: LINK_TIMEOUT_MS, closeMs: CLOSE_TIMEOUT_MS },
     topics: {
       policy: options.topics,

@@ -65,7 +65,7 @@ export interface KafkaSinkOptions {
   readonly batchRecordsMax?: number;
   /** lz4 and snappy on `platformatic` only, and in one step each. Default `none`. */
   readonly compression?: KafkaCompression;
-  /** The brokers store a batch that is sent again once. On `platformatic` only. Default false. */
+  /** The brokers store a batch that is sent again once. Default true on `platformatic`; `kafkajs` cannot. */
   readonly idempotent?: boolean;
   /** How old the partition count of a topic may be before it is looked at again. Default 300,000. */
   readonly metadataMaxAgeMs?: number;

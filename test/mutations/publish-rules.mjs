@@ -1,0 +1,95 @@
+const SINK = 'libs/transport/src/kafka/kafka-sink.ts';
+const RECEIPTS = 'libs/transport/src/kafka/lane-receipts.ts';
+const SEQUENCES = 'libs/transport/src/kafka/lane-sequences.ts';
+
+const sink = (only) => ({ path: 'libs/transport/src/kafka/kafka-sink.spec.ts', only });
+
+/** Wrong rules of publishing to Kafka; see rules.mjs. */
+export const PUBLISH_RULES = [
+  {
+    name: 'publish-believes-any-answer',
+    wrong: 'an answer counts that does not name the partition with an offset',
+    test: sink('believes an answer only when'),
+    edits: [
+      edit(RECEIPTS, 'if (!isOurs || ack.baseOffset < 0n) {', 'if (ack !== undefined && ack.baseOffset < -1n) {'),
+    ],
+  },
+  {
+    name: 'publish-believes-an-offset-that-went-back',
+    wrong: 'a log that was cut is written to as if nothing had happened',
+    test: sink('a log that went back alarms'),
+    edits: [edit(RECEIPTS, 'if (ack.baseOffset < expected) {', 'if (ack.baseOffset < 0n) {')],
+  },
+  {
+    name: 'publish-two-in-flight',
+    wrong: 'a lane may have a second send under way',
+    test: sink('refuses a second send on a lane'),
+    edits: [edit(SINK, 'if (this.#inFlight.has(lane.id)) {', 'if (this.#inFlight.size < 0) {')],
+  },
+  {
+    name: 'publish-reuses-a-client-after-a-timeout',
+    wrong: 'kafkajs goes on with the connection that did not answer',
+    test: sink('throws the client away when it timed out'),
+    edits: [edit(SINK, 'failure.isClientSuspect ? this.#link.discard(producer)', 'producer === null ? undefined')],
+  },
+  {
+    name: 'publish-keeps-old-leaders',
+    wrong: 'the leaders are not looked up again after an error',
+    test: sink('refreshes the leaders before it rejects'),
+    edits: [
+      edit(
+        SINK,
+        'this.#link.discard(producer) : this.#topics.refresh(lane.topic, producer)',
+        'this.#link.discard(producer) : undefined',
+      ),
+    ],
+  },
+  {
+    name: 'publish-acks-of-the-leader',
+    wrong: 'a send does not carry acks of all replicas, and the default of the client counts',
+    test: { path: 'libs/transport/src/kafka/produce-request.spec.ts' },
+    edits: [
+      edit('libs/transport/src/kafka/produce-request.ts', '.appendInt16(batch.acks)', '.appendInt16(Number(!batch))'),
+    ],
+  },
+  {
+    name: 'publish-acks-dropped-by-the-sink',
+    wrong: 'the sink leaves acks to what its client was made with',
+    test: sink('sends one topic and one partition with acks'),
+    edits: [edit(SINK, 'records, acks: ACKS_ALL, stamp }', 'records, stamp, ...(ACKS_ALL ? {} : {}) }')],
+  },
+  {
+    name: 'publish-strings',
+    wrong: 'what is no Buffer reaches a client, which may store it as an empty record',
+    test: sink('that is no Buffer'),
+    edits: [edit('libs/transport/src/kafka/batch-limits.ts', 'if (!Buffer.isBuffer(field)) {', 'if (field === 0) {')],
+  },
+  {
+    name: 'publish-number-of-another-batch',
+    wrong: 'after an unknown outcome other records get the number of a batch that may be stored',
+    test: sink('gives no number to other records'),
+    edits: [edit(SEQUENCES, 'lane === undefined || !canTake(lane, records) ||', 'lane === undefined || !canTake ||')],
+  },
+  {
+    name: 'publish-new-number-for-a-resend',
+    wrong: 'a batch that is sent again is numbered anew, and stored twice',
+    test: sink('sends the same records under the same number'),
+    edits: [edit(SEQUENCES, 'pending === undefined ||', 'pending === undefined || !pending &&')],
+  },
+  {
+    name: 'publish-id-after-the-deadline',
+    wrong: 'records go out under a producer id that came after the send was given up',
+    test: sink('under an id that comes after the deadline'),
+    edits: [edit(SINK, 'late.throwIfAborted();', 'void late;')],
+  },
+  {
+    name: 'publish-new-partitions-at-once',
+    wrong: 'keys take their new partitions while sends to the earlier ones are under way',
+    test: sink('gives new lanes once all sends'),
+    edits: [edit(SINK, 'await this.#endOfEarlierLanes(opened);', 'void this.#endOfEarlierLanes;')],
+  },
+];
+
+function edit(file, find, replace) {
+  return { file, find, replace };
+}
