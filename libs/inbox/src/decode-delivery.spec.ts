@@ -193,6 +193,34 @@ describe('decodeEvent', () => {
     });
   });
 
+  it('takes the payload out of its CloudEvents envelope, and the aggregate out of its header where it is not the key', async () => {
+    const delivery = record({
+      key: 'tenant-1',
+      value: { specversion: '1.0', id: ID, type: 'order.placed', data: { name: 'n' } },
+      headers: { [HEADER.envelope]: 'cloudevents', [HEADER.aggregateId]: 'order-1' },
+    });
+    const event = await decodeEvent(arrivalOf(delivery), Placed);
+    expect([event.payload, event.aggregateId, event.headers]).toEqual([{ name: 'n' }, 'order-1', {}]);
+  });
+
+  it('takes a payload that looks like an envelope for a payload', async () => {
+    const value = { name: 'n', specversion: '1.0', data: { name: 'inner' } };
+    const headers = { 'content-type': 'application/cloudevents+json' };
+    expect((await decodeEvent(arrivalOf(record({ value, headers })), Placed)).payload).toEqual({ name: 'n' });
+  });
+
+  it.each([
+    ['cloudevents', { name: 'n' }, /^its CloudEvents envelope has no data$/],
+    ['cloudevents', 'text', /^its CloudEvents envelope has no data$/],
+    ['avro', { data: { name: 'n' } }, /^the header millrace-envelope names a kind of envelope/],
+  ])('refuses an envelope that it cannot open: %s around %j', async (envelope, value, message) => {
+    const arrival = arrivalOf(record({ value, headers: { [HEADER.envelope]: envelope } }));
+    await expect(decodeEvent(arrival, Placed)).rejects.toMatchObject({
+      code: 'record_malformed',
+      message: expect.stringMatching(message),
+    });
+  });
+
   it('takes a record without a schema version for version 1', async () => {
     const event = await decodeEvent(arrivalOf(record({ headers: { [HEADER.schemaVersion]: null } })), Placed);
     expect(event.schemaVersion).toBe(1);

@@ -76,7 +76,7 @@ export function decodeDelivery(delivery: Delivery, isHandled: (type: string) => 
 export async function decodeEvent(arrival: Arrival, contract: EventContract): Promise<ReceivedEvent> {
   const { delivery } = arrival;
   const schemaVersion = schemaVersionOf(delivery);
-  const lifted = upcastPayload(contract, schemaVersion, parsePayload(delivery));
+  const lifted = upcastPayload(contract, schemaVersion, payloadOf(delivery));
   const check = await checkPayload(contract, lifted);
   if (check.kind === 'invalid') {
     throw broken(`it breaks its contract at ${describeIssues(check.issues)}`);
@@ -85,7 +85,7 @@ export async function decodeEvent(arrival: Arrival, contract: EventContract): Pr
     id: arrival.id,
     type: contract.type,
     schemaVersion,
-    aggregateId: arrival.key,
+    aggregateId: textOf(delivery, HEADER.aggregateId) ?? arrival.key,
     aggregateVersion: numberTextOf(delivery, HEADER.aggregateVersion),
     source: arrival.stream?.source ?? '',
     position: arrival.position,
@@ -235,7 +235,23 @@ function nameOf(delivery: Delivery, name: string): string | null {
   return text;
 }
 
-function parsePayload({ value }: Delivery): unknown {
+/** The payload, taken out of its envelope where the relay's route puts one around it. */
+function payloadOf(delivery: Delivery): unknown {
+  const value = parseValue(delivery);
+  const envelope = textOf(delivery, HEADER.envelope);
+  if (envelope === null) {
+    return value;
+  }
+  if (envelope !== 'cloudevents') {
+    throw broken(`the header ${HEADER.envelope} names a kind of envelope that this release does not know`);
+  }
+  if (typeof value !== 'object' || value === null || !('data' in value)) {
+    throw broken('its CloudEvents envelope has no data');
+  }
+  return value.data;
+}
+
+function parseValue({ value }: Delivery): unknown {
   if (value === null) {
     throw broken('it has no payload');
   }

@@ -7,7 +7,7 @@ export interface ReceivedEvent<Contract extends EventContract = EventContract> {
   readonly type: Contract['type'];
   /** The version that the producer wrote, before any upcast. */
   readonly schemaVersion: number;
-  /** The record's key: the aggregate's id. */
+  /** The aggregate's id: the record's key, unless the route that published it has another key. */
   readonly aggregateId: string;
   /** Decimal text of the aggregate's version, where the producer has one. */
   readonly aggregateVersion: string | null;
@@ -16,7 +16,7 @@ export interface ReceivedEvent<Contract extends EventContract = EventContract> {
   readonly position: Position;
   /** When the record was stamped on its way to the broker, milliseconds since 1970. */
   readonly sentAtMs: number;
-  /** The producer's own headers, as text; Millrace's are left out. */
+  /** The producer's own headers, and those that the route adds, as text; Millrace's are left out. */
   readonly headers: Readonly<Record<string, string>>;
   /** Exactly what the contract describes; fields it does not know are gone. */
   readonly payload: PayloadOf<Contract>;
