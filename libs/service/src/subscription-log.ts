@@ -37,25 +37,10 @@ export class SubscriptionLog {
 
 /** Partitions as `topic/0`, offsets as text. */
 function fieldsOf(event: ToldEvent): Readonly<Record<string, unknown>> {
-  switch (event.kind) {
-    case 'assigned':
-    case 'revoked':
-    case 'fetch_interrupted':
-      return { ...event, partitions: event.partitions.map(({ topic, partition }) => `${topic}/${partition}`) };
-    case 'out_of_range':
-      return { ...event, expected: String(event.expected), first: String(event.first) };
-    case 'joined':
-    case 'rebuilt':
-    case 'topic_missing':
-    case 'topic_appeared':
-    case 'commit_failed':
-    case 'queue_opened':
-    case 'queue_missing':
-    case 'interrupted':
-    case 'resumed':
-    case 'given_back':
-    case 'visibility_lost':
-    case 'delete_failed':
-      return event;
+  if (event.kind === 'assigned' || event.kind === 'revoked' || event.kind === 'fetch_interrupted') {
+    return { ...event, partitions: event.partitions.map(({ topic, partition }) => `${topic}/${partition}`) };
   }
+  return event.kind === 'out_of_range'
+    ? { ...event, expected: String(event.expected), first: String(event.first) }
+    : event;
 }
