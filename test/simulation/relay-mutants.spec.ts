@@ -46,7 +46,9 @@ describe('the simulation, with the relay broken on purpose', () => {
     spy.mockImplementation(function (this: Lane, pageMax) {
       const batch = next?.call(this, pageMax) ?? null;
       for (const { page } of batch?.items ?? []) {
-        page.pending -= 1;
+        if (page !== null) {
+          page.pending -= 1;
+        }
       }
       return batch;
     });

@@ -11,6 +11,8 @@ const NAME = {
   position: Buffer.from(HEADER.position),
 };
 
+const UNPARKED: SinkHeader = [Buffer.from(HEADER.unparked), Buffer.from('true')];
+
 const CACHE_ENTRIES_MAX = 1_000;
 
 /** An event in the form in which it leaves. */
@@ -68,8 +70,8 @@ export class RecordEncoder {
     return this.origin.shape.keyOf(event);
   }
 
-  /** Throws `RelayError` `topic_invalid`. */
-  encode(event: OutboxEvent): EncodedEvent {
+  /** `isUnparked`: the event was held, and its turn is long over. Throws `RelayError` `topic_invalid`. */
+  encode(event: OutboxEvent, isUnparked = false): EncodedEvent {
     const topic = this.origin.topic.topicOf(event);
     const key = this.keyOf(event);
     const value = this.origin.shape.valueOf(event);
@@ -85,6 +87,9 @@ export class RecordEncoder {
     ];
     if (event.aggregateVersion !== null) {
       own.push([NAME.aggregateVersion, Buffer.from(event.aggregateVersion, 'latin1')]);
+    }
+    if (isUnparked) {
+      own.push(UNPARKED);
     }
     this.origin.shape.appendHeaders(event, own);
     const record = { key, value, headers: own };

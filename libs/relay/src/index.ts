@@ -1,3 +1,6 @@
+export type { HeldSummary } from './held/held-key.js';
+export { DEFAULT_HELD_TUNING, POISON_POLICIES } from './held/poison-policy.js';
+export type { HeldTuning, PoisonPolicy } from './held/poison-policy.js';
 export { systemRelayClock, systemRelayRandom } from './relay-clock.js';
 export type { RelayClock, RelayRandom, RelayTimer } from './relay-clock.js';
 export { DEFAULT_SHARING_TUNING, preferredOwner } from './placement.js';
@@ -8,6 +11,8 @@ export { RelayError } from './relay.errors.js';
 export type { RelayErrorCode } from './relay.errors.js';
 export type {
   BatchSent,
+  BreakerChange,
+  EventRefused,
   ForkRepaired,
   MembersChange,
   PageRead,

@@ -1,3 +1,4 @@
+import { type Refusal } from '@millrace/capture';
 import { type SinkLane, type SinkPort } from '@millrace/transport';
 import { backoffMs } from './backoff.js';
 import { Lane, type LaneBatch, type LaneItem } from './lane.js';
@@ -9,6 +10,7 @@ import { type RouteMeter } from './route-meter.js';
 import { type RouteProblem } from './route-state.js';
 import { type SendGate } from './send-gate.js';
 import { sendErrorCodeOf, sendPolicyFor } from './send-policy.js';
+import { type SinkBreaker } from './sink-breaker.js';
 
 /** What the sender works with. */
 export interface LaneSenderParts {
@@ -18,6 +20,7 @@ export interface LaneSenderParts {
   readonly random: RelayRandom;
   readonly lease: LeaseValidity;
   readonly gate: SendGate;
+  readonly breaker: SinkBreaker;
   readonly meter: RouteMeter;
 }
 
@@ -27,7 +30,11 @@ export interface LaneSenderEvents {
   sendEnded(): void;
   /** Something could be sent but the lease must be renewed first. */
   leaseNeeded(): void;
-  /** The sink will never take `item`, or nothing of its lane. */
+  /** The sink has confirmed an event that was held. */
+  released(item: LaneItem): void;
+  /** The sink will never take `item` as it is, which is out of its lane now. False: nobody can set it aside. */
+  poisoned(lane: SinkLane, item: LaneItem, refusal: Refusal): boolean;
+  /** Nothing more can be sent on the lane of `item` until a person acts. */
   refused(problem: RouteProblem, item: LaneItem): void;
 }
 
@@ -36,6 +43,8 @@ export class LaneSender {
   private readonly lanes = new Map<string, Lane>();
   private readonly retries = new Map<Lane, RelayTimer>();
   private readonly failing = new Map<Lane, RouteProblem>();
+  /** Kept from sending while the sink is away. */
+  private readonly kept = new Set<Lane>();
   private inFlight = 0;
   private isPaused = false;
   private isClosed = false;
@@ -53,8 +62,9 @@ export class LaneSender {
 
   /** Why the lane that has been failing longest fails; `null` when none does. */
   get problem(): RouteProblem | null {
-    const [first] = this.failing.values();
-    return first ?? null;
+    const [first = null] = this.failing.values();
+    const isHindered = first !== null || this.kept.size > 0;
+    return isHindered ? (this.parts.breaker.problem ?? first) : null;
   }
 
   /** Queues an event behind all that its lane has; `flush` sends. */
@@ -86,9 +96,17 @@ export class LaneSender {
     }
   }
 
-  /** From now on only events of pages up to `pageNumber` are sent. */
+  /** From now on only events of pages up to `pageNumber` are sent, and none that were held. */
   sendThrough(pageNumber: number): void {
     this.pageMax = Math.min(this.pageMax, pageNumber);
+    this.sweep(({ page }) => page === null);
+  }
+
+  /** Takes out what is queued; what is under way, or has to be sent again as it was, stays. */
+  sweep(isSwept: (item: LaneItem) => boolean): { readonly lane: SinkLane; readonly item: LaneItem }[] {
+    return [...this.lanes.values()].flatMap((lane) =>
+      lane.sweep(isSwept).map((item) => ({ lane: lane.sinkLane, item })),
+    );
   }
 
   /** Sends nothing more; what the sends in flight return is ignored. */
@@ -104,7 +122,7 @@ export class LaneSender {
     if (this.isClosed || this.isPaused || !lane.isReady) {
       return;
     }
-    const { gate, lease } = this.parts;
+    const { gate, lease, breaker } = this.parts;
     const free = gate.whenFree(lane.sinkLane.id);
     if (free !== null) {
       this.waitForLane(lane, free);
@@ -114,23 +132,30 @@ export class LaneSender {
       this.events.leaseNeeded();
       return;
     }
+    const healed = lane.hasNext(this.pageMax) ? breaker.whenAllowed() : null;
+    if (healed !== null) {
+      this.kept.add(lane);
+      this.waitForLane(lane, healed);
+      return;
+    }
     const batch = lane.next(this.pageMax);
     if (batch !== null) {
       void this.send(lane, batch);
     }
   }
 
-  /** Another route, or a claim that was lost, has a send under way on this lane. */
+  /** Another route, or a claim that was lost, has a send under way on this lane; or the sink is away. */
   private waitForLane(lane: Lane, free: Promise<void>): void {
     lane.hold();
     void free.then(() => {
+      this.kept.delete(lane);
       lane.retry();
       this.trySend(lane);
     });
   }
 
   private async send(lane: Lane, batch: LaneBatch): Promise<void> {
-    const { gate, clock, route } = this.parts;
+    const { gate, clock, route, breaker } = this.parts;
     const startedMs = clock.monotonicMs();
     const call = this.callSink(lane, batch);
     this.inFlight += 1;
@@ -142,6 +167,7 @@ export class LaneSender {
       failure = { error };
     }
     this.inFlight -= 1;
+    breaker.answered(lane.sinkLane.id, failure === null ? null : sendErrorCodeOf(failure.error));
     const durationMs = clock.monotonicMs() - startedMs;
     if (failure === null) {
       this.succeeded(lane, batch, durationMs);
@@ -161,8 +187,12 @@ export class LaneSender {
     this.parts.meter.batchSent({ lane: lane.sinkLane, events: items.length, bytes, durationMs });
     lane.acked();
     this.failing.delete(lane);
-    for (const { page } of items) {
-      page.pending -= 1;
+    for (const item of items) {
+      if (item.page === null) {
+        this.events.released(item);
+      } else {
+        item.page.pending -= 1;
+      }
     }
   }
 
@@ -210,8 +240,12 @@ export class LaneSender {
 
   private narrow(lane: Lane, error: unknown, reason: 'too_large' | 'invalid'): void {
     const poison = lane.refused(reason);
+    this.failing.delete(lane);
     if (poison !== null) {
-      this.giveUp(lane, error, poison);
+      const { code, message } = sinkProblemOf(error);
+      if (!this.events.poisoned(lane.sinkLane, poison, { code, reason: message })) {
+        this.giveUp(lane, error, poison);
+      }
     }
   }
 
@@ -220,7 +254,7 @@ export class LaneSender {
       return;
     }
     const { code, message } = sinkProblemOf(error);
-    this.sendThrough(item.page.page.number - 1);
+    this.sendThrough((item.page?.page.number ?? 1) - 1);
     const where = `Event ${item.id} at position ${String(item.position)}, for ${lane.sinkLane.id}`;
     this.events.refused({ side: 'sink', code, message: `${where}: ${message}` }, item);
   }

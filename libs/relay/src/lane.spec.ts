@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { Lane, type LaneItem } from './lane.js';
+import { Lane, laneItem, type LaneItem } from './lane.js';
 import { PageWindow } from './page-window.js';
 import { anEvent, aPage } from './testing/fake-source.js';
 
@@ -11,7 +11,7 @@ function items(count: number, options: { readonly page?: number; readonly bytes?
   const events = Array.from({ length: count }, (_, index) => anEvent(number * 1_000 + index));
   const page = new PageWindow({ pagesMax: 9, bytesMax: 9 }).add(aPage(number, events));
   const record = { key: Buffer.alloc(0), value: Buffer.alloc(0), headers: [] };
-  return events.map(({ position, id }) => ({ record, bytes, page, position, id }));
+  return events.map((event) => laneItem(event, { topic: 't', record, bytes }, page));
 }
 
 function laneOf(queued: readonly LaneItem[], recordsMax = 10, bytesMax = 1_000_000): Lane {
@@ -49,7 +49,7 @@ describe('a lane', () => {
 
   it('puts events of several pages into one batch', () => {
     const lane = laneOf([...items(3, { page: 1 }), ...items(3, { page: 2 })]);
-    expect(lane.next(9)?.items.map(({ page }) => page.page.number)).toEqual([1, 1, 1, 2, 2, 2]);
+    expect(lane.next(9)?.items.map(({ page }) => page?.page.number)).toEqual([1, 1, 1, 2, 2, 2]);
   });
 
   it('hands out nothing of pages above the limit', () => {
@@ -109,6 +109,11 @@ describe('a lane', () => {
               if (refused !== null) {
                 expect(refused).toBe(poison);
                 expect(stored).toEqual(queued.slice(0, at % count));
+                for (let rest = lane.next(9); rest !== null; rest = lane.next(9)) {
+                  stored.push(...rest.items);
+                  lane.acked();
+                }
+                expect(stored).toEqual(queued.filter((item) => item !== poison));
                 return;
               }
             } else {
@@ -120,6 +125,28 @@ describe('a lane', () => {
         },
       ),
     );
+  });
+
+  it('takes out what is queued, but nothing of a batch that has to come again', () => {
+    const queued = items(6);
+    const lane = laneOf(queued, 2);
+    const batch = lane.next(9);
+    lane.failed('timeout');
+    const isOdd = ({ position }: LaneItem): boolean => position % 2n === 1n;
+
+    expect(lane.sweep(isOdd)).toEqual(queued.slice(2).filter(isOdd));
+
+    lane.retry();
+    expect(lane.next(9)).toBe(batch);
+    lane.acked();
+    expect(lane.next(9)?.items).toEqual(queued.slice(2).filter((item) => !isOdd(item)));
+  });
+
+  it('lets an event of no page leave whatever the limit is', () => {
+    const [first] = items(1);
+    const lane = laneOf(first === undefined ? [] : [{ ...first, page: null }]);
+    expect(lane.hasNext(0)).toBe(true);
+    expect(lane.next(0)?.items).toHaveLength(1);
   });
 
   it('goes on with smaller batches when the sink takes less at once than it said', () => {

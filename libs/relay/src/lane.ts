@@ -1,14 +1,23 @@
-import { type EventId, type Position } from '@millrace/events';
+import { type AggregateKey } from '@millrace/capture';
+import { type EventId, type OutboxEvent, type Position } from '@millrace/events';
 import { type SinkLane, type SinkRecord } from '@millrace/transport';
+import { type EncodedEvent } from './event-record.js';
 import { type PageInFlight } from './page-window.js';
 
 /** One event on its way through a lane. */
-export interface LaneItem {
+export interface LaneItem extends AggregateKey {
   readonly record: SinkRecord;
   readonly bytes: number;
-  readonly page: PageInFlight;
+  /** `null`: an event that was held, and is not settled with a page. */
+  readonly page: PageInFlight | null;
   readonly position: Position;
   readonly id: EventId;
+}
+
+/** The event as it enters its lane. */
+export function laneItem(event: OutboxEvent, { record, bytes }: EncodedEvent, page: PageInFlight | null): LaneItem {
+  const { position, id, aggregateType, aggregateId } = event;
+  return { record, bytes, page, position, id, aggregateType, aggregateId };
 }
 
 /** The records of one send, in order; sent again as they are until the sink has answered for certain. */
@@ -72,12 +81,32 @@ export class Lane {
   /** The batch to send now; `null` while one is out, while the lane waits, or without items of pages up to `pageMax`. */
   next(pageMax: number): LaneBatch | null {
     const first = this.items[0];
-    if (this.phase !== 'idle' || first === undefined || first.page.page.number > pageMax) {
+    if (this.phase !== 'idle' || first === undefined || pageOf(first) > pageMax) {
       return null;
     }
     this.batch ??= this.cut(pageMax);
     this.phase = 'sending';
     return this.batch;
+  }
+
+  /** `next` would hand out a batch. */
+  hasNext(pageMax: number): boolean {
+    const first = this.items[0];
+    return this.phase === 'idle' && first !== undefined && pageOf(first) <= pageMax;
+  }
+
+  /** Takes out what is queued, but nothing of a batch that is out or has to come again. */
+  sweep(isSwept: (item: LaneItem) => boolean): LaneItem[] {
+    const kept = this.batch?.items.length ?? 0;
+    const swept: LaneItem[] = [];
+    const left: LaneItem[] = [];
+    for (const item of this.items.splice(kept)) {
+      (isSwept(item) ? swept : left).push(item);
+    }
+    for (const item of left) {
+      this.items.push(item);
+    }
+    return swept;
   }
 
   /** The sink has stored the batch. */
@@ -110,7 +139,7 @@ export class Lane {
     }
   }
 
-  /** The sink has stored nothing of the batch and never will. Returns the item when it is down to one. */
+  /** The sink has stored nothing of the batch and never will. When it is down to one item, takes that out and returns it. */
   refused(reason: 'too_large' | 'invalid'): LaneItem | null {
     const batch = this.batch;
     this.batch = null;
@@ -118,7 +147,8 @@ export class Lane {
     this.phase = 'idle';
     const count = batch?.items.length ?? 0;
     if (count === 1) {
-      return batch?.items[0] ?? null;
+      this.suspects = Math.max(0, this.suspects - 1);
+      return this.items.shift() ?? null;
     }
     this.suspects = count;
     if (reason === 'too_large') {
@@ -134,7 +164,7 @@ export class Lane {
     let bytes = 0;
     for (const item of this.items) {
       const isTooMuch = items.length === countMax || (items.length > 0 && bytes + item.bytes > this.bytesMax);
-      if (isTooMuch || item.page.page.number > pageMax) {
+      if (isTooMuch || pageOf(item) > pageMax) {
         break;
       }
       items.push(item);
@@ -143,4 +173,9 @@ export class Lane {
     }
     return { items, records, bytes };
   }
+}
+
+/** What is of no page may leave whatever the limit is. */
+function pageOf({ page }: LaneItem): number {
+  return page?.page.number ?? 0;
 }

@@ -1,27 +1,24 @@
 import { type CapturedPage, type CapturePort } from '@millrace/capture';
 import { type OutboxEvent } from '@millrace/events';
-import { type SinkLane, type SinkPort, type SinkTopic } from '@millrace/transport';
-import { type EncodedEvent, type RecordEncoder } from './event-record.js';
+import { type EventAddresses } from './event-addresses.js';
+import { type RouteHolds } from './held/route-holds.js';
 import { type LaneSender } from './lane-sender.js';
 import { type PageWindow } from './page-window.js';
 import { PollPace } from './poll-pace.js';
-import { sinkProblemOf, sinkSilent, sourceSilent } from './problem.js';
+import { sourceSilent } from './problem.js';
 import { type RelayClock, type RelayTimer } from './relay-clock.js';
-import { RelayError, type RelayErrorCode } from './relay.errors.js';
 import { type Route } from './route-config.js';
-import { isOwnPartition, shardsProblem } from './route-shard.js';
 import { type RouteMeter } from './route-meter.js';
 import { type RouteProblem } from './route-state.js';
-import { sendErrorCodeOf, sendPolicyFor } from './send-policy.js';
 import { sleep, withDeadline } from './waiting.js';
 
 /** What the reader works with. */
 export interface PageReaderParts {
   readonly route: Route;
   readonly capture: CapturePort;
-  readonly sink: SinkPort;
   readonly clock: RelayClock;
-  readonly encoder: RecordEncoder;
+  readonly addresses: EventAddresses;
+  readonly holds: RouteHolds;
   readonly window: PageWindow;
   readonly sender: LaneSender;
   readonly meter: RouteMeter;
@@ -36,19 +33,12 @@ export interface PageReaderEvents {
   failed(error: unknown): void;
 }
 
-interface Addressed {
-  readonly event: OutboxEvent;
-  readonly lane: SinkLane;
-  readonly encoded: EncodedEvent;
-}
-
 /**
  * Reads page after page while the window has room, and puts the events of each into their lanes. One read at a time:
  * the order of the pages is the order in the lanes.
  */
 export class PageReader {
   private readonly pace: PollPace;
-  private readonly topics = new Map<string, SinkTopic>();
   private readonly abort = new AbortController();
   private timer: RelayTimer | null = null;
   private readingSinceMs: number | null = null;
@@ -70,11 +60,6 @@ export class PageReader {
     return this.topicProblem;
   }
 
-  /** The topics that its events have been sent to, or are to be. */
-  get openedTopics(): readonly SinkTopic[] {
-    return [...this.topics.values()];
-  }
-
   /** A poll has succeeded. */
   get hasRead(): boolean {
     return this.lastRead > 0;
@@ -92,9 +77,13 @@ export class PageReader {
 
   /** Reads now if it may; without effect while it reads or waits for the next poll. */
   poke(): void {
-    if (this.timer === null && !this.isDispatching && !this.abort.signal.aborted && this.parts.window.hasRoom()) {
+    if (this.timer === null && !this.isDispatching && this.hasRoom && !this.abort.signal.aborted) {
       void this.read();
     }
+  }
+
+  private get hasRoom(): boolean {
+    return this.parts.window.hasRoom() && !this.parts.holds.isFull;
   }
 
   /** There may be new events: does not wait any longer, nor after the poll that is under way. */
@@ -162,109 +151,59 @@ export class PageReader {
     if (!page.isChanged) {
       return;
     }
-    const inFlight = this.parts.window.add(page);
+    const { window, holds, addresses, sender } = this.parts;
+    const inFlight = window.add(page);
     if (!(await this.openTopics(page))) {
       return;
     }
-    const addressed = this.address(page);
-    if (addressed === null) {
-      return;
+    const found = page.events.map((event) => ({ event, address: addresses.of(event) }));
+    for (const { event, address } of found) {
+      if (address.kind === 'refused' && !holds.canHold) {
+        const { problem } = address;
+        this.events.pageRefused(page, { ...problem, message: `${nameOf(event)}: ${problem.message}` });
+        return;
+      }
     }
-    this.parts.window.leaveOut(inFlight, page.events.length - addressed.length);
-    for (const { event, lane, encoded } of addressed) {
-      const { record, bytes } = encoded;
-      this.parts.sender.push(lane, { record, bytes, page: inFlight, position: event.position, id: event.id });
+    window.leaveOut(inFlight, found.filter(({ address }) => address.kind === 'other-shard').length);
+    for (const { event, address } of found) {
+      holds.place(event, address, inFlight);
     }
     page.forgetEvents();
     this.lastDispatched = page.number;
-    this.parts.sender.flush();
-  }
-
-  /** The events of this shard, ready to be sent; `null` when one of them cannot be. */
-  private address(page: CapturedPage): Addressed[] | null {
-    const addressed: Addressed[] = [];
-    for (const event of page.events) {
-      try {
-        const own = this.addressOf(event);
-        if (own !== null) {
-          addressed.push(own);
-        }
-      } catch (error) {
-        this.refuse(page, event, error);
-        return null;
-      }
-    }
-    return addressed;
-  }
-
-  /** `null`: the event belongs to another shard. */
-  private addressOf(event: OutboxEvent): Addressed | null {
-    const { encoder, sink, route } = this.parts;
-    const topic = this.topics.get(encoder.topicOf(event));
-    if (topic === undefined) {
-      throw new RelayError('internal', 'Its topic was not opened before its page was queued.');
-    }
-    if (route.shard.count > 1) {
-      const { partition } = topic.laneOf(encoder.keyOf(event));
-      if (!isOwnPartition(route.shard, partition)) {
-        return null;
-      }
-    }
-    const encoded = encoder.encode(event);
-    if (encoded.bytes > sink.features.recordBytesMax) {
-      const limit = `The record has ${encoded.bytes} bytes; the sink takes ${sink.features.recordBytesMax}.`;
-      throw new RelayError('event_refused', `${limit} ${sendPolicyFor('record_too_large').advice}`);
-    }
-    return { event, lane: topic.laneOf(encoded.record.key), encoded };
-  }
-
-  private refuse(page: CapturedPage, event: OutboxEvent, error: unknown): void {
-    const { code, message } = encodeProblemOf(error);
-    this.events.pageRefused(page, { side: 'relay', code, message: `${nameOf(event)}: ${message}` });
+    sender.flush();
   }
 
   /** False: the page cannot be sent, or the reader was closed. */
   private async openTopics(page: CapturedPage): Promise<boolean> {
     for (const event of page.events) {
-      let topic: string;
-      try {
-        topic = this.parts.encoder.topicOf(event);
-      } catch (error) {
-        this.refuse(page, event, error);
-        return false;
-      }
-      if (!this.topics.has(topic) && !(await this.openTopic(topic, event, page))) {
+      const topic = this.parts.addresses.topicToOpen(event);
+      if (topic !== null && !(await this.openTopic(topic, event, page))) {
         return false;
       }
     }
     return true;
   }
 
-  /** Tries until it succeeds. False: given up, because the reader was closed or the sink refuses for good. */
+  /** Tries until there is an answer. False: given up, because the reader was closed or a person has to act. */
   private async openTopic(name: string, event: OutboxEvent, page: CapturedPage): Promise<boolean> {
-    const { sink, clock, route } = this.parts;
-    while (!this.abort.signal.aborted) {
-      try {
-        const deadline = { clock, ms: route.tuning.callDeadlineMs, signal: this.abort.signal, error: sinkSilent };
-        const topic = await withDeadline(sink.openTopic(name), deadline);
-        const unfit = shardsProblem(topic, route.shard.count);
-        if (unfit === null) {
-          this.topics.set(name, topic);
-          this.topicProblem = null;
-          return !this.abort.signal.aborted;
-        }
-        this.topicProblem = { side: 'relay', code: 'shards_unfit', message: unfit };
-      } catch (error) {
-        const problem = sinkProblemOf(error);
-        const { action } = sendPolicyFor(sendErrorCodeOf(error));
-        if (action === 'stop' || action === 'bisect') {
-          const message = `${nameOf(event)}, for topic ${name}: ${problem.message}`;
-          this.events.pageRefused(page, { ...problem, message });
-          return false;
-        }
-        this.topicProblem = problem;
+    const { addresses, clock, route } = this.parts;
+    const { signal } = this.abort;
+    while (!signal.aborted) {
+      const opening = await addresses.open(name);
+      if (opening.kind === 'open' || opening.kind === 'refused') {
+        this.topicProblem = null;
+        return !signal.aborted;
       }
-      await sleep(clock, route.tuning.topicRetryMs, this.abort.signal);
+      if (opening.kind === 'stop') {
+        const { problem } = opening;
+        this.events.pageRefused(page, {
+          ...problem,
+          message: `${nameOf(event)}, for topic ${name}: ${problem.message}`,
+        });
+        return false;
+      }
+      this.topicProblem = opening.problem;
+      await sleep(clock, route.tuning.topicRetryMs, signal);
     }
     return false;
   }
@@ -272,18 +211,4 @@ export class PageReader {
 
 function nameOf({ id, position }: OutboxEvent): string {
   return `Event ${id} at position ${String(position)}`;
-}
-
-/** What is wrong with an event. Unexpected errors are named by class only: their message may carry data. */
-function encodeProblemOf(error: unknown): { readonly code: RelayErrorCode; readonly message: string } {
-  if (error instanceof RelayError) {
-    return error;
-  }
-  const kind = error instanceof Error ? error.name : typeof error;
-  return {
-    code: 'event_refused',
-    message:
-      `No record can be made of it (unexpected ${kind}), a fault of the relay: report it. The route can be resumed with ` +
-      'a relay that makes one.',
-  };
 }

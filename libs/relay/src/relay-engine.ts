@@ -13,6 +13,7 @@ import { RouteRunner } from './route-runner.js';
 import { RouteSeat } from './route-seat.js';
 import { type RouteStatus } from './route-status.js';
 import { SendGate } from './send-gate.js';
+import { SinkBreaker } from './sink-breaker.js';
 import { type RunningShard, ShardedRoute } from './sharded-route.js';
 import { SourceMembers, type SourceMembersStatus } from './source-members.js';
 import { withDeadline } from './waiting.js';
@@ -82,6 +83,7 @@ interface Surroundings {
 export class RelayEngine {
   private readonly routes = new Map<string, ConfiguredRoute>();
   private readonly gates = new Map<SinkPort, SendGate>();
+  private readonly breakers = new Map<SinkPort, SinkBreaker>();
   private readonly members = new Map<string, SourceMembers>();
   private readonly surroundings: Surroundings;
 
@@ -133,6 +135,9 @@ export class RelayEngine {
     const leaving = [...this.members.values()].map((members) => members.stop());
     await Promise.all([...this.routes.values()].map(({ sharded }) => sharded.stop()));
     await Promise.all(leaving);
+    for (const breaker of this.breakers.values()) {
+      breaker.stop();
+    }
     await Promise.all([...this.gates.keys()].map((sink) => sink.stop()));
   }
 
@@ -269,12 +274,14 @@ export class RelayEngine {
     const members = this.membersOf(source, route.source, observer);
     const gate = this.gates.get(sink) ?? new SendGate(clock);
     this.gates.set(sink, gate);
+    const breaker = this.breakers.get(sink) ?? breakerOf(route.sink, { clock, random, observer });
+    this.breakers.set(sink, breaker);
     const make = (shard: Route, resharded: (shards: number) => void): RunningShard => {
       const place = { route: shard.name, index: index + shard.shard.number - 1, configVersion };
       const seat = new RouteSeat({ place, owner, clock, tuning });
       members.showTo(seat);
       const meter = new RouteMeter(shard.name, clock, observer);
-      const parts = { owner, source, sink, clock, random, meter, gate, seat, others: members, resharded };
+      const parts = { owner, source, sink, clock, random, meter, gate, breaker, seat, others: members, resharded };
       return { route: shard, seat, runner: new RouteRunner({ ...parts, route: shard }) };
     };
     this.routes.set(route.name, { source, sink, sharded: new ShardedRoute({ route, make }) });
@@ -360,4 +367,18 @@ function nullIfMissing(error: unknown): null {
 
 async function lookAtLedgers(shards: readonly RunningShard[]): Promise<void> {
   await Promise.all(shards.map(({ runner }) => runner.lookAtLedger()));
+}
+
+function breakerOf(
+  sink: string,
+  { clock, random, observer }: Pick<Surroundings, 'clock' | 'random'> & { readonly observer: RelayObserver },
+): SinkBreaker {
+  return new SinkBreaker({
+    clock,
+    random,
+    sink,
+    changed: (isOpen) => {
+      observer.breakerChanged?.({ sink, isOpen });
+    },
+  });
 }

@@ -1,5 +1,7 @@
-import { type ForkReport } from '@millrace/capture';
+import { type ForkReport, type Refusal } from '@millrace/capture';
+import { type EventId, type Position } from '@millrace/events';
 import { type SinkLane } from '@millrace/transport';
+import { type PoisonPolicy } from './held/poison-policy.js';
 import { type RouteState } from './route-state.js';
 import { type SendErrorCode } from './send-policy.js';
 
@@ -44,6 +46,23 @@ export interface SendFailed {
   readonly error: unknown;
 }
 
+/** An event was refused for good, and set aside by the policy of its route. Later events of its key are not told. */
+export interface EventRefused {
+  readonly route: string;
+  readonly position: Position;
+  readonly id: EventId;
+  readonly refusal: Refusal;
+  readonly policy: PoisonPolicy;
+  /** It had been held, was tried, and was refused again. */
+  readonly isAgain: boolean;
+}
+
+/** A sink counts as away, or no more. */
+export interface BreakerChange {
+  readonly sink: string;
+  readonly isOpen: boolean;
+}
+
 /** Other relays work on a source than before, or in another order. */
 export interface MembersChange {
   readonly source: string;
@@ -68,8 +87,8 @@ export interface PagesSettled {
 
 /**
  * What the engine tells while it works: for metrics, logs and tests. Called synchronously, most of them on the hot
- * path: be quick, do not throw, do not call back into the engine. `stateChanged`, `membersChanged` and
- * `forkRepaired` are the ones to log.
+ * path: be quick, do not throw, do not call back into the engine. `stateChanged`, `membersChanged`,
+ * `forkRepaired`, `eventRefused` and `breakerChanged` are the ones to log.
  */
 export interface RelayObserver {
   stateChanged?(change: StateChange): void;
@@ -79,4 +98,6 @@ export interface RelayObserver {
   sendFailed?(failed: SendFailed): void;
   pagesSettled?(settled: PagesSettled): void;
   forkRepaired?(repaired: ForkRepaired): void;
+  eventRefused?(refused: EventRefused): void;
+  breakerChanged?(change: BreakerChange): void;
 }

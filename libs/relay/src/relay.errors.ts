@@ -5,6 +5,7 @@ export type RelayErrorCode =
   | 'route_not_run'
   | 'topic_invalid'
   | 'event_refused'
+  | 'held_limit'
   | 'shards_unfit'
   | 'fork_repair'
   | 'fork_waits'

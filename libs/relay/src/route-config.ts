@@ -1,4 +1,5 @@
 import { type EventFilter, type RouteShard, SHARDS_MAX, type StartFrom } from '@millrace/capture';
+import { DEFAULT_HELD_TUNING, type HeldTuning, type PoisonPolicy } from './held/poison-policy.js';
 import { type FixedFields } from './event-template.js';
 import { RecordShape, type RecordShapeConfig } from './record-shape.js';
 import { RelayError } from './relay.errors.js';
@@ -85,6 +86,9 @@ export interface RouteConfig extends Partial<EventFilter>, RecordShapeConfig {
   readonly from?: StartFrom;
   /** Into how many shards the route is divided when the source has no ledger of it; default 1. The source keeps it. */
   readonly shards?: number;
+  /** What becomes of an event that the sink refuses for good; default `block`. */
+  readonly onPoison?: PoisonPolicy;
+  readonly held?: Partial<HeldTuning>;
   readonly tuning?: Partial<RouteTuning>;
 }
 
@@ -101,14 +105,22 @@ export interface Route {
   readonly shards: number;
   /** The part of the route that is meant; the whole of it as it comes from the configuration. */
   readonly shard: RouteShard;
+  readonly onPoison: PoisonPolicy;
+  readonly held: HeldTuning;
   readonly tuning: RouteTuning;
 }
 
 /** Fills in the defaults. Throws `RelayError` `configuration` that names every problem of the route. */
 export function parseRoute(config: RouteConfig): Route {
   const tuning = { ...DEFAULT_ROUTE_TUNING, ...config.tuning };
+  const held = { ...DEFAULT_HELD_TUNING, ...config.held };
   const { shards = 1 } = config;
-  const problems = [...tuningProblems(tuning), ...nameProblems(config.name), ...shardsProblems(shards)];
+  const problems = [
+    ...tuningProblems(tuning),
+    ...limitProblems(held),
+    ...nameProblems(config.name),
+    ...shardsProblems(shards),
+  ];
   const fixed = { source: config.source, route: config.name };
   const topic = made(problems, () => topicNamingOf(config.topic ?? DEFAULT_TOPIC_TEMPLATE, fixed));
   const shape = made(problems, () => new RecordShape(config, fixed));
@@ -125,6 +137,8 @@ export function parseRoute(config: RouteConfig): Route {
     from: config.from ?? { kind: 'earliest' },
     shards,
     shard: { of: config.name, number: 1, count: 1 },
+    onPoison: config.onPoison ?? 'block',
+    held,
     tuning,
   };
 }
@@ -159,13 +173,18 @@ function shardsProblems(shards: number): string[] {
     : [`shards is ${shards}; it must be a whole number from 1 to ${SHARDS_MAX}`];
 }
 
-function tuningProblems(tuning: RouteTuning): string[] {
+function limitProblems(limits: object): string[] {
   const problems: string[] = [];
-  for (const [name, value] of Object.entries(tuning)) {
-    if (!Number.isFinite(value) || value <= 0) {
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Number.isFinite(value) || Number(value) <= 0) {
       problems.push(`${name} is ${String(value)}; it must be a number above 0`);
     }
   }
+  return problems;
+}
+
+function tuningProblems(tuning: RouteTuning): string[] {
+  const problems = limitProblems(tuning);
   if (tuning.leaseTtlMs < 2 * tuning.leaseMarginMs) {
     problems.push(
       `leaseTtlMs is ${tuning.leaseTtlMs}; it must be at least twice leaseMarginMs (${tuning.leaseMarginMs})`,

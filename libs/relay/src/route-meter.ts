@@ -1,5 +1,6 @@
 import {
   type BatchSent,
+  type EventRefused,
   type ForkRepaired,
   type PageRead,
   type PagesSettled,
@@ -100,6 +101,10 @@ export class RouteMeter {
 
   forkRepaired(repaired: Told<ForkRepaired>): void {
     this.observer.forkRepaired?.({ route: this.route, ...repaired });
+  }
+
+  eventRefused(refused: Told<EventRefused>): void {
+    this.observer.eventRefused?.({ route: this.route, ...refused });
   }
 
   private countRate(events: number): void {

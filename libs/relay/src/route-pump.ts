@@ -1,67 +1,18 @@
-import { type CapturePort, type CaptureStatus, type SettleResult } from '@millrace/capture';
-import { type Epoch, type Position } from '@millrace/events';
-import { type SinkPort, type SinkTopic } from '@millrace/transport';
+import { type SettleResult } from '@millrace/capture';
+import { type SinkTopic } from '@millrace/transport';
+import { EventAddresses } from './event-addresses.js';
 import { RecordEncoder } from './event-record.js';
+import { RouteHolds } from './held/route-holds.js';
 import { openKnownTopics } from './known-topics.js';
 import { LaneSender } from './lane-sender.js';
 import { LeaseValidity, type LeaseStamp } from './lease-validity.js';
 import { PageReader } from './page-reader.js';
 import { type PageInFlight, PageWindow } from './page-window.js';
 import { sinkProblemOf, sinkSilent, sourceProblemOf, sourceSilent } from './problem.js';
-import { type RelayClock, type RelayRandom, type RelayTimer } from './relay-clock.js';
-import { type Route } from './route-config.js';
-import { type RouteMeter } from './route-meter.js';
+import { type RelayTimer } from './relay-clock.js';
 import { type RouteProblem } from './route-state.js';
-import { type SendGate } from './send-gate.js';
 import { withDeadline } from './waiting.js';
-
-/** A claim as the pump takes it over. */
-export interface PumpClaim {
-  readonly capture: CapturePort;
-  readonly epoch: Epoch;
-  readonly isPaused: boolean;
-  readonly fence: Position | null;
-  /** Taken before the claim was asked for. */
-  readonly claimedAt: LeaseStamp;
-}
-
-/** What the pump works with; the same for every claim of a route. */
-export interface PumpParts {
-  readonly route: Route;
-  readonly sink: SinkPort;
-  readonly clock: RelayClock;
-  readonly random: RelayRandom;
-  readonly gate: SendGate;
-  readonly meter: RouteMeter;
-}
-
-/** How the work on a claim ended. */
-export type PumpEnd =
-  /** All that was asked for is done. */
-  | { readonly kind: 'drained' }
-  /** The claim is of no use any more. */
-  | { readonly kind: 'lost'; readonly error: unknown }
-  /** Something that only a person can mend. */
-  | { readonly kind: 'refused'; readonly problem: RouteProblem };
-
-/** How the work goes, told whenever it may have changed. */
-export interface PumpHealth {
-  readonly isPaused: boolean;
-  readonly problem: RouteProblem | null;
-}
-
-/** The pump's part of a route's status. */
-export interface PumpSnapshot {
-  readonly epoch: Epoch;
-  readonly fence: Position | null;
-  readonly capture: CaptureStatus;
-  readonly pagesInFlight: number;
-  readonly bytesInFlight: number;
-  readonly unsettledEvents: number;
-  readonly oldestEventMs: number | null;
-  /** For so long the source has had more than the fence lets through, as far as this claim has seen; 0: it has not. */
-  readonly heldBackMs: number;
-}
+import { type PumpClaim, type PumpParts, type PumpEnd, type PumpHealth, type PumpSnapshot } from './pump-parts.js';
 
 /**
  * The work on one claim: page -> lanes -> receipts -> ledger. Reads ahead while earlier pages are being sent, writes
@@ -74,6 +25,8 @@ export class RoutePump {
   private readonly encoder: RecordEncoder;
   private readonly sender: LaneSender;
   private readonly reader: PageReader;
+  private readonly addresses: EventAddresses;
+  private readonly holds: RouteHolds;
   private readonly calls = new AbortController();
   private readonly ended: Promise<PumpEnd>;
   private resolveEnded: (end: PumpEnd) => void = () => undefined;
@@ -88,6 +41,8 @@ export class RoutePump {
   private drain: { readonly through: number; readonly end: PumpEnd } | null = null;
   private writes = 0;
   private heldBackSinceMs: number | null = null;
+  /** The last call was a reading: a write goes first, if one is due. */
+  private hasJustRead = false;
 
   constructor(
     private readonly parts: PumpParts,
@@ -125,13 +80,20 @@ export class RoutePump {
           this.renewSoon = true;
           this.advance();
         },
+        released: (item) => {
+          this.holds.released(item);
+        },
+        poisoned: (lane, item, refusal) => this.holds.poisoned(lane, item, refusal),
         refused: (problem, item) => {
-          this.refuse(problem, item.page.page.number);
+          this.refuse(problem, item.page?.page.number ?? 1);
         },
       },
     );
+    this.addresses = new EventAddresses({ ...parts, encoder: this.encoder, signal: this.calls.signal });
+    const { sender, addresses, window } = this;
+    this.holds = new RouteHolds({ ...parts, held: claim.held, addresses, sender });
     this.reader = new PageReader(
-      { ...parts, capture: claim.capture, encoder: this.encoder, window: this.window, sender: this.sender },
+      { ...parts, capture: claim.capture, addresses, holds: this.holds, window, sender },
       {
         pageTaken: () => {
           this.lookAboveFence();
@@ -191,7 +153,7 @@ export class RoutePump {
 
   /** The topics that were opened for its events. */
   get openedTopics(): readonly SinkTopic[] {
-    return this.reader.openedTopics;
+    return this.addresses.opened;
   }
 
   snapshot(): PumpSnapshot {
@@ -204,6 +166,7 @@ export class RoutePump {
       unsettledEvents: this.window.eventsHeld,
       oldestEventMs: this.window.oldestEventMs,
       heldBackMs: this.heldBackSinceMs === null ? 0 : this.parts.clock.monotonicMs() - this.heldBackSinceMs,
+      held: this.holds.summary,
     };
   }
 
@@ -219,19 +182,51 @@ export class RoutePump {
       return;
     }
     if (this.writingSinceMs === null) {
-      const page = this.window.settleable();
-      if (page !== null) {
-        void this.write(() => this.claim.capture.settle(page.page), page);
-      } else if (this.isRenewalDue()) {
-        void this.write(() => this.claim.capture.renew(), null);
-      } else if (this.drain !== null && this.isDrained(this.drain.through)) {
-        this.finish(this.drain.end);
-      }
+      this.callLedger();
     }
     this.reportHealth();
   }
 
-  private async write(request: () => Promise<SettleResult>, page: PageInFlight | null): Promise<void> {
+  private callLedger(): void {
+    const page = this.window.settleable();
+    const isWriteDue = page !== null || this.holds.wantsWrite || this.isRenewalDue();
+    const read = isWriteDue && this.hasJustRead ? null : this.nextHeldRead();
+    this.hasJustRead = read !== null;
+    if (read !== null) {
+      void this.readHeld(read);
+    } else if (isWriteDue) {
+      void this.write(page);
+    } else if (this.drain !== null && this.isDrained(this.drain.through)) {
+      this.finish(this.drain.end);
+    }
+  }
+
+  /** Chains stand still while the route does, and while it is on its way to another number of shards. */
+  private nextHeldRead(): (() => Promise<void>) | null {
+    return this.isPaused || this.drain !== null || this.claim.fence !== null ? null : this.holds.nextRead();
+  }
+
+  private async readHeld(read: () => Promise<void>): Promise<void> {
+    const { clock, route } = this.parts;
+    this.writingSinceMs = clock.monotonicMs();
+    try {
+      const { signal } = this.calls;
+      await withDeadline(read(), { clock, ms: route.tuning.callDeadlineMs, signal, error: sourceSilent });
+      this.writingSinceMs = null;
+      this.advance();
+    } catch (error) {
+      this.finish({ kind: 'lost', error });
+    }
+  }
+
+  private request(page: PageInFlight | null): Promise<SettleResult> {
+    const { capture } = this.claim;
+    const held = this.holds.takeChanges(page?.page.number ?? 0);
+    const notes = held === undefined ? undefined : { held };
+    return page === null ? capture.renew(notes) : capture.settle(page.page, notes);
+  }
+
+  private async write(page: PageInFlight | null): Promise<void> {
     const { clock, route } = this.parts;
     const stamp = LeaseValidity.stamp(clock);
     this.writingSinceMs = stamp.monotonicMs;
@@ -244,8 +239,9 @@ export class RoutePump {
         signal: this.calls.signal,
         error: sourceSilent,
       };
-      const { isPaused } = await withDeadline(request(), deadline);
+      const { isPaused, heldRevision } = await withDeadline(this.request(page), deadline);
       this.writingSinceMs = null;
+      this.holds.sawRevision(heldRevision);
       if (!this.isOver) {
         this.written(stamp, isPaused, page);
       }
@@ -336,7 +332,7 @@ export class RoutePump {
     if (this.parts.gate.oldestMs(this.parts.route.name) > stalledAfterMs) {
       return sinkProblemOf(sinkSilent());
     }
-    return this.isPaused ? null : (this.sender.problem ?? this.reader.problem);
+    return this.isPaused ? null : (this.sender.problem ?? this.reader.problem ?? this.holds.problem);
   }
 
   private finish(end: PumpEnd): void {
@@ -348,6 +344,7 @@ export class RoutePump {
     this.drainTimer?.cancel();
     this.calls.abort();
     this.reader.close();
+    this.holds.close();
     this.sender.close();
     endAll(this.looks);
     this.resolveEnded(end);

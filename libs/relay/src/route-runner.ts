@@ -4,7 +4,8 @@ import { backoffMs } from './backoff.js';
 import { LeaseValidity } from './lease-validity.js';
 import { isOwnFault, sinkProblemOf, sinkSilent, sourceProblemOf } from './problem.js';
 import { askForRoute, type Claimed, giveBack } from './route-claim.js';
-import { type PumpEnd, type PumpHealth, type PumpParts, RoutePump } from './route-pump.js';
+import { type PumpEnd, type PumpHealth, type PumpParts } from './pump-parts.js';
+import { RoutePump } from './route-pump.js';
 import { RouteRepair } from './route-repair.js';
 import { type RouteSeat } from './route-seat.js';
 import { nextRouteState, type RouteEvent, type RouteProblem, type RouteState } from './route-state.js';
@@ -249,8 +250,9 @@ export class RouteRunner {
   }
 
   private async runClaim(claim: Claimed, claimedAt: ReturnType<typeof LeaseValidity.stamp>): Promise<NextStep> {
-    const { epoch, capture, isPaused, fence } = claim;
-    const pump = new RoutePump(this.parts, { epoch, capture, isPaused, fence, claimedAt }, (health) => {
+    const { epoch, capture, isPaused, fence, held } = claim;
+    const started = { epoch, capture, isPaused, fence, claimedAt, ...(held && { held }) };
+    const pump = new RoutePump(this.parts, started, (health) => {
       this.tellHealth(health, claim);
     });
     this.pump = pump;

@@ -1,9 +1,10 @@
 import { type CaptureMode, type SlotStatus } from '@millrace/capture';
 import { type Epoch, type Position } from '@millrace/events';
+import { type HeldSummary } from './held/held-key.js';
 import { type RelayClock } from './relay-clock.js';
 import { type Route } from './route-config.js';
 import { type RouteCounts, type RouteMeter } from './route-meter.js';
-import { type PumpSnapshot } from './route-pump.js';
+import { type PumpSnapshot } from './pump-parts.js';
 import { type RouteState } from './route-state.js';
 
 /**
@@ -69,6 +70,8 @@ export interface ClaimStatus {
   readonly lagEvents: number;
   readonly pagesInFlight: number;
   readonly bytesInFlight: number;
+  /** Events that are held because the sink refused them, or an earlier one of their key. */
+  readonly held: HeldSummary;
 }
 
 /** What a status is computed from. */
@@ -106,12 +109,12 @@ export function routeStatusOf(parts: StatusParts): RouteStatus {
 }
 
 function claimStatusOf(pump: PumpSnapshot, meter: RouteMeter): ClaimStatus {
-  const { epoch, fence, capture, pagesInFlight, bytesInFlight } = pump;
+  const { epoch, fence, capture, pagesInFlight, bytesInFlight, held } = pump;
   const { mode, reading, slot, streamsLost } = capture;
   const { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder } = capture;
   const lagEvents = lagEventsOf(pump, meter);
   const ledger = { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder };
-  return { ...ledger, mode, reading, slot, streamsLost, epoch, fence, lagEvents, pagesInFlight, bytesInFlight };
+  return { ...ledger, mode, reading, slot, streamsLost, epoch, fence, lagEvents, pagesInFlight, bytesInFlight, held };
 }
 
 function lagEventsOf({ capture, unsettledEvents, heldBackMs }: PumpSnapshot, meter: RouteMeter): number {

@@ -9,6 +9,7 @@ import {
   type ClaimRequest,
   type ClaimResult,
   type JoinRequest,
+  type LedgerNotes,
   type PauseRequest,
   type RelayMember,
   type RouteShards,
@@ -17,6 +18,7 @@ import {
   type SourcePort,
 } from '@millrace/capture';
 import { type OutboxEvent, type Position, toEpoch, toEventId, toPosition } from '@millrace/events';
+import { type FakeHeld } from './fake-held.js';
 
 /** An event with a position; the rest can be said where it matters. */
 export function anEvent(position: number, more: Partial<OutboxEvent> = {}): OutboxEvent {
@@ -73,7 +75,12 @@ export class FakeCapture implements CapturePort {
   private numbered = 0;
   private mode: CaptureMode = 'polling';
 
+  constructor(private readonly held: FakeHeld | null = null) {}
+
   give(events: readonly OutboxEvent[], more: Partial<CapturedPage> = {}): void {
+    for (const event of events) {
+      this.held?.outbox.set(event.position, event);
+    }
     this.pages.push(aPage(0, events, more));
   }
 
@@ -87,19 +94,19 @@ export class FakeCapture implements CapturePort {
     return { ...(this.pages.shift() ?? aPage(0, [])), number: this.numbered };
   }
 
-  async settle(page: CapturedPage): Promise<SettleResult> {
+  async settle(page: CapturedPage, notes: LedgerNotes = {}): Promise<SettleResult> {
     await this.ledgerHold;
-    this.writeLedger();
+    this.writeLedger(notes);
     this.settled.push(page.number);
     this.low = Number(page.events[page.events.length - 1]?.position ?? this.low);
-    return { isPaused: this.isPaused };
+    return this.result();
   }
 
-  async renew(): Promise<SettleResult> {
+  async renew(notes: LedgerNotes = {}): Promise<SettleResult> {
     await this.ledgerHold;
-    this.writeLedger();
+    this.writeLedger(notes);
     this.renewals += 1;
-    return { isPaused: this.isPaused };
+    return this.result();
   }
 
   isSettled(position: Position): boolean {
@@ -128,11 +135,19 @@ export class FakeCapture implements CapturePort {
     return Promise.resolve();
   }
 
-  private writeLedger(): void {
+  private result(): SettleResult {
+    const { isPaused, held } = this;
+    return held === null ? { isPaused } : { isPaused, heldRevision: held.revision };
+  }
+
+  private writeLedger({ held }: LedgerNotes): void {
     if (this.ledgerError !== null) {
       throw this.ledgerError;
     }
     this.mode = this.askedMode;
+    if (held !== undefined) {
+      this.held?.apply(held);
+    }
   }
 }
 
@@ -150,6 +165,8 @@ export class FakeSource implements SourcePort {
   readonly shardRequests: ShardsRequest[] = [];
   shardsInForce = 1;
   fence: Position | null = null;
+  /** `null`: nothing can be held. */
+  held: FakeHeld | null = null;
   leaves = 0;
   heldBy: string | null = null;
   expiresInMs = 10_000;
@@ -183,7 +200,7 @@ export class FakeSource implements SourcePort {
     if (this.heldBy !== null) {
       return { kind: 'held', owner: this.heldBy, expiresInMs: this.expiresInMs };
     }
-    const capture = new FakeCapture();
+    const capture = new FakeCapture(this.held);
     this.prepare(capture);
     this.captures.push(capture);
     this.byRoute.set(request.route, capture);
@@ -193,6 +210,7 @@ export class FakeSource implements SourcePort {
       isPaused: capture.isPaused,
       fence: this.fence,
       capture,
+      ...(this.held !== null && { held: await this.held.claimed() }),
     };
   }
 
