@@ -33,7 +33,7 @@ function seenInKafka(brokers, hasLocalConsumer) {
   ${hasLocalConsumer ? localConsumer(brokers) : givenConsumer(brokers)}`;
 }
 
-/** Records stay for some minutes after all consumers have read them. */
+/** Records stay for an hour after all consumers have read them. */
 function seenInDatabase({ inventory }) {
   return `Every step was an event, delivered without Kafka. See the order's where inventory has read them:
 

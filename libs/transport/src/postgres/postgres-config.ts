@@ -8,7 +8,7 @@ export interface PostgresSinkOptions {
   readonly partitions?: number;
   /** So long records stay that a consumer has not read. Default 604,800,000, seven days. */
   readonly keepMs?: number;
-  /** So long records stay that all consumers have read: what a fork repair may look back. Default 600,000. */
+  /** So long records stay that all consumers have read: so far a repair after a fail-over can look back. Default 3,600,000. */
   readonly keepReadMs?: number;
   /** Connections, and so partitions that are written to side by side. Default 4. */
   readonly connectionsMax?: number;

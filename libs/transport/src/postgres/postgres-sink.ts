@@ -73,7 +73,7 @@ class PostgresSink implements SinkPort {
     });
     this.#oldRecords = new OldRecords(this.#database, {
       keepMs: options.keepMs ?? 604_800_000,
-      keepReadMs: options.keepReadMs ?? 600_000,
+      keepReadMs: options.keepReadMs ?? 3_600_000,
       intervalMs: options.removeIntervalMs ?? 5_000,
     });
   }
