@@ -98,7 +98,8 @@ export interface ReadTailsRequest {
  *
  * Delivery: `send` resolves only when the sink has durably accepted every record of the batch, in the given order.
  * A rejection is a `SinkError`. Its `outcome` is `refused` only when the sink definitely stored nothing and never
- * will (too large, invalid, not authorised); everything else is `unknown`: the records may or may not be there, and
+ * will (too large, invalid, not authorised); where a sink takes records one by one, others of the batch may be stored, and
+ * are left out when they come again in smaller batches. Everything else is `unknown`: the records may or may not be there, and
  * the caller sends the same records in the same order again. Waiting before a resend is the caller's business;
  * refreshing the client's view of the cluster is the sink's and is done before `send` rejects.
  */

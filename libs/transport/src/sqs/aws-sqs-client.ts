@@ -87,7 +87,7 @@ class AwsSqsClient implements SqsClientPort {
       WaitTimeSeconds: waitSeconds,
       VisibilityTimeout: visibilitySeconds,
       MessageAttributeNames: ['All'],
-      MessageSystemAttributeNames: ['MessageGroupId', 'SentTimestamp'],
+      MessageSystemAttributeNames: ['MessageGroupId', 'SentTimestamp', 'ApproximateReceiveCount'],
     });
     const { Messages = [] } = await this.#client.send(command, { abortSignal });
     return Messages.flatMap(receivedOf);
@@ -162,6 +162,7 @@ function receivedOf(message: aws.Message): readonly SqsReceived[] {
       attributes: new Map(texts),
       groupId: Attributes.MessageGroupId ?? null,
       sentAtMs: Number(Attributes.SentTimestamp ?? 0),
+      receiveCount: Number(Attributes.ApproximateReceiveCount ?? 1),
     },
   ];
 }

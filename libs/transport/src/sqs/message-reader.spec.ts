@@ -24,6 +24,7 @@ function message(name: string, isClaim = false): SqsReceived {
     attributes: new Map([[ENVELOPE_ATTRIBUTE, envelope]]),
     groupId: name.slice(0, 1),
     sentAtMs: 1,
+    receiveCount: 1,
   };
 }
 

@@ -10,7 +10,7 @@ import { type SqsReceived } from './sqs-client-port.js';
 import { classifySqsError } from './sqs-errors.js';
 import { assertRedrive, type SqsQueue } from './sqs-queue.js';
 import { type SqsSubscriptionEvent } from './sqs-subscription-events.js';
-import { isStopped, pause, whenStopped } from './stopping.js';
+import { isStopped, pause, untilStopped } from './stopping.js';
 
 /** Limits of a subscription to queues. */
 export interface QueueLimits {
@@ -38,8 +38,8 @@ export class QueueReceiverError extends Error {
 }
 
 const PAUSE = { firstMs: 250, maxMs: 5_000 };
-/** What is given back is tried again after so long. */
-const GIVEN_BACK_SECONDS = 5;
+/** What is given back comes again after the first of these, then twice as late each time: a receive too many is its end. */
+const GIVEN_BACK_SECONDS = { first: 5, max: 300 };
 const FAREWELL_MS = 3_000;
 /** How much later than it should a poll may end. */
 const POLL_MARGIN_MS = 1_000;
@@ -84,7 +84,7 @@ export class QueueSession {
     const polling = new AbortController();
     const feeding = this.#feed(receiver, stopping, polling.signal);
     try {
-      await Promise.race([feeding, whenStopped(stopping)]);
+      await untilStopped(feeding, stopping);
     } finally {
       const fed = within(this.#pollMs, feeding, () => undefined).catch(() => undefined);
       await Promise.all([fed, this.#close(receiver)]);
@@ -174,7 +174,7 @@ export class QueueSession {
       this.#inFlight.add(delivery, message);
     }
     if (givenBack.length > 0) {
-      await changeVisibility(this.parts.client, givenBack, GIVEN_BACK_SECONDS);
+      await changeVisibility(this.parts.client, givenBack, givenBackSeconds(givenBack));
       this.parts.onEvent({ kind: 'given_back', queue: this.#queue, messages: givenBack.length, reason });
     }
     return read;
@@ -200,7 +200,13 @@ export class QueueSession {
 
   /** Shown to others at once. */
   async #giveBackAll(): Promise<void> {
-    const open = await this.#inFlight.clear();
-    await within(FAREWELL_MS, changeVisibility(this.parts.client, open, 0), () => undefined);
+    const given = this.#inFlight.clear().then((open) => changeVisibility(this.parts.client, open, 0));
+    await within(FAREWELL_MS, given, () => undefined);
   }
+}
+
+/** By the one that was received most often. */
+function givenBackSeconds(messages: readonly SqsReceived[]): number {
+  const receives = Math.max(...messages.map(({ receiveCount }) => receiveCount), 1);
+  return Math.min(GIVEN_BACK_SECONDS.first * 2 ** Math.min(receives - 1, 10), GIVEN_BACK_SECONDS.max);
 }

@@ -33,6 +33,8 @@ export interface SqsReceived {
   readonly attributes: ReadonlyMap<string, string>;
   readonly groupId: string | null;
   readonly sentAtMs: number;
+  /** How often it has been received, about; from 1 on. */
+  readonly receiveCount: number;
 }
 
 /** How messages are asked for. */

@@ -48,6 +48,7 @@ export class SqsSink implements SinkPort {
   /** Of sends that failed: records that SQS has all the same. */
   readonly #stored = new WeakSet<SinkRecord>();
   #client: SqsClientPort | null = null;
+  #starting: Promise<SqsClientPort> | null = null;
   #isStopped = true;
 
   constructor(private readonly parts: SqsSinkParts) {
@@ -55,8 +56,11 @@ export class SqsSink implements SinkPort {
   }
 
   async start(): Promise<void> {
-    this.#client ??= await this.parts.create();
     this.#isStopped = false;
+    this.#starting ??= this.parts.create().finally(() => {
+      this.#starting = null;
+    });
+    this.#client ??= await this.#starting;
   }
 
   async openTopic(topic: string): Promise<SinkTopic> {
@@ -104,7 +108,7 @@ export class SqsSink implements SinkPort {
       throw new SinkError('unavailable', `Topic ${lane.topic} was not opened since the SQS sink was started.`);
     }
     const missing = records.filter((record) => !this.#stored.has(record));
-    let pending = await this.parts.writer.write(topic.queue, lane.topic, missing);
+    let pending = await this.#messagesOf(topic, missing);
     const endMs = this.parts.now() + this.parts.sendDeadlineMs;
     while (pending.length > 0) {
       if (this.parts.now() > endMs) {
@@ -117,6 +121,16 @@ export class SqsSink implements SinkPort {
     }
     for (const record of records) {
       this.#stored.delete(record);
+    }
+  }
+
+  async #messagesOf(topic: OpenedTopic, records: readonly SinkRecord[]): Promise<readonly PendingMessage[]> {
+    try {
+      return await this.parts.writer.write(topic.queue, topic.name, records);
+    } catch (error) {
+      // somebody may raise the queue's limit for it
+      topic.distrust();
+      throw error;
     }
   }
 

@@ -51,7 +51,7 @@ export class SqsSubscription implements SubscriptionPort {
   readonly #standings = new Map<string, Standing>();
   #phase: 'idle' | 'started' | 'stopped' = 'idle';
   #stopping: AbortController | null = null;
-  #running: Promise<unknown> = Promise.resolve();
+  #running: Promise<void> = Promise.resolve();
 
   constructor(private readonly parts: SqsSubscriptionParts) {}
 
@@ -81,30 +81,42 @@ export class SqsSubscription implements SubscriptionPort {
       throw new Error('The SQS subscription is started already: stop it before another start.');
     }
     await this.#running;
-    const client = await this.parts.create();
-    const run = { client, listener, stopping: new AbortController() };
+    this.#phase = 'started';
+    this.#stopping = new AbortController();
+    for (const { url } of this.parts.queues) {
+      this.#standings.set(url, { kind: 'joining' });
+    }
+    const opening = this.#open(listener, this.#stopping);
+    // from here on there is something to stop
+    this.#running = opening.then((run) => this.#runAll(run), ignore);
     try {
-      await within(FIRST_LOOK_MS, this.#firstLook(run), () => undefined);
+      await opening;
     } catch (error) {
-      client.close();
+      this.#phase = 'idle';
       throw error;
     }
-    this.#stopping = run.stopping;
-    this.#phase = 'started';
-    this.#running = Promise.all(
-      this.parts.queues.map((queue) => {
-        this.#standings.set(queue.url, { kind: 'joining' });
-        return this.#supervise(run, queue);
-      }),
-    ).finally(() => {
-      client.close();
-    });
   }
 
   async stop(): Promise<void> {
-    this.#phase = this.#phase === 'idle' ? 'idle' : 'stopped';
     this.#stopping?.abort();
     await this.#running;
+    this.#phase = this.#phase === 'idle' ? 'idle' : 'stopped';
+  }
+
+  async #open(listener: SubscriptionListener, stopping: AbortController): Promise<Run> {
+    const run = { client: await this.parts.create(), listener, stopping };
+    try {
+      await within(FIRST_LOOK_MS, this.#firstLook(run), () => undefined);
+      return run;
+    } catch (error) {
+      run.client.close();
+      throw error;
+    }
+  }
+
+  async #runAll(run: Run): Promise<void> {
+    await Promise.all(this.parts.queues.map((queue) => this.#supervise(run, queue)));
+    run.client.close();
   }
 
   /** Throws `SinkError` `configuration` for what no retry can mend; whatever else is wrong shows again while it runs. */
@@ -173,4 +185,9 @@ export class SqsSubscription implements SubscriptionPort {
     this.parts.onEvent({ kind: 'interrupted', queue, reason: told, attempt, pauseMs });
     return pauseMs;
   }
+}
+
+/** Told to whoever starts. */
+function ignore(): void {
+  return undefined;
 }

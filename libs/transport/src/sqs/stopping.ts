@@ -19,17 +19,20 @@ export async function pause(ms: number, stopping: AbortSignal): Promise<void> {
   });
 }
 
-/** Resolves when `stopping` is aborted. */
-export async function whenStopped(stopping: AbortSignal): Promise<void> {
-  if (!isStopped(stopping)) {
-    await new Promise<void>((resolve) => {
-      stopping.addEventListener(
-        'abort',
-        () => {
-          resolve();
-        },
-        { once: true },
-      );
-    });
+/** Resolves when `stopping` is aborted, or when `work` has ended; rejects when `work` does. */
+export async function untilStopped(work: Promise<void>, stopping: AbortSignal): Promise<void> {
+  if (isStopped(stopping)) {
+    return;
   }
+  await new Promise<void>((resolve, reject) => {
+    const end = (): void => {
+      resolve();
+    };
+    stopping.addEventListener('abort', end);
+    work
+      .finally(() => {
+        stopping.removeEventListener('abort', end);
+      })
+      .then(end, reject);
+  });
 }
