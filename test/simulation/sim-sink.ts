@@ -32,6 +32,8 @@ export class SimSink implements SinkPort {
   readonly kind = 'simulated';
   readonly features: SinkFeatures = {
     isOrdered: true,
+    isBatchAtomic: true,
+    isDeduplicating: false,
     recordBytesMax: 1_000_000,
     batchRecordsMax: 1_000,
     batchBytesMax: 1_000_000,

@@ -25,7 +25,14 @@ import { createRelayApp } from './relay-app.js';
 
 const SINK: SinkPort = {
   kind: 'fake',
-  features: { isOrdered: true, recordBytesMax: 1, batchRecordsMax: 1, batchBytesMax: 1 },
+  features: {
+    isOrdered: true,
+    isBatchAtomic: true,
+    isDeduplicating: false,
+    recordBytesMax: 1,
+    batchRecordsMax: 1,
+    batchBytesMax: 1,
+  },
   start: () => Promise.resolve(),
   openTopic: () => Promise.reject(new Error('no topic is opened')),
   send: () => Promise.reject(new Error('nothing is sent')),

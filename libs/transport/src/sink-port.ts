@@ -28,7 +28,13 @@ export interface SinkReceipt {
 
 /** What an implementation promises; the conformance suite and the route's lanes are driven by it. */
 export interface SinkFeatures {
+  /** The records of a key are stored in the order in which they were sent. */
   readonly isOrdered: boolean;
+  /** The batch of a send is stored whole or not at all. */
+  readonly isBatchAtomic: boolean;
+  /** What this sink takes again after an outcome that is not known is stored once. */
+  readonly isDeduplicating: boolean;
+  /** By `recordBytes`; larger ones are refused. A server may take less. */
   readonly recordBytesMax: number;
   readonly batchRecordsMax: number;
   readonly batchBytesMax: number;

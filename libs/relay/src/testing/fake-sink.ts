@@ -25,6 +25,8 @@ export class FakeSink implements SinkPort {
   readonly opened: string[] = [];
   features: SinkFeatures = {
     isOrdered: true,
+    isBatchAtomic: true,
+    isDeduplicating: false,
     recordBytesMax: 1_000_000,
     batchRecordsMax: 1_000,
     batchBytesMax: 1_000_000,

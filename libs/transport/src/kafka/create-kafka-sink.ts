@@ -43,12 +43,13 @@ const CREATE_CONSUMER: Readonly<
 export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
   const { messageBytesMax = 1_000_000, batchRecordsMax = 1_000, requestTimeoutMs = 9_000 } = options;
   const bytesMax = recordBytesMaxOf(messageBytesMax);
+  const isIdempotent = options.idempotent ?? options.client === 'platformatic';
   return new KafkaSink({
     create: async () => {
       assertIdempotent(options);
       return CREATE[options.client](await settingsOf(options, requestTimeoutMs));
     },
-    isIdempotent: options.idempotent ?? options.client === 'platformatic',
+    isIdempotent,
     link: { connectMs: LINK_TIMEOUT_MS, closeMs: CLOSE_TIMEOUT_MS },
     topics: {
       policy: options.topics,
@@ -56,7 +57,14 @@ export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
       recheckMs: options.metadataMaxAgeMs ?? METADATA_MAX_AGE_MS,
       now: () => performance.now(),
     },
-    features: { isOrdered: true, recordBytesMax: bytesMax, batchRecordsMax, batchBytesMax: bytesMax },
+    features: {
+      isOrdered: true,
+      isBatchAtomic: true,
+      isDeduplicating: isIdempotent,
+      recordBytesMax: bytesMax,
+      batchRecordsMax,
+      batchBytesMax: bytesMax,
+    },
     sendDeadlineMs: options.sendDeadlineMs ?? 60_000,
     drainMs: options.drainMs ?? 10_000,
     openReader: async () => new TopicReader(await readingParts(options, requestTimeoutMs)),

@@ -61,6 +61,8 @@ class PostgresSink implements SinkPort {
     this.#drainMs = drainMs;
     this.features = {
       isOrdered: true,
+      isBatchAtomic: true,
+      isDeduplicating: true,
       recordBytesMax,
       batchRecordsMax: BATCH_RECORDS_MAX,
       batchBytesMax: recordBytesMax,

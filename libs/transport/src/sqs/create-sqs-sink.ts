@@ -47,6 +47,9 @@ export function createSqsSink(options: SqsSinkOptions): SinkPort {
     writer: new MessageWriter(payloads),
     features: {
       isOrdered,
+      isBatchAtomic: false,
+      // for five minutes
+      isDeduplicating: isOrdered,
       recordBytesMax: payloads === null ? RECORD_BYTES_MAX : CLAIM_BYTES_MAX,
       batchRecordsMax: BATCH_RECORDS_MAX,
       batchBytesMax: BATCH_BYTES_MAX,
