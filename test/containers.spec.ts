@@ -165,10 +165,10 @@ describe('docker-compose.yml', () => {
     const { environment } = serviceOf(service.name);
     const known = [...Object.keys(serviceVariables(service).shape), 'KAFKA_BROKERS'];
     expect(Object.keys(environment).filter((variable) => !known.includes(variable))).toEqual([]);
-    const { http, database, kafka } = readServiceConfig(service, environment);
+    const { http, database, events } = readServiceConfig(service, environment);
     expect(http).toMatchObject({ HOST: '0.0.0.0', MILLRACE_TRUST_PROXY: true, PORT: service.port });
     expect(new URL(database.url)).toMatchObject({ hostname: 'postgres', pathname: `/${service.name}` });
-    expect(kafka.connection.brokers).toEqual(['kafka:19092']);
+    expect(events).toMatchObject({ connection: { brokers: ['kafka:19092'] } });
     const migration = serviceOf(`${service.name}-migration`);
     expect(readMigrationConfig(migration.environment).url).toBe(database.url);
   });
@@ -183,7 +183,7 @@ describe('docker-compose.yml', () => {
     expect(relay.sources.map(({ name, databaseUrl }) => [name, new URL(databaseUrl).pathname])).toEqual(
       SERVICES.map(({ name }) => [name, `/${name}`]),
     );
-    expect(relay.sinks[0]?.kafka.connection.brokers).toEqual(['kafka:19092']);
+    expect(relay.sinks[0]?.options).toMatchObject({ connection: { brokers: ['kafka:19092'] } });
   });
 
   it('lets the relay read the WAL when it is asked to', () => {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { StartError } from '@millrace/http';
 import { readRelaySettings } from './relay.config.js';
@@ -183,6 +184,28 @@ routes: { order: { source: order, sink: inventory } }`,
     const { relay } = readRelaySettings({ ...environment, MILLRACE_CONFIG: path });
     const options = { databaseUrl: URL_OF_INVENTORY, partitions: 3, keepMs: 172_800_000, keepReadMs: 300_000 };
     expect(relay.sinks).toEqual([{ name: 'inventory', kind: 'postgres', options: { ...options, drainMs: 500 } }]);
+  });
+
+  it('are valid as they stand beside the workspace, for Kafka and for none', () => {
+    const given = {
+      ORDER_DATABASE_URL: URL_OF_ORDER,
+      INVENTORY_DATABASE_URL: URL_OF_INVENTORY,
+      PAYMENT_DATABASE_URL: URL_OF_PAYMENT,
+      KAFKA_BROKERS: '127.0.0.1:9092',
+    };
+    const read = (name: string): readonly [string, string][] => {
+      const path = fileURLToPath(new URL(`../../../${name}`, import.meta.url));
+      const { relay } = readRelaySettings({ ...given, MILLRACE_CONFIG: path });
+      return relay.routes.map(({ source, sink }) => [source, sink]);
+    };
+    expect(read('millrace.yaml')).toEqual(['order', 'inventory', 'payment'].map((name) => [name, 'main']));
+    expect(read('millrace.postgres.yaml')).toEqual([
+      ['order', 'inventory'],
+      ['order', 'payment'],
+      ['inventory', 'order'],
+      ['inventory', 'payment'],
+      ['payment', 'order'],
+    ]);
   });
 
   it('take the capture of each source, or that of the environment where a source names none', async () => {

@@ -195,6 +195,26 @@ describe('a route into the database of a consumer', () => {
     TIMEOUT_MS,
   );
 
+  it(
+    'delivers each event once over a fail-over of the source, of which the ledger has an older state',
+    async () => {
+      start('first');
+      await publish(3);
+      await assertExactlyOnce();
+      await Promise.all(engines.splice(0).map(({ engine }) => engine.stop()));
+      // as a standby has it that was behind, with the outbox, but not with the ledger
+      await atSource.query(
+        `update millrace.ledger set timeline = 0, low = 2, high = 2, leaf_lo = null, leaf_rows = 0,
+           updated_at = clock_timestamp() - interval '1 minute'`,
+      );
+      await publish(2);
+      start('second');
+
+      await assertExactlyOnce();
+    },
+    TIMEOUT_MS,
+  );
+
   it.each<CaptureMode>(['polling', 'wal'])(
     'delivers each event once when the target is away and comes back, captured by %s',
     async (capture) => {
