@@ -24,6 +24,19 @@ export { readIncidents } from './fork/incidents.js';
 export type { Incident, IncidentsRequest, LostEvent } from './fork/incidents.js';
 export type { ForkRepair, ForkReport, ForkStep, PublishedRecord } from './fork/fork-repair.js';
 export { FirstPage } from './first-page.js';
+export { changeHeld, countParked, HELD_STATES, listHeldKeys, listParked, previewHeld } from './held/held-admin.js';
+export type {
+  HeldAction,
+  HeldActionResult,
+  HeldCommand,
+  HeldFilter,
+  HeldKeyView,
+  HeldPlace,
+  HeldState,
+  ParkedCode,
+  ParkedEvent,
+  ParkedRequest,
+} from './held/held-admin.js';
 export type {
   AggregateKey,
   ChainEvent,

@@ -77,7 +77,7 @@ function held(dueInMs: number | null, more: Partial<HeldKeyChange> = {}): HeldKe
 }
 
 async function positions(): Promise<object[]> {
-  const { rows } = await client.query(
+  const { rows } = await client.query<object>(
     'select position::int, status, code, attempts from millrace.held order by position',
   );
   return rows;
