@@ -38,6 +38,8 @@ export class History implements SendWatch {
   private readonly blindTo: ReadonlySet<string>;
   private readonly inFlight = new Map<string, OpenSend>();
   private readonly unknown = new Map<string, OpenSend>();
+  /** By epoch: of each partition. */
+  private readonly lengthsAtClaim = new Map<bigint, readonly number[]>();
 
   constructor(parts: HistoryParts) {
     const { route, database, kafka, blindTo } = parts;
@@ -45,6 +47,12 @@ export class History implements SendWatch {
     this.database = database;
     this.kafka = kafka;
     this.blindTo = new Set(blindTo);
+    database.claimWatch = (epoch) => {
+      this.lengthsAtClaim.set(
+        epoch,
+        kafka.logs.map(({ length }) => length),
+      );
+    };
     database.ledgerWatch = (isSettled, byEpoch) => {
       this.ledgerWritten(isSettled, byEpoch);
     };
@@ -72,6 +80,7 @@ export class History implements SendWatch {
     this.rule('a paused route sends nothing', pausedMs < PAUSE_SEEN_AFTER_MS, `${stream}, paused for ${pausedMs} ms`);
     for (const record of logged) {
       this.checkLow(record);
+      this.checkCopy(record, lane.partition);
     }
     this.unknown.delete(stream);
     this.inFlight.set(stream, send);
@@ -129,6 +138,16 @@ export class History implements SendWatch {
     for (const { id, position } of this.database.truth) {
       this.rule('settled after it was stored', !isSettled(position) || this.kafka.published.has(id), `${id} is lost`);
     }
+  }
+
+  /** Whoever takes the route over finds what stood there when he won it. */
+  private checkCopy({ id, epoch }: LoggedRecord, partition: number): void {
+    const before = this.kafka.logs[partition]?.slice(0, this.lengthsAtClaim.get(epoch)?.[partition] ?? 0) ?? [];
+    this.rule(
+      'one copy',
+      !before.some((record) => record.id === id),
+      `${id} is sent under epoch ${epoch} and stood in partition ${partition} when that began`,
+    );
   }
 
   /** Consumers forget what lies at or below `low`: it must all have been stored before. */

@@ -16,7 +16,7 @@ function nextTurn(): Promise<void> {
 
 describe('the relay, simulated', () => {
   it(
-    'loses nothing, reorders nothing, has one writer, stays small and recovers, whatever happens to it',
+    'loses nothing, reorders nothing, publishes once what it finds, has one writer, stays small and recovers, whatever happens to it',
     async () => {
       let events = 0;
       const property = fc.asyncProperty(scenario, async (each) => {

@@ -4,12 +4,14 @@ import {
   gapDelta,
   type LedgerClaim,
   type LedgerClaimRequest,
+  type LedgerNotes,
   type LedgerSaved,
   type LedgerState,
   type OutboxWriters,
   type PolledRow,
   type PollRequest,
   type PollResult,
+  type StoredLaneOffset,
 } from '@millrace/capture';
 import { toEpoch, toEventId, toPosition } from '@millrace/events';
 import { SimMembers } from './sim-members.js';
@@ -61,6 +63,8 @@ interface LedgerRow {
   isPaused: boolean;
   pausedSinceMs: number | null;
   gaps: Map<bigint, { readonly hi: bigint; readonly bound: bigint }>;
+  /** What was noted of lanes, by their id. */
+  lanes: Map<string, StoredLaneOffset>;
 }
 
 /** What a wrong database would do; for the proof that the checks see it. */
@@ -84,6 +88,8 @@ export class SimDatabase {
   generation = 1;
   isUp = true;
   ledgerWatch: LedgerWatch = () => undefined;
+  /** Told of each epoch that is won. */
+  claimWatch: (epoch: bigint) => void = () => undefined;
   readonly members: SimMembers;
   private xid = 100n;
   private sequence = 0n;
@@ -235,6 +241,7 @@ export class SimDatabase {
     row.claimedBy = request.owner;
     row.expiresMs = this.time.nowMs + request.ttlMs;
     this.commitSynchronously();
+    this.claimWatch(row.epoch);
     return {
       kind: 'claimed',
       epoch: toEpoch(row.epoch),
@@ -243,6 +250,7 @@ export class SimDatabase {
       state: storedState(row),
       fence: null,
       timeline: 1n,
+      laneOffsets: [...row.lanes.values()],
     };
   }
 
@@ -264,6 +272,10 @@ export class SimDatabase {
       row.gaps.set(lo, { hi, bound: bound.xid ?? xid });
     }
     row.high = states.next.high;
+    for (const lane of states.notes.offsets ?? []) {
+      const atMs = this.time.nowMs - lane.ageMs;
+      row.lanes.set(`${lane.topic}/${lane.partition}`, { ...lane, atMs });
+    }
     row.expiresMs = this.time.nowMs + held.ttlMs;
     this.commitSynchronously();
     this.ledgerWatch((position) => isSettledBy(row, position), held.epoch);
@@ -351,7 +363,7 @@ export class SimDatabase {
     this.eventNumber += 1;
     transaction.rows.push({
       position: this.sequence,
-      id: `event-${this.eventNumber}`,
+      id: `00000000-0000-7000-8000-${String(this.eventNumber).padStart(12, '0')}`,
       key,
       version,
       occurredAtMs: 1_800_000_000_000 + this.time.nowMs,
@@ -395,6 +407,7 @@ export class SimDatabase {
 export interface SavedStates {
   readonly stored: LedgerState;
   readonly next: LedgerState;
+  readonly notes: LedgerNotes;
 }
 
 function newLedger(nowMs: number): LedgerRow {
@@ -407,6 +420,7 @@ function newLedger(nowMs: number): LedgerRow {
     isPaused: false,
     pausedSinceMs: null,
     gaps: new Map(),
+    lanes: new Map(),
   };
 }
 

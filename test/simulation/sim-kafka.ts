@@ -1,4 +1,4 @@
-import { type SinkLane, type SinkRecord } from '@millrace/transport';
+import { type Delivery, type SinkLane, type SinkRecord } from '@millrace/transport';
 
 /** A record as the log has it, with its headers read. */
 export interface LoggedRecord {
@@ -8,6 +8,7 @@ export interface LoggedRecord {
   readonly version: number;
   readonly epoch: bigint;
   readonly low: bigint;
+  readonly headers: ReadonlyMap<string, Buffer>;
 }
 
 /** One topic with a number of partitions, each a log. */
@@ -37,11 +38,19 @@ export class SimKafka {
   }
 }
 
+/** As whoever reads the topic gets it. */
+export function deliveryOf(
+  { key, headers }: LoggedRecord,
+  place: Pick<Delivery, 'topic' | 'partition' | 'offset'>,
+): Delivery {
+  return { ...place, key: Buffer.from(key), value: Buffer.alloc(0), headers, timestampMs: 0 };
+}
+
 /** Reads what a consumer would read. */
 export function readRecord(record: SinkRecord): LoggedRecord {
-  const headers = new Map(record.headers.map(([name, value]) => [name.toString(), value.toString()]));
+  const headers = new Map(record.headers.map(([name, value]) => [name.toString(), value]));
   const text = (name: string): string => {
-    const value = headers.get(name);
+    const value = headers.get(name)?.toString();
     if (value === undefined) {
       throw new Error(`a record was sent without the header ${name}`);
     }
@@ -54,5 +63,6 @@ export function readRecord(record: SinkRecord): LoggedRecord {
     version: Number(text('aggregateversion')),
     epoch: BigInt(text('millrace-epoch')),
     low: BigInt(text('millrace-low')),
+    headers,
   };
 }

@@ -1,4 +1,6 @@
 import {
+  type Delivery,
+  type ReadTailsRequest,
   SinkError,
   type SinkFeatures,
   type SinkLane,
@@ -6,9 +8,11 @@ import {
   type SinkReceipt,
   type SinkRecord,
   type SinkTopic,
+  type TailEnd,
+  type TailStart,
 } from '@millrace/transport';
 import { type Network } from './network.js';
-import { type SimKafka } from './sim-kafka.js';
+import { deliveryOf, type SimKafka } from './sim-kafka.js';
 import { type SimProcess } from './sim-process.js';
 
 const SEND_TIMEOUT_MS = 3_000;
@@ -91,8 +95,31 @@ export class SimSink implements SinkPort {
     }
   }
 
+  async readTails({ lanes, take, ended }: ReadTailsRequest): Promise<void> {
+    const tails = await this.ask(() => lanes.map((lane) => this.tailOf(lane)));
+    for (const { records, end } of tails) {
+      take(records);
+      ended(end);
+    }
+  }
+
   stop(): Promise<void> {
     return Promise.resolve();
+  }
+
+  private tailOf({ topic, partition, from }: TailStart): { readonly records: Delivery[]; readonly end: TailEnd } {
+    const { kafka } = this.parts;
+    const lane = { topic, partition };
+    if (!kafka.isTopicThere) {
+      const error = new SinkError('topic_missing', 'The simulated topic is missing.');
+      return { records: [], end: { ...lane, kind: 'failed', error } };
+    }
+    const log = kafka.logs[partition] ?? [];
+    const records = log
+      .map((record, offset) => deliveryOf(record, { ...lane, offset: BigInt(offset) }))
+      .filter(({ offset }) => from !== null && offset >= from.offset && offset < (from.to ?? BigInt(log.length)));
+    const end = BigInt(log.length);
+    return { records, end: { ...lane, kind: 'read', topicId: 'topic', end, records: records.length, unreadable: 0 } };
   }
 
   private ask<T>(serve: () => T): Promise<T> {

@@ -8,6 +8,7 @@ import {
   type JoinRequest,
   type LedgerClaim,
   type LedgerClaimRequest,
+  type LedgerNotes,
   type LedgerSaved,
   type LedgerState,
   type LedgerStorePort,
@@ -23,7 +24,7 @@ import {
   type ShardsRequest,
   type SourcePort,
 } from '@millrace/capture';
-import { type Epoch, toPosition } from '@millrace/events';
+import { type Epoch, type Position, toPosition } from '@millrace/events';
 import { type Network } from './network.js';
 import { type SimDatabase } from './sim-database.js';
 import { type SimProcess } from './sim-process.js';
@@ -140,12 +141,17 @@ class SimLedgerStore implements LedgerStorePort {
     return claim;
   }
 
-  async save(next: LedgerState): Promise<LedgerSaved> {
+  async save(
+    next: LedgerState,
+    _taken: readonly (readonly Position[])[],
+    _unsettledMs: number,
+    notes: LedgerNotes = {},
+  ): Promise<LedgerSaved> {
     const { held, stored } = this;
     if (held === null || stored === null) {
       throw new CaptureError('fenced', 'Not held.');
     }
-    const saved = await this.connection.ask(() => this.parts.database.save(held, { stored, next }));
+    const saved = await this.connection.ask(() => this.parts.database.save(held, { stored, next, notes }));
     this.stored = next;
     return saved;
   }
@@ -189,7 +195,8 @@ export class SimSource implements SourcePort {
       options: { pageRowsMax, pageBytesMax: 1_000_000, gapRangesMax },
       firstPage: this.firstPage,
     });
-    return { kind: 'claimed', epoch: claim.epoch, isPaused: claim.isPaused, fence: null, capture };
+    const { epoch, isPaused, laneOffsets = [] } = claim;
+    return { kind: 'claimed', epoch, isPaused, fence: null, capture, laneOffsets };
   }
 
   setPaused({ route, isPaused }: PauseRequest): Promise<void> {

@@ -95,6 +95,7 @@ class FakeSource implements SourcePort {
         nextPage: () => Promise.resolve(page),
         settle: settled,
         renew: settled,
+        isSettled: () => false,
         close: () => Promise.resolve(),
         status: () => ({
           ...this.capture,

@@ -14,12 +14,16 @@ export type {
   BreakerChange,
   EventRefused,
   ForkRepaired,
+  LossAccepted,
   MembersChange,
   PageRead,
   PagesSettled,
   RelayObserver,
   SendFailed,
   StateChange,
+  TailNotRead,
+  TailsRead,
+  ZombieRecords,
 } from './relay-observer.js';
 export type { FixedFields } from './event-template.js';
 export type { HeaderMapping } from './header-mapping.js';

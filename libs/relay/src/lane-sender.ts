@@ -1,5 +1,5 @@
 import { type Refusal } from '@millrace/capture';
-import { type SinkLane, type SinkPort } from '@millrace/transport';
+import { type SinkLane, type SinkPort, type SinkReceipt } from '@millrace/transport';
 import { backoffMs } from './backoff.js';
 import { Lane, type LaneBatch, type LaneItem } from './lane.js';
 import { type LeaseValidity } from './lease-validity.js';
@@ -11,6 +11,7 @@ import { type RouteProblem } from './route-state.js';
 import { type SendGate } from './send-gate.js';
 import { sendErrorCodeOf, sendPolicyFor } from './send-policy.js';
 import { type SinkBreaker } from './sink-breaker.js';
+import { type TakeOver } from './take-over/take-over.js';
 
 /** What the sender works with. */
 export interface LaneSenderParts {
@@ -22,6 +23,7 @@ export interface LaneSenderParts {
   readonly gate: SendGate;
   readonly breaker: SinkBreaker;
   readonly meter: RouteMeter;
+  readonly takeOver: Pick<TakeOver, 'isOpen' | 'whenOpen' | 'isPublished' | 'sending' | 'confirmed' | 'refused'>;
 }
 
 /** What the sender tells its owner. */
@@ -45,6 +47,8 @@ export class LaneSender {
   private readonly failing = new Map<Lane, RouteProblem>();
   /** Kept from sending while the sink is away. */
   private readonly kept = new Set<Lane>();
+  /** Their items came before it was known what stands in the lane already. */
+  private readonly unread = new Set<Lane>();
   private inFlight = 0;
   private isPaused = false;
   private isClosed = false;
@@ -67,7 +71,7 @@ export class LaneSender {
     return isHindered ? (this.parts.breaker.problem ?? first) : null;
   }
 
-  /** Queues an event behind all that its lane has; `flush` sends. */
+  /** Queues an event behind all that its lane has, unless it stands there already; `flush` sends. */
   push(sinkLane: SinkLane, item: LaneItem): void {
     let lane = this.lanes.get(sinkLane.id);
     if (lane === undefined) {
@@ -77,6 +81,12 @@ export class LaneSender {
         bytesMax: Math.min(route.tuning.batchBytesMax, sink.features.batchBytesMax),
       });
       this.lanes.set(sinkLane.id, lane);
+    }
+    if (!this.parts.takeOver.isOpen(sinkLane)) {
+      this.unread.add(lane);
+    } else if (this.parts.takeOver.isPublished(item)) {
+      this.confirmed(item);
+      return;
     }
     lane.push(item);
   }
@@ -122,8 +132,8 @@ export class LaneSender {
     if (this.isClosed || this.isPaused || !lane.isReady) {
       return;
     }
-    const { gate, lease, breaker } = this.parts;
-    const free = gate.whenFree(lane.sinkLane.id);
+    const { lease, breaker } = this.parts;
+    const free = this.whenFree(lane.sinkLane);
     if (free !== null) {
       this.waitForLane(lane, free);
       return;
@@ -131,6 +141,9 @@ export class LaneSender {
     if (!lease.isValid()) {
       this.events.leaseNeeded();
       return;
+    }
+    if (this.unread.delete(lane)) {
+      this.leaveOutPublished(lane);
     }
     const healed = lane.hasNext(this.pageMax) ? breaker.whenAllowed() : null;
     if (healed !== null) {
@@ -144,7 +157,26 @@ export class LaneSender {
     }
   }
 
-  /** Another route, or a claim that was lost, has a send under way on this lane; or the sink is away. */
+  /** Nothing is under way there, and it is known what stands there; `null`: so it is. */
+  private whenFree(sinkLane: SinkLane): Promise<void> | null {
+    const { gate, takeOver } = this.parts;
+    return gate.whenFree(sinkLane.id) ?? takeOver.whenOpen(sinkLane);
+  }
+
+  private leaveOutPublished(lane: Lane): void {
+    const published = lane.sweep((item) => this.parts.takeOver.isPublished(item));
+    for (const item of published) {
+      this.confirmed(item);
+    }
+    if (published.length > 0) {
+      this.events.sendEnded();
+    }
+  }
+
+  /**
+   * Another route, or a claim that was lost, has a send under way on this lane; or the sink is away; or the lane is to be
+   * read first.
+   */
   private waitForLane(lane: Lane, free: Promise<void>): void {
     lane.hold();
     void free.then(() => {
@@ -157,42 +189,51 @@ export class LaneSender {
   private async send(lane: Lane, batch: LaneBatch): Promise<void> {
     const { gate, clock, route, breaker } = this.parts;
     const startedMs = clock.monotonicMs();
+    this.parts.takeOver.sending(lane.sinkLane);
     const call = this.callSink(lane, batch);
     this.inFlight += 1;
     gate.enter(lane.sinkLane.id, { route: route.name, call });
-    let failure: { readonly error: unknown } | null = null;
-    try {
-      await call;
-    } catch (error) {
-      failure = { error };
-    }
+    const answer = await call.then(
+      (receipt) => ({ receipt }),
+      (error: unknown) => ({ error }),
+    );
     this.inFlight -= 1;
-    breaker.answered(lane.sinkLane.id, failure === null ? null : sendErrorCodeOf(failure.error));
+    breaker.answered(lane.sinkLane.id, 'receipt' in answer ? null : sendErrorCodeOf(answer.error));
     const durationMs = clock.monotonicMs() - startedMs;
-    if (failure === null) {
-      this.succeeded(lane, batch, durationMs);
+    if ('receipt' in answer) {
+      this.succeeded(lane, batch, { ...answer.receipt, durationMs });
     } else {
-      this.failed(lane, batch, { error: failure.error, durationMs });
+      this.failed(lane, batch, { ...answer, durationMs });
     }
     this.trySend(lane);
     this.events.sendEnded();
   }
 
-  private async callSink(lane: Lane, batch: LaneBatch): Promise<void> {
-    await this.parts.sink.send(lane.sinkLane, batch.records);
+  private async callSink(lane: Lane, batch: LaneBatch): Promise<SinkReceipt> {
+    return this.parts.sink.send(lane.sinkLane, batch.records);
   }
 
-  private succeeded(lane: Lane, batch: LaneBatch, durationMs: number): void {
-    const { items, bytes } = batch;
+  private succeeded(
+    lane: Lane,
+    { items, bytes }: LaneBatch,
+    { baseOffset, durationMs }: SinkReceipt & { readonly durationMs: number },
+  ): void {
+    const page = items.reduce((last, item) => Math.max(last, item.page?.page.number ?? 0), 0);
+    this.parts.takeOver.confirmed(lane.sinkLane, { baseOffset, count: items.length, page });
     this.parts.meter.batchSent({ lane: lane.sinkLane, events: items.length, bytes, durationMs });
     lane.acked();
     this.failing.delete(lane);
     for (const item of items) {
-      if (item.page === null) {
-        this.events.released(item);
-      } else {
-        item.page.pending -= 1;
-      }
+      this.confirmed(item);
+    }
+  }
+
+  /** The event stands in its lane. */
+  private confirmed(item: LaneItem): void {
+    if (item.page === null) {
+      this.events.released(item);
+    } else {
+      item.page.pending -= 1;
     }
   }
 
@@ -240,6 +281,7 @@ export class LaneSender {
 
   private narrow(lane: Lane, error: unknown, reason: 'too_large' | 'invalid'): void {
     const poison = lane.refused(reason);
+    this.parts.takeOver.refused(lane.sinkLane);
     this.failing.delete(lane);
     if (poison !== null) {
       const { code, message } = sinkProblemOf(error);

@@ -33,6 +33,20 @@ export function isOwnFault({ code }: RouteProblem): boolean {
   return OWN_FAULTS.has(code);
 }
 
+/**
+ * Whether a stop tells that the sink has lost events that it had acknowledged. Whoever resumes the route then knows of it.
+ */
+export function isLoss({ code }: RouteProblem): boolean {
+  return LOSSES.has(code);
+}
+
+const LOSSES: ReadonlySet<RouteProblem['code']> = new Set([
+  'topic_deleted',
+  'receipt_invalid',
+  'topic_replaced',
+  'log_cut',
+]);
+
 const OWN_FAULTS: ReadonlySet<RouteProblem['code']> = new Set([
   'schema_too_new',
   'database_url_invalid',

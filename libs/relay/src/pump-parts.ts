@@ -1,4 +1,4 @@
-import { type CapturePort, type CaptureStatus, type ClaimedHeld } from '@millrace/capture';
+import { type CapturePort, type CaptureStatus, type ClaimedHeld, type StoredLaneOffset } from '@millrace/capture';
 import { type Epoch, type Position } from '@millrace/events';
 import { type SinkPort } from '@millrace/transport';
 import { type HeldSummary } from './held/held-key.js';
@@ -18,6 +18,10 @@ export interface PumpClaim {
   readonly fence: Position | null;
   /** Absent: nothing can be held. */
   readonly held?: ClaimedHeld;
+  /** What earlier claims have noted of the lanes that they sent to. */
+  readonly laneOffsets?: readonly StoredLaneOffset[];
+  /** A person has been told that lanes have lost what was stored there, and the route shall go on. */
+  readonly acceptsLosses?: boolean;
   /** Taken before the claim was asked for. */
   readonly claimedAt: LeaseStamp;
 }
@@ -61,4 +65,6 @@ export interface PumpSnapshot {
   readonly heldBackMs: number;
   /** Events that are held for the sink's refusal. */
   readonly held: HeldSummary;
+  /** Lanes of which the end is still to be read, before anything is sent there. */
+  readonly unreadLanes: number;
 }

@@ -2,7 +2,7 @@ import { type ForkReport, type Refusal } from '@millrace/capture';
 import { type EventId, type Position } from '@millrace/events';
 import { type SinkLane } from '@millrace/transport';
 import { type PoisonPolicy } from './held/poison-policy.js';
-import { type RouteState } from './route-state.js';
+import { type RouteProblem, type RouteState } from './route-state.js';
 import { type SendErrorCode } from './send-policy.js';
 
 /** A route has entered another state. */
@@ -77,6 +77,41 @@ export interface ForkRepaired {
   readonly report: ForkReport;
 }
 
+/** A new owner has read the ends of the lanes of its route. */
+export interface TailsRead {
+  readonly route: string;
+  readonly lanes: number;
+  /** Whoever had sent them. */
+  readonly records: number;
+  /** Events of the route among them that the ledger did not know of: they are not sent again. */
+  readonly found: number;
+  /** More of them than are remembered: these are sent again. */
+  readonly notRemembered: number;
+  readonly durationMs: number;
+}
+
+/** The end of a lane cannot be read at all: what a dead owner has sent there may be sent again. */
+export interface TailNotRead {
+  readonly route: string;
+  readonly lane: string;
+  readonly problem: RouteProblem;
+}
+
+/** A person has let a route go on although a lane has lost what its ledger takes for stored. */
+export interface LossAccepted {
+  readonly route: string;
+  readonly lane: string;
+  /** `replaced`: its topic was deleted or made anew; `cut`: its log ends below. */
+  readonly kind: 'replaced' | 'cut';
+}
+
+/** An earlier owner of the route has stored records in a lane after this one had read its end. */
+export interface ZombieRecords {
+  readonly route: string;
+  readonly lane: string;
+  readonly records: number;
+}
+
 /** The ledger has been written after so many pages. */
 export interface PagesSettled {
   readonly route: string;
@@ -98,6 +133,10 @@ export interface RelayObserver {
   sendFailed?(failed: SendFailed): void;
   pagesSettled?(settled: PagesSettled): void;
   forkRepaired?(repaired: ForkRepaired): void;
+  tailsRead?(read: TailsRead): void;
+  tailNotRead?(unread: TailNotRead): void;
+  lossAccepted?(accepted: LossAccepted): void;
+  zombieRecords?(seen: ZombieRecords): void;
   eventRefused?(refused: EventRefused): void;
   breakerChanged?(change: BreakerChange): void;
 }

@@ -9,6 +9,9 @@ export type RelayErrorCode =
   | 'shards_unfit'
   | 'fork_repair'
   | 'fork_waits'
+  | 'reading_tail'
+  | 'topic_replaced'
+  | 'log_cut'
   | 'internal';
 
 /** The one error of this lib. `message` is a sentence for an operator; `details` are ids and counts, never payloads. */

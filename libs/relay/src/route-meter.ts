@@ -2,11 +2,15 @@ import {
   type BatchSent,
   type EventRefused,
   type ForkRepaired,
+  type LossAccepted,
   type PageRead,
   type PagesSettled,
   type RelayObserver,
   type SendFailed,
   type StateChange,
+  type TailNotRead,
+  type TailsRead,
+  type ZombieRecords,
 } from './relay-observer.js';
 import { type RelayClock } from './relay-clock.js';
 import { type SendErrorCode } from './send-policy.js';
@@ -105,6 +109,22 @@ export class RouteMeter {
 
   eventRefused(refused: Told<EventRefused>): void {
     this.observer.eventRefused?.({ route: this.route, ...refused });
+  }
+
+  tailsRead(read: Told<TailsRead>): void {
+    this.observer.tailsRead?.({ route: this.route, ...read });
+  }
+
+  tailNotRead(unread: Told<TailNotRead>): void {
+    this.observer.tailNotRead?.({ route: this.route, ...unread });
+  }
+
+  lossAccepted(accepted: Told<LossAccepted>): void {
+    this.observer.lossAccepted?.({ route: this.route, ...accepted });
+  }
+
+  zombieRecords(seen: Told<ZombieRecords>): void {
+    this.observer.zombieRecords?.({ route: this.route, ...seen });
   }
 
   private countRate(events: number): void {

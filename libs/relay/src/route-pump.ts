@@ -3,16 +3,19 @@ import { type SinkTopic } from '@millrace/transport';
 import { EventAddresses } from './event-addresses.js';
 import { RecordEncoder } from './event-record.js';
 import { RouteHolds } from './held/route-holds.js';
+import { FenceWatch } from './fence-watch.js';
 import { openKnownTopics } from './known-topics.js';
-import { LaneSender } from './lane-sender.js';
+import { LaneSender, type LaneSenderEvents } from './lane-sender.js';
 import { LeaseValidity, type LeaseStamp } from './lease-validity.js';
+import { LedgerCalls } from './ledger-calls.js';
 import { PageReader } from './page-reader.js';
 import { type PageInFlight, PageWindow } from './page-window.js';
-import { sinkProblemOf, sinkSilent, sourceProblemOf, sourceSilent } from './problem.js';
+import { PumpDrain } from './pump-drain.js';
+import { type PumpClaim, type PumpEnd, type PumpHealth, type PumpParts, type PumpSnapshot } from './pump-parts.js';
+import { silenceProblem } from './pump-problem.js';
 import { type RelayTimer } from './relay-clock.js';
 import { type RouteProblem } from './route-state.js';
-import { withDeadline } from './waiting.js';
-import { type PumpClaim, type PumpParts, type PumpEnd, type PumpHealth, type PumpSnapshot } from './pump-parts.js';
+import { TakeOver, type TakeOverEvents } from './take-over/take-over.js';
 
 /**
  * The work on one claim: page -> lanes -> receipts -> ledger. Reads ahead while earlier pages are being sent, writes
@@ -20,6 +23,8 @@ import { type PumpClaim, type PumpParts, type PumpEnd, type PumpHealth, type Pum
  * what happens (a read, a receipt, a ledger write, the heartbeat); it never polls its own state.
  */
 export class RoutePump {
+  /** Those that succeeded: the claim was of use. */
+  ledgerWrites = 0;
   private readonly window: PageWindow;
   private readonly lease: LeaseValidity;
   private readonly encoder: RecordEncoder;
@@ -27,20 +32,18 @@ export class RoutePump {
   private readonly reader: PageReader;
   private readonly addresses: EventAddresses;
   private readonly holds: RouteHolds;
-  private readonly calls = new AbortController();
+  private readonly takeOver: TakeOver;
+  private readonly calls: LedgerCalls;
+  private readonly drain: PumpDrain;
+  private readonly fence: FenceWatch;
   private readonly ended: Promise<PumpEnd>;
   private resolveEnded: (end: PumpEnd) => void = () => undefined;
   private beat: RelayTimer | null = null;
-  private drainTimer: RelayTimer | null = null;
   private isOver = false;
   private isStarved = false;
   private isPaused: boolean;
   private renewSoon = false;
   private looks: (() => void)[] = [];
-  private writingSinceMs: number | null = null;
-  private drain: { readonly through: number; readonly end: PumpEnd } | null = null;
-  private writes = 0;
-  private heldBackSinceMs: number | null = null;
   /** The last call was a reading: a write goes first, if one is due. */
   private hasJustRead = false;
 
@@ -55,40 +58,19 @@ export class RoutePump {
       this.resolveEnded = resolve;
     });
     this.isPaused = claim.isPaused;
+    this.calls = new LedgerCalls(parts.clock, tuning.callDeadlineMs);
+    this.fence = new FenceWatch(parts.clock, claim.capture, claim.fence);
+    this.drain = new PumpDrain(parts.clock, tuning.drainMs, (end) => {
+      this.finish(end);
+    });
     this.window = new PageWindow({ pagesMax: tuning.pagesInFlightMax, bytesMax: tuning.bytesInFlightMax });
-    this.lease = new LeaseValidity(
-      parts.clock,
-      { ttlMs: tuning.leaseTtlMs, marginMs: tuning.leaseMarginMs },
-      claim.claimedAt,
-    );
-    const origin = {
-      source: route.source,
-      route: route.name,
-      epoch: claim.epoch,
-      topic: route.topic,
-      shape: route.shape,
-    };
+    const lifetime = { ttlMs: tuning.leaseTtlMs, marginMs: tuning.leaseMarginMs };
+    this.lease = new LeaseValidity(parts.clock, lifetime, claim.claimedAt);
+    const { source, name, topic, shape } = route;
+    const origin = { source, route: name, epoch: claim.epoch, topic, shape };
     this.encoder = new RecordEncoder(origin, claim.capture.status().low);
-    this.sender = new LaneSender(
-      { ...parts, lease: this.lease },
-      {
-        sendEnded: () => {
-          this.advance();
-        },
-        leaseNeeded: () => {
-          this.isStarved = true;
-          this.renewSoon = true;
-          this.advance();
-        },
-        released: (item) => {
-          this.holds.released(item);
-        },
-        poisoned: (lane, item, refusal) => this.holds.poisoned(lane, item, refusal),
-        refused: (problem, item) => {
-          this.refuse(problem, item.page?.page.number ?? 1);
-        },
-      },
-    );
+    this.takeOver = new TakeOver({ ...parts, claim }, this.takeOverEvents());
+    this.sender = new LaneSender({ ...parts, lease: this.lease, takeOver: this.takeOver }, this.senderEvents());
     this.addresses = new EventAddresses({ ...parts, encoder: this.encoder, signal: this.calls.signal });
     const { sender, addresses, window } = this;
     this.holds = new RouteHolds({ ...parts, held: claim.held, addresses, sender });
@@ -96,7 +78,7 @@ export class RoutePump {
       { ...parts, capture: claim.capture, addresses, holds: this.holds, window, sender },
       {
         pageTaken: () => {
-          this.lookAboveFence();
+          this.fence.look();
           this.advance();
         },
         pageRefused: (page, problem) => {
@@ -109,14 +91,10 @@ export class RoutePump {
     );
   }
 
-  /** Ledger writes that succeeded: the claim was of use. */
-  get ledgerWrites(): number {
-    return this.writes;
-  }
-
   /** Works until the claim is lost, drained or refused; never rejects. */
   run(): Promise<PumpEnd> {
     this.sender.setPaused(this.isPaused);
+    this.takeOver.start();
     this.scheduleBeat();
     this.reader.poke();
     void openKnownTopics({ ...this.parts, signal: this.calls.signal });
@@ -130,9 +108,7 @@ export class RoutePump {
 
   /** There may be new events. */
   notify(): void {
-    if (this.drain === null) {
-      this.reader.notify();
-    }
+    this.reader.notify();
   }
 
   /**
@@ -141,13 +117,12 @@ export class RoutePump {
    */
   lookAtLedger(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.isOver) {
-        resolve();
-        return;
-      }
       this.looks.push(resolve);
       this.renewSoon = true;
       this.advance();
+      if (this.isOver) {
+        endAll(this.looks);
+      }
     });
   }
 
@@ -165,15 +140,45 @@ export class RoutePump {
       bytesInFlight: this.window.bytes,
       unsettledEvents: this.window.eventsHeld,
       oldestEventMs: this.window.oldestEventMs,
-      heldBackMs: this.heldBackSinceMs === null ? 0 : this.parts.clock.monotonicMs() - this.heldBackSinceMs,
+      heldBackMs: this.fence.heldBackMs,
       held: this.holds.summary,
+      unreadLanes: this.takeOver.unreadLanes,
     };
   }
 
-  private lookAboveFence(): void {
-    const { fence, capture } = this.claim;
-    const isHeldBack = fence !== null && capture.status().lastPosition > fence;
-    this.heldBackSinceMs ??= isHeldBack ? this.parts.clock.monotonicMs() : null;
+  private senderEvents(): LaneSenderEvents {
+    return {
+      sendEnded: () => {
+        this.advance();
+      },
+      leaseNeeded: () => {
+        this.isStarved = true;
+        this.renewSoon = true;
+        this.advance();
+      },
+      released: (item) => {
+        this.holds.released(item);
+      },
+      poisoned: (lane, item, refusal) => this.holds.poisoned(lane, item, refusal),
+      refused: (problem, item) => {
+        this.refuse(problem, item.page?.page.number ?? 1);
+      },
+    };
+  }
+
+  private takeOverEvents(): TakeOverEvents {
+    return {
+      noteNeeded: () => {
+        this.renewSoon = true;
+        this.advance();
+      },
+      changed: () => {
+        this.reportHealth();
+      },
+      refused: (problem) => {
+        this.refuse(problem, this.window.firstPage ?? 0);
+      },
+    };
   }
 
   /** The one place from which the ledger is written and the end is seen; called after everything that happens. */
@@ -181,7 +186,7 @@ export class RoutePump {
     if (this.isOver) {
       return;
     }
-    if (this.writingSinceMs === null) {
+    if (!this.calls.isBusy) {
       this.callLedger();
     }
     this.reportHealth();
@@ -189,30 +194,32 @@ export class RoutePump {
 
   private callLedger(): void {
     const page = this.window.settleable();
-    const isWriteDue = page !== null || this.holds.wantsWrite || this.isRenewalDue();
+    const { isPaused, window, sender } = this;
+    const drainedTo = this.drain.endAfter({
+      isPaused,
+      firstPage: window.firstPage,
+      sendsInFlight: sender.sendsInFlight,
+    });
+    const isWriteDue = page !== null || this.isRenewalDue() || (drainedTo !== null && this.takeOver.offsets.hasChanges);
     const read = isWriteDue && this.hasJustRead ? null : this.nextHeldRead();
     this.hasJustRead = read !== null;
     if (read !== null) {
       void this.readHeld(read);
     } else if (isWriteDue) {
       void this.write(page);
-    } else if (this.drain !== null && this.isDrained(this.drain.through)) {
-      this.finish(this.drain.end);
+    } else if (drainedTo !== null) {
+      this.finish(drainedTo);
     }
   }
 
   /** Chains stand still while the route does, and while it is on its way to another number of shards. */
   private nextHeldRead(): (() => Promise<void>) | null {
-    return this.isPaused || this.drain !== null || this.claim.fence !== null ? null : this.holds.nextRead();
+    return this.isPaused || this.drain.isOn || this.claim.fence !== null ? null : this.holds.nextRead();
   }
 
   private async readHeld(read: () => Promise<void>): Promise<void> {
-    const { clock, route } = this.parts;
-    this.writingSinceMs = clock.monotonicMs();
     try {
-      const { signal } = this.calls;
-      await withDeadline(read(), { clock, ms: route.tuning.callDeadlineMs, signal, error: sourceSilent });
-      this.writingSinceMs = null;
+      await this.calls.make(read);
       this.advance();
     } catch (error) {
       this.finish({ kind: 'lost', error });
@@ -221,27 +228,20 @@ export class RoutePump {
 
   private request(page: PageInFlight | null): Promise<SettleResult> {
     const { capture } = this.claim;
-    const held = this.holds.takeChanges(page?.page.number ?? 0);
-    const notes = held === undefined ? undefined : { held };
+    const through = page?.page.number ?? 0;
+    const held = this.holds.takeChanges(through);
+    const notes = { ...this.takeOver.offsets.take(through, this.drain.isOn), ...(held && { held }) };
     return page === null ? capture.renew(notes) : capture.settle(page.page, notes);
   }
 
   private async write(page: PageInFlight | null): Promise<void> {
-    const { clock, route } = this.parts;
-    const stamp = LeaseValidity.stamp(clock);
-    this.writingSinceMs = stamp.monotonicMs;
+    const stamp = LeaseValidity.stamp(this.parts.clock);
     this.renewSoon = false;
     const looks = this.looks.splice(0);
     try {
-      const deadline = {
-        clock,
-        ms: route.tuning.callDeadlineMs,
-        signal: this.calls.signal,
-        error: sourceSilent,
-      };
-      const { isPaused, heldRevision } = await withDeadline(this.request(page), deadline);
-      this.writingSinceMs = null;
+      const { isPaused, heldRevision } = await this.calls.make(() => this.request(page));
       this.holds.sawRevision(heldRevision);
+      this.takeOver.written();
       if (!this.isOver) {
         this.written(stamp, isPaused, page);
       }
@@ -253,7 +253,7 @@ export class RoutePump {
   }
 
   private written(stamp: LeaseStamp, isPaused: boolean, page: PageInFlight | null): void {
-    this.writes += 1;
+    this.ledgerWrites += 1;
     this.lease.extend(stamp);
     if (page !== null) {
       this.pagesSettled(stamp, page);
@@ -264,9 +264,7 @@ export class RoutePump {
       this.isStarved = false;
       this.sender.flush();
     }
-    if (this.drain === null) {
-      this.reader.poke();
-    }
+    this.reader.poke();
     this.advance();
   }
 
@@ -281,12 +279,8 @@ export class RoutePump {
 
   /** Every settlement renews too. A paused route asks at each heartbeat, so that it resumes within a second. */
   private isRenewalDue(): boolean {
-    return this.renewSoon || this.lease.ageMs() >= this.parts.route.tuning.leaseTtlMs / 3;
-  }
-
-  private isDrained(through: number): boolean {
-    const isSettled = this.window.firstPage === null || this.window.firstPage > through;
-    return this.sender.sendsInFlight === 0 && (isSettled || this.isPaused);
+    const isOld = this.lease.ageMs() >= this.parts.route.tuning.leaseTtlMs / 3;
+    return this.renewSoon || this.holds.wantsWrite || isOld;
   }
 
   private refuse(problem: RouteProblem, page: number): void {
@@ -294,17 +288,11 @@ export class RoutePump {
   }
 
   private drainThrough(through: number, end: PumpEnd): void {
-    const isStricter = this.drain === null || (end.kind === 'refused' && this.drain.end.kind !== 'refused');
-    if (this.isOver || !isStricter) {
-      return;
+    if (!this.isOver && this.drain.begin(through, end)) {
+      this.reader.close();
+      this.sender.sendThrough(through);
+      this.advance();
     }
-    this.drainTimer ??= this.parts.clock.after(this.parts.route.tuning.drainMs, () => {
-      this.finish(this.drain?.end ?? end);
-    });
-    this.drain = { through, end };
-    this.reader.close();
-    this.sender.sendThrough(through);
-    this.advance();
   }
 
   private scheduleBeat(): void {
@@ -324,15 +312,11 @@ export class RoutePump {
   }
 
   private problem(): RouteProblem | null {
-    const { stalledAfterMs } = this.parts.route.tuning;
-    const writeMs = this.writingSinceMs === null ? 0 : this.parts.clock.monotonicMs() - this.writingSinceMs;
-    if (Math.max(writeMs, this.reader.pollMs) > stalledAfterMs) {
-      return sourceProblemOf(sourceSilent());
-    }
-    if (this.parts.gate.oldestMs(this.parts.route.name) > stalledAfterMs) {
-      return sinkProblemOf(sinkSilent());
-    }
-    return this.isPaused ? null : (this.sender.problem ?? this.reader.problem ?? this.holds.problem);
+    const { gate, route } = this.parts;
+    const sourceMs = Math.max(this.calls.waitingMs, this.reader.pollMs);
+    const silence = silenceProblem({ sourceMs, sinkMs: gate.oldestMs(route.name) }, route.tuning.stalledAfterMs);
+    const hindrance = this.sender.problem ?? this.takeOver.problem ?? this.reader.problem ?? this.holds.problem;
+    return silence ?? (this.isPaused ? null : hindrance);
   }
 
   private finish(end: PumpEnd): void {
@@ -341,10 +325,11 @@ export class RoutePump {
     }
     this.isOver = true;
     this.beat?.cancel();
-    this.drainTimer?.cancel();
-    this.calls.abort();
+    this.drain.cancel();
+    this.calls.close();
     this.reader.close();
     this.holds.close();
+    this.takeOver.close();
     this.sender.close();
     endAll(this.looks);
     this.resolveEnded(end);

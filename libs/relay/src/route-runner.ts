@@ -2,7 +2,7 @@ import { CaptureError, type ForkRepair, type SourcePort } from '@millrace/captur
 import { SinkError, type SinkTopic } from '@millrace/transport';
 import { backoffMs } from './backoff.js';
 import { LeaseValidity } from './lease-validity.js';
-import { isOwnFault, sinkProblemOf, sinkSilent, sourceProblemOf } from './problem.js';
+import { isLoss, isOwnFault, sinkProblemOf, sinkSilent, sourceProblemOf } from './problem.js';
 import { askForRoute, type Claimed, giveBack } from './route-claim.js';
 import { type PumpEnd, type PumpHealth, type PumpParts } from './pump-parts.js';
 import { RoutePump } from './route-pump.js';
@@ -51,6 +51,8 @@ export class RouteRunner {
   private pump: RoutePump | null = null;
   private hasAskedAtOnce = false;
   private isInsisting = false;
+  /** The route was stopped for what its sink has lost, and a person wants it to go on. */
+  private acceptsLosses = false;
   private failures = 0;
   private resumed: () => void = () => undefined;
 
@@ -250,13 +252,13 @@ export class RouteRunner {
   }
 
   private async runClaim(claim: Claimed, claimedAt: ReturnType<typeof LeaseValidity.stamp>): Promise<NextStep> {
-    const { epoch, capture, isPaused, fence, held } = claim;
-    const started = { epoch, capture, isPaused, fence, claimedAt, ...(held && { held }) };
-    const pump = new RoutePump(this.parts, started, (health) => {
+    const { acceptsLosses } = this;
+    const pump = new RoutePump(this.parts, { ...claim, claimedAt, acceptsLosses }, (health) => {
       this.tellHealth(health, claim);
     });
     this.pump = pump;
     this.isInsisting = false;
+    this.acceptsLosses = false;
     try {
       const running = pump.run();
       if (this.isStopping()) {
@@ -336,18 +338,13 @@ export class RouteRunner {
     }
     this.tell({ kind: 'refused', problem });
     this.parts.others.tellNow();
-    await new Promise<void>((resolve) => {
+    await new Promise<unknown>((resolve) => {
       this.resumed = () => {
+        this.acceptsLosses = isLoss(problem);
         this.tell({ kind: 'started' });
-        resolve();
+        resolve(null);
       };
-      signal.addEventListener(
-        'abort',
-        () => {
-          resolve();
-        },
-        { once: true },
-      );
+      signal.addEventListener('abort', resolve, { once: true });
     });
     this.resumed = () => undefined;
   }

@@ -70,6 +70,8 @@ export interface ClaimStatus {
   readonly lagEvents: number;
   readonly pagesInFlight: number;
   readonly bytesInFlight: number;
+  /** Lanes of which the end is still to be read, before anything is sent there: a take-over is under way. */
+  readonly unreadLanes: number;
   /** Events that are held because the sink refused them, or an earlier one of their key. */
   readonly held: HeldSummary;
 }
@@ -109,12 +111,13 @@ export function routeStatusOf(parts: StatusParts): RouteStatus {
 }
 
 function claimStatusOf(pump: PumpSnapshot, meter: RouteMeter): ClaimStatus {
-  const { epoch, fence, capture, pagesInFlight, bytesInFlight, held } = pump;
+  const { epoch, fence, capture, pagesInFlight, bytesInFlight, unreadLanes, held } = pump;
   const { mode, reading, slot, streamsLost } = capture;
   const { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder } = capture;
   const lagEvents = lagEventsOf(pump, meter);
   const ledger = { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder };
-  return { ...ledger, mode, reading, slot, streamsLost, epoch, fence, lagEvents, pagesInFlight, bytesInFlight, held };
+  const reader = { mode, reading, slot, streamsLost };
+  return { ...ledger, ...reader, epoch, fence, lagEvents, pagesInFlight, bytesInFlight, unreadLanes, held };
 }
 
 function lagEventsOf({ capture, unsettledEvents, heldBackMs }: PumpSnapshot, meter: RouteMeter): number {

@@ -6,6 +6,7 @@ import { registerRouteGauges } from '../metrics/route-gauges.js';
 import { RouteMeters } from '../metrics/route-meters.js';
 import { EngineLife } from './engine-life.js';
 import { RouteLog } from './route-log.js';
+import { takeOverObserver } from './take-over-observer.js';
 
 /** What the engine works on: sources, sinks and routes, and this process's name among the relays. */
 export type EngineParts = Pick<RelayEngineOptions, 'owner' | 'sources' | 'sinks' | 'routes'>;
@@ -29,14 +30,13 @@ export class EngineModule {
 }
 
 function createEngine(parts: EngineParts, registry: Registry): RelayEngine {
-  const meters = new RouteMeters(
-    registry,
-    parts.routes.map(({ name, source, sink }) => ({ route: name, source, sink })),
-  );
+  const labels = parts.routes.map(({ name, source, sink }) => ({ route: name, source, sink }));
+  const meters = new RouteMeters(registry, labels);
   const log = new RouteLog();
   const engine = new RelayEngine({
     ...parts,
     observer: {
+      ...takeOverObserver(registry, labels),
       stateChanged: (change) => {
         log.stateChanged(change);
       },

@@ -84,6 +84,11 @@ export const ROUTE_GAUGES: readonly RouteGauge[] = [
     valueOf: ({ oldestSendMs }) => oldestSendMs / 1_000,
   },
   {
+    name: 'millrace_relay_unread_lanes',
+    help: 'Lanes whose end a new owner of the route has still to read before it publishes to them',
+    valueOf: ({ claim }) => claim?.unreadLanes ?? null,
+  },
+  {
     name: 'millrace_relay_epoch',
     help: 'Fencing number of the route in this relay; grows at each take-over, absent without the lease',
     valueOf: ({ claim }) => numberOf(claim?.epoch),

@@ -28,6 +28,8 @@ export interface LedgerNotes {
   readonly held?: HeldChanges;
   /** Of the lanes whose offsets have changed. */
   readonly offsets?: readonly LaneOffset[];
+  /** Lanes that are no more what was noted of them. None of them stands in `offsets` as well. */
+  readonly lanesGone?: readonly Pick<LaneOffset, 'topic' | 'partition'>[];
   /** A checkpoint with these lanes, which says later what had been sent to them when. */
   readonly checkpoint?: readonly Pick<LaneOffset, 'topic' | 'partition' | 'nextOffset'>[];
 }

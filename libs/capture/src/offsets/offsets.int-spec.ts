@@ -114,6 +114,15 @@ describe('the offsets of lanes', () => {
     ]);
   });
 
+  it('go when their lanes are no more', async () => {
+    const owner = await claim('a');
+    await owner.write({ offsets: [aLane(5n), aLane(6n, { partition: 1 })] });
+
+    await owner.write({ lanesGone: [{ topic: 't', partition: 0 }], offsets: [aLane(7n, { partition: 1 })] });
+
+    expect(await stored()).toMatchObject([{ partition: 1, next_offset: '7' }]);
+  });
+
   it('of an earlier route of the same name are forgotten with its ledger', async () => {
     const owner = await claim('a');
     await owner.write({ offsets: [aLane(5n)] });

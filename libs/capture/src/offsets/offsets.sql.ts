@@ -30,9 +30,10 @@ export function storedLaneOffset(row: TextColumns): StoredLaneOffset {
 }
 
 /** The parts of the ledger's statement that these notes are; none for notes without content. */
-export function notesParts({ offsets = [], checkpoint = [] }: LedgerNotes): LedgerPart[] {
+export function notesParts({ offsets = [], lanesGone = [], checkpoint = [] }: LedgerNotes): LedgerPart[] {
   return [
     ...(offsets.length === 0 ? [] : [offsetsPart(offsets)]),
+    ...(lanesGone.length === 0 ? [] : [lanesGonePart(lanesGone)]),
     ...(checkpoint.length === 0 ? [] : [checkpointPart(checkpoint)]),
   ];
 }
@@ -56,6 +57,17 @@ function offsetsPart(offsets: readonly LaneOffset[]): LedgerPart {
       offsets.map(({ nextOffset }) => String(nextOffset)),
       offsets.map(({ ageMs }) => Math.ceil(ageMs)),
     ],
+  };
+}
+
+function lanesGonePart(lanes: NonNullable<LedgerNotes['lanesGone']>): LedgerPart {
+  return {
+    name: 'gone',
+    sql: (first) => `, lanes_gone as (
+  delete from millrace.ledger_offset o using l, unnest($${first}::text[], $${first + 1}::integer[]) g (topic, partition)
+  where o.route = l.of_route and o.topic = g.topic and o.partition = g.partition
+)`,
+    values: [lanes.map(({ topic }) => topic), lanes.map(({ partition }) => partition)],
   };
 }
 

@@ -16,6 +16,7 @@ import {
   type SettleResult,
   type ShardsRequest,
   type SourcePort,
+  type StoredLaneOffset,
 } from '@millrace/capture';
 import { type OutboxEvent, type Position, toEpoch, toEventId, toPosition } from '@millrace/events';
 import { type FakeHeld } from './fake-held.js';
@@ -75,7 +76,10 @@ export class FakeCapture implements CapturePort {
   private numbered = 0;
   private mode: CaptureMode = 'polling';
 
-  constructor(private readonly held: FakeHeld | null = null) {}
+  constructor(
+    private readonly held: FakeHeld | null = null,
+    private readonly lanes = new Map<string, StoredLaneOffset>(),
+  ) {}
 
   give(events: readonly OutboxEvent[], more: Partial<CapturedPage> = {}): void {
     for (const event of events) {
@@ -140,9 +144,15 @@ export class FakeCapture implements CapturePort {
     return held === null ? { isPaused } : { isPaused, heldRevision: held.revision };
   }
 
-  private writeLedger({ held }: LedgerNotes): void {
+  private writeLedger({ held, offsets = [], lanesGone = [] }: LedgerNotes): void {
     if (this.ledgerError !== null) {
       throw this.ledgerError;
+    }
+    for (const { topic, partition, topicId, nextOffset } of offsets) {
+      this.lanes.set(`${topic}/${partition}`, { topic, partition, topicId, nextOffset, atMs: 1_800_000_000_000 });
+    }
+    for (const { topic, partition } of lanesGone) {
+      this.lanes.delete(`${topic}/${partition}`);
     }
     this.mode = this.askedMode;
     if (held !== undefined) {
@@ -167,6 +177,8 @@ export class FakeSource implements SourcePort {
   fence: Position | null = null;
   /** `null`: nothing can be held. */
   held: FakeHeld | null = null;
+  /** What was noted of lanes, by their id; as old as the fake wall clock's beginning. */
+  readonly lanes = new Map<string, StoredLaneOffset>();
   leaves = 0;
   heldBy: string | null = null;
   expiresInMs = 10_000;
@@ -200,7 +212,7 @@ export class FakeSource implements SourcePort {
     if (this.heldBy !== null) {
       return { kind: 'held', owner: this.heldBy, expiresInMs: this.expiresInMs };
     }
-    const capture = new FakeCapture(this.held);
+    const capture = new FakeCapture(this.held, this.lanes);
     this.prepare(capture);
     this.captures.push(capture);
     this.byRoute.set(request.route, capture);
@@ -210,6 +222,7 @@ export class FakeSource implements SourcePort {
       isPaused: capture.isPaused,
       fence: this.fence,
       capture,
+      laneOffsets: [...this.lanes.values()],
       ...(this.held !== null && { held: await this.held.claimed() }),
     };
   }

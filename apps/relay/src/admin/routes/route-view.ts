@@ -38,6 +38,9 @@ const claimView = z
     lagEvents: count().describe('events not settled; an upper bound while behind'),
     pagesInFlight: count(),
     bytesInFlight: count(),
+    unreadLanes: count().describe(
+      'lanes whose end is still to be read before anything is sent there, after a take-over',
+    ),
   })
   .describe('what only the relay that holds the lease knows');
 
@@ -90,14 +93,14 @@ export function routeViewOf(status: RouteStatus): RouteView {
 }
 
 function claimViewOf(claim: ClaimStatus): NonNullable<RouteView['claim']> {
-  const { leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight } = claim;
+  const { leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight, unreadLanes } = claim;
   return {
     epoch: String(claim.epoch),
     low: String(claim.low),
     high: String(claim.high),
     fence: claim.fence === null ? null : String(claim.fence),
     lastPosition: String(claim.lastPosition),
-    ...{ leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight },
+    ...{ leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight, unreadLanes },
   };
 }
 
