@@ -1,6 +1,7 @@
 import { ADOPT_RULES } from './adopt-rules.mjs';
 import { CAPTURE_RULES } from './capture-rules.mjs';
 import { CONSUMER_RULES } from './consumer-rules.mjs';
+import { DELIVERY_RULES } from './delivery-rules.mjs';
 import { FORK_RULES } from './fork-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
 import { PUBLISH_RULES } from './publish-rules.mjs';
@@ -202,6 +203,7 @@ export const RULES = [
   ...SHARDS_RULES,
   ...CAPTURE_RULES,
   ...FORK_RULES,
+  ...DELIVERY_RULES,
   ...INBOX_RULES,
   ...CONSUMER_RULES,
   ...PUBLISH_RULES,

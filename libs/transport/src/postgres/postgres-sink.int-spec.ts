@@ -99,6 +99,23 @@ describe('the Postgres sink', () => {
     expect(await storedValues()).toEqual(records.map(({ value }) => value.toString()));
   });
 
+  it('lets two routes write to one partition side by side', async () => {
+    const both = [await opened(), await opened()];
+
+    await Promise.all(
+      both.map(async ({ sink, lane }, index) => {
+        for (let position = 1; position <= 50; position += 1) {
+          await sink.send(lane, [relayRecord(position, { route: `route-${index}` })]);
+        }
+      }),
+    );
+
+    const { rows } = await client.query(
+      'select count(*)::integer as count, max(record_offset)::integer as last from millrace.delivery',
+    );
+    expect(rows).toEqual([{ count: 100, last: 99 }]);
+  });
+
   it('knows what is at or below the floor when it has forgotten the positions', async () => {
     const { sink, lane } = await opened();
     await sink.send(lane, [relayRecord(1), relayRecord(2)]);

@@ -1,0 +1,67 @@
+const STEP = 'libs/schema/src/migrations/0011-delivery.sql.ts';
+const BATCH = 'libs/transport/src/postgres/stamped-batch.ts';
+const SINK = 'libs/transport/src/postgres/postgres-sink.ts';
+
+const sink = (only) => ({ path: 'libs/transport/src/postgres/postgres-sink.int-spec.ts', only });
+
+/** Wrong rules of the delivery into a database; see rules.mjs. */
+export const DELIVERY_RULES = [
+  {
+    name: 'delivery-without-memory',
+    wrong: 'what comes again is stored again',
+    test: sink('stores what comes again once'),
+    edits: [edit(BATCH, 'const ONCE = 1;', 'const ONCE = 0;')],
+  },
+  {
+    name: 'delivery-of-any-epoch',
+    wrong: 'a relay that has lost its route delivers on',
+    test: sink('refuses a relay that has lost the route'),
+    edits: [edit(STEP, 'elsif in_epoch < stream.epoch then', 'elsif false then')],
+  },
+  {
+    name: 'delivery-floor-forgotten',
+    wrong: 'positions are forgotten when the floor has passed them, and the floor is not looked at',
+    test: sink('knows what is at or below the floor'),
+    edits: [edit(STEP, 'r.kind = 1 and r.position > stream.floor', 'r.kind = 1')],
+  },
+  {
+    name: 'delivery-shards-apart',
+    wrong: 'each shard of a route has a memory of its own',
+    test: sink('takes the shards of a route as one'),
+    edits: [edit(BATCH, 'routeOfHeader(text(NAMES.route))', 'text(NAMES.route)')],
+  },
+  {
+    name: 'delivery-partition-unlocked',
+    wrong: 'two batches of a partition take their offsets side by side',
+    test: sink('lets two routes write to one partition'),
+    edits: [edit(STEP, 'and p.partition = in_partition for update;', 'and p.partition = in_partition;')],
+  },
+  {
+    name: 'delivery-released-event-is-a-repeat',
+    wrong: 'an event that its route had held back is judged by the floor',
+    test: sink('and a released event once below the floor'),
+    edits: [edit(STEP, 'where r.kind = 2 or (r.kind = 1 and', 'where (r.kind > 0 and')],
+  },
+  {
+    name: 'delivery-removes-unread',
+    wrong: 'records go when one of the consumers has read them',
+    test: sink('removes what all consumers have read'),
+    edits: [
+      edit(
+        STEP,
+        'coalesce(min(coalesce(pl.next_offset, 0)), 0) as read_to',
+        'coalesce(max(pl.next_offset), 0) as read_to',
+      ),
+    ],
+  },
+  {
+    name: 'delivery-receipt-beyond-the-log',
+    wrong: 'the receipt of a batch that was there already names the end as its beginning',
+    test: sink('stores what comes again once'),
+    edits: [edit(SINK, " + bigintOf(row, 'stored') - BigInt(records.length)", '')],
+  },
+];
+
+function edit(file, find, replace) {
+  return { file, find, replace };
+}
