@@ -20,6 +20,7 @@ export { leash, type Leash, type LeashOptions } from './leash.js';
 export type { LinkDirection, LinkFault } from './link-fault.js';
 export { LocalKafka, type LocalKafkaOptions } from './local-kafka.js';
 export { type ClusterNode, LocalKafkaCluster, type LocalKafkaClusterOptions } from './local-kafka-cluster.js';
+export { SECURED_LISTENERS, SecuredKafka, type SecuredListener } from './secured-kafka.js';
 export {
   FAST_UNSAFE_SETTINGS,
   LocalPostgres,

@@ -84,7 +84,15 @@ const BY_PROTOCOL: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
     },
   ],
   [33, { code: 'configuration', advice: 'The brokers do not offer this KAFKA_SASL_MECHANISM.' }],
-  [34, { code: 'configuration', advice: 'The brokers want SASL: set KAFKA_SASL_MECHANISM.' }],
+  // how they take a request after a token that they refused, which the clients do not notice
+  [
+    34,
+    {
+      code: 'configuration',
+      advice:
+        'The brokers want SASL, or have refused the token: set KAFKA_SASL_MECHANISM, or renew KAFKA_SASL_TOKEN or the file of KAFKA_SASL_TOKEN_FILE.',
+    },
+  ],
   [35, TOO_OLD],
   [37, CONFIGURATION],
   [
