@@ -109,7 +109,7 @@ export function fieldNamed(name: string, rules: TemplateRules): TemplatePart {
   if (header === undefined) {
     const known = [...rules.fields, 'source', 'route', ...(rules.takesHeaders ? ['header:name'] : [])];
     const list = known.map((each) => `{${each}}`).join(', ');
-    throw new TemplateProblem(`has the unknown placeholder {${name}}; known are ${list}`);
+    throw new TemplateProblem(`has an unknown placeholder; known are ${list}`);
   }
   return { kind: 'field', name, read: (event) => headerOf(event, header) };
 }

@@ -24,7 +24,7 @@ describe('a route configuration', () => {
       /beatMs is NaN/,
       /leaseTtlMs is 3000; it must be at least twice leaseMarginMs \(2000\)/,
       /pollWaitMaxMs is 1; it must not be below pollWaitMinMs \(3\)/,
-      /unknown placeholder \{what\}/,
+      /Topic template "\{what\}" has an unknown placeholder/,
       /key has no placeholder/,
     ]) {
       expect(parse).toThrow(problem);

@@ -36,7 +36,9 @@ describe('a topic template', () => {
   });
 
   it('refuses, when it is made, what can never give a legal name', () => {
-    expect(problemOf('events.{aggregate}')).toContain('unknown placeholder {aggregate}');
+    expect(problemOf('events.{aggregate}')).toContain(
+      'has an unknown placeholder; known are {aggregatetype}, {type}, {source}',
+    );
     expect(problemOf('events.{aggregatetype')).toContain('has characters other than');
     expect(problemOf('my topic')).toContain('has characters other than');
     expect(problemOf('')).toContain('has 0 characters');

@@ -94,7 +94,7 @@ sources:
 sinks:
   main: { kind: kafka, brokers: [], topics: { create: maybe, partitions: 0, replication: 1.5 }, client: rdkafka }
 routes:
-  order: { source: orders, sink: main, filter: { aggregatetypes: [] }, topic: "a b", from: yesterday, onPoison: park }
+  order: { source: orders, sink: main, filter: { aggregatetypes: [] }, topic: "a b", from: yesterday, onPoison: await }
   empty:
 consumers: { inventory: { databaseUrl: postgres://127.0.0.1/inventory } }
 admin: { port: 70000 }
@@ -113,10 +113,10 @@ extra: 1
       'sinks.main.topics.partitions: a whole number; give a whole number from 1 to 10000',
       'sinks.main.topics.replication: a fraction; give a whole number from 1 to 100',
       'routes.order.filter.aggregatetypes: an empty list; give a list of aggregate types, at least one',
-      'routes.order.topic: a text of 3 characters; give letters, digits, ".", "_", "-" and {aggregatetype}, {type}, {source} or {route}, at most 249 characters',
+      'routes.order.topic: a text of 3 characters; give letters, digits, ".", "_", "-" and {aggregatetype}, {type}, {header:name}, {source} or {route}, at most 249 characters, or a mapping with: by, regex, replacement',
       'routes.order.from: a text of 9 characters; give earliest, now or the number of a position (in quotes above 9007199254740991)',
-      'routes.order.onPoison: a text of 4 characters; park is not available in this release: give block',
-      'routes.empty: empty; give a mapping with: source, sink, filter, topic, from, shards, onPoison, batch',
+      'routes.order.onPoison: a text of 5 characters; give block, park or skip',
+      'routes.empty: empty; give a mapping with: source, sink, filter, topic, key, headers, format, cloudEventsSource, from, shards, onPoison, held, batch',
       'consumers: a mapping; consumers are not available in this release: remove this',
       'admin.port: a whole number; give a whole number from 0 to 65535',
       'extra: unknown key; known here: version, sources, sinks, routes, admin',

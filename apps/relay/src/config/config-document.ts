@@ -57,7 +57,9 @@ type Lookup = (reference: string, path: readonly PropertyKey[]) => string;
 
 function resolve(value: unknown, path: readonly PropertyKey[], lookup: Lookup): unknown {
   if (typeof value === 'string') {
-    return value.replace(MARKED, (_all, reference: string) => lookup(reference, path));
+    return value.replace(MARKED, (_all, reference: string) =>
+      isReplacement(path) ? `\${${reference}}` : lookup(reference, path),
+    );
   }
   if (Array.isArray(value)) {
     return value.map((item: unknown, index) => resolve(item, [...path, index], lookup));
@@ -71,6 +73,11 @@ function resolve(value: unknown, path: readonly PropertyKey[], lookup: Lookup): 
     );
   }
   return value;
+}
+
+/** There `${name}` is a group of the regular expression, as Debezium writes it. */
+function isReplacement([section, , setting, part]: readonly PropertyKey[]): boolean {
+  return section === 'routes' && setting === 'topic' && part === 'replacement';
 }
 
 function missing(reference: string): string {

@@ -1,8 +1,9 @@
-import { type CaptureMode } from '@millrace/capture';
+import { type CaptureMode, type EventFilter } from '@millrace/capture';
 import { type RouteConfig } from '@millrace/relay';
 import { type KafkaClientName, type KafkaConnection, type PostgresSinkOptions } from '@millrace/transport';
 import { type ConfigFile } from './config-schema.js';
 import { kafkaOptionsOf } from './kafka-options.js';
+import { recordShapeOf, topicOf } from './record-schema.js';
 import { type RelayConfig, type RetentionConfig, type SinkOfKind, type SourceConfig } from './relay-config.js';
 import { retentionOfFile } from './retention-schema.js';
 import { type CheckedSink } from './sink-schema.js';
@@ -83,14 +84,33 @@ function routeOf(name: string, route: ConfigFile['routes'][string]): RouteConfig
     name,
     source,
     sink,
-    aggregateTypes: filter?.aggregatetypes ?? null,
-    ...(topic && { topic }),
+    ...filterOf(filter),
+    ...(topic !== undefined && { topic: topicOf(topic) }),
+    ...recordShapeOf(route),
     ...(from && { from }),
     ...(shards && { shards }),
+    ...poisonOf(route),
     tuning: {
       drainMs: ROUTE_DRAIN_MS,
       ...(batch?.records && { batchRecordsMax: batch.records }),
       ...(batch?.bytes && { batchBytesMax: batch.bytes }),
     },
+  };
+}
+
+function filterOf(filter: ConfigFile['routes'][string]['filter']): EventFilter {
+  const { aggregatetypes, types, headers } = filter ?? {};
+  return {
+    aggregateTypes: aggregatetypes ?? null,
+    ...(types && { eventTypes: types }),
+    ...(headers && { headerValues: Object.entries(headers).map(([name, values]) => ({ name, values })) }),
+  };
+}
+
+function poisonOf({ onPoison, held }: ConfigFile['routes'][string]): Pick<RouteConfig, 'onPoison' | 'held'> {
+  const { events, bytes } = held ?? {};
+  return {
+    ...(onPoison && { onPoison }),
+    ...(held && { held: { ...(events && { eventsMax: events }), ...(bytes && { bytesMax: bytes }) } }),
   };
 }
