@@ -5,6 +5,7 @@ import { DELIVERY_RULES } from './delivery-rules.mjs';
 import { FORK_RULES } from './fork-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
 import { PUBLISH_RULES } from './publish-rules.mjs';
+import { QUEUE_RULES } from './queue-rules.mjs';
 import { SHARDS_RULES } from './shards-rules.mjs';
 
 const TABLE_READER = 'libs/capture/src/table-reader.ts';
@@ -207,6 +208,7 @@ export const RULES = [
   ...INBOX_RULES,
   ...CONSUMER_RULES,
   ...PUBLISH_RULES,
+  ...QUEUE_RULES,
 ];
 
 function edit(file, find, replace) {

@@ -34,6 +34,7 @@ describe('the records of a queue', () => {
   it('are claimed by their ids alone, whatever floor a part of their stream has', async () => {
     const far = { headers: { 'millrace-low': '90', 'millrace-position': '100' } };
     await queue.receiver.receive([consumer.event('a1', 'a', far)]);
+    await consumer.settle();
     await queue.receiver.receive([consumer.event('b1', 'b', { headers: { 'millrace-position': '50' } })]);
     await consumer.settle();
     expect(consumer.ended).toEqual(['a1', 'b1']);
