@@ -11,13 +11,12 @@ import {
   type KafkaTopicShape,
 } from './kafka-producer-port.js';
 import { stopIdleTimers } from './kafkajs-idle-timers.js';
-import { acksOf, compressionOf, messagesOf, saslOf } from './kafkajs-shapes.js';
+import { acksOf, compressionOf, messagesOf, partitionNamed, saslOf } from './kafkajs-shapes.js';
 
 type Client = (typeof kafkajs)['default'];
 
 const PACKAGE = { name: 'kafkajs', version: '2.2.4' };
 const UNKNOWN_TOPIC = 3;
-const NO_PARTITION = -1;
 
 /** `KafkaProducerPort` on kafkajs 2. Throws `SinkError` `configuration` when it cannot be loaded. */
 export async function createKafkajsProducer(settings: KafkaClientSettings): Promise<KafkaProducerPort> {
@@ -66,11 +65,7 @@ class KafkajsProducer implements KafkaProducerPort {
       metadataMaxAge: settings.metadataMaxAgeMs,
       allowAutoTopicCreation: false,
       idempotent: false,
-      // a partitioner is asked even when the record names its partition
-      createPartitioner:
-        () =>
-        ({ message }) =>
-          message.partition ?? NO_PARTITION,
+      createPartitioner: () => partitionNamed,
     });
   }
 

@@ -7,6 +7,7 @@ import { type KafkaCompression } from './kafka-config.js';
 import { type KafkaAck, type KafkaBatch } from './kafka-producer-port.js';
 
 const NO_BASE_OFFSET = '-1';
+const NO_PARTITION = -1;
 
 /** Our login in the shape of kafkajs. */
 export function saslOf(sasl: ClientLogin): kafkajs.SASLOptions {
@@ -31,6 +32,11 @@ export function saslOf(sasl: ClientLogin): kafkajs.SASLOptions {
 /** Our records in the shape of kafkajs. */
 export function messagesOf({ partition, records }: KafkaBatch): kafkajs.Message[] {
   return records.map(({ key, value, headers }) => ({ partition, key, value, headers: named(headers) }));
+}
+
+/** The client's partitioner: it is asked even when the record names its partition. */
+export function partitionNamed({ message }: kafkajs.PartitionerArgs): number {
+  return message.partition ?? NO_PARTITION;
 }
 
 /** The client takes headers by name; a name that comes twice becomes a list. */
