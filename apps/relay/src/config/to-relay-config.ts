@@ -1,5 +1,5 @@
 import { type CaptureMode, type EventFilter } from '@millrace/capture';
-import { type RouteConfig } from '@millrace/relay';
+import { type RouteConfig, type RouteTuning } from '@millrace/relay';
 import { type KafkaClientName, type KafkaConnection, type PostgresSinkOptions } from '@millrace/transport';
 import { type ConfigFile } from './config-schema.js';
 import { kafkaOptionsOf } from './kafka-options.js';
@@ -90,11 +90,15 @@ function routeOf(name: string, route: ConfigFile['routes'][string]): RouteConfig
     ...(from && { from }),
     ...(shards && { shards }),
     ...poisonOf(route),
-    tuning: {
-      drainMs: ROUTE_DRAIN_MS,
-      ...(batch?.records && { batchRecordsMax: batch.records }),
-      ...(batch?.bytes && { batchBytesMax: batch.bytes }),
-    },
+    tuning: tuningOf(batch),
+  };
+}
+
+function tuningOf(batch: ConfigFile['routes'][string]['batch']): Partial<RouteTuning> {
+  return {
+    drainMs: ROUTE_DRAIN_MS,
+    ...(batch?.records && { batchRecordsMax: batch.records }),
+    ...(batch?.bytes && { batchBytesMax: batch.bytes }),
   };
 }
 
