@@ -242,6 +242,27 @@ describe('a route into the database of a consumer', () => {
   );
 
   it(
+    'stops by name when the target was set back to before what the source takes for delivered',
+    async () => {
+      start('first');
+      await publish(3);
+      await assertExactlyOnce();
+      await Promise.all(engines.splice(0).map(({ engine }) => engine.stop()));
+      await atTarget.query('delete from millrace.delivery where record_offset >= 2');
+      await atTarget.query('update millrace.delivery_partition set next_offset = 2 where next_offset > 2');
+      start('second');
+
+      const state = await until(
+        () => Promise.resolve(engines[0]?.engine.routeStatus('to-stock').state),
+        (seen) => seen?.kind === 'stopped',
+        'the route to stop',
+      );
+      expect(state).toMatchObject({ problem: { side: 'relay', code: 'log_cut' } });
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'delivers each event once while connections to the target are cut again and again',
     async () => {
       start('first');
