@@ -1,4 +1,4 @@
-import { growingPauseMs } from './growing-pause.js';
+import { growingPauseMs } from '../growing-pause.js';
 import { type PartitionFeed } from './partition-feed.js';
 
 const PAUSE = { firstMs: 250, maxMs: 3_000 };

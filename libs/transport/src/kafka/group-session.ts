@@ -1,5 +1,5 @@
 import { type SubscriptionListener } from '../subscription-port.js';
-import { within } from './deadline.js';
+import { within } from '../deadline.js';
 import { GroupAssignment, type GroupAssignmentOptions } from './group-assignment.js';
 import { GroupHeartbeat } from './group-heartbeat.js';
 import { type GroupGeneration, type GroupMember, isRebalance, isRejoinError } from './group-member.js';

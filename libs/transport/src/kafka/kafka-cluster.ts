@@ -1,5 +1,5 @@
 import { SinkError } from '../transport.errors.js';
-import { within } from './deadline.js';
+import { within } from '../deadline.js';
 import { ANSWER, assertAnswered } from './kafka-answer.js';
 import { type BrokerLink, type KafkaConsumerPort } from './kafka-consumer-port.js';
 import { SendDeadlineError } from './kafka-errors.js';

@@ -12,7 +12,7 @@ import {
 import { type Delivery } from '../subscription-port.js';
 import { SinkError } from '../transport.errors.js';
 import { assertBatch } from './batch-limits.js';
-import { within } from './deadline.js';
+import { within } from '../deadline.js';
 import { classifyKafkaError, type KafkaFailure, SendDeadlineError } from './kafka-errors.js';
 import { ACKS_ALL, type KafkaAck, type KafkaProducerPort, type ProducerStamp } from './kafka-producer-port.js';
 import { KafkaTopics, type KafkaTopicsOptions } from './kafka-topics.js';

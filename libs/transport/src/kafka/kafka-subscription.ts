@@ -1,5 +1,5 @@
 import { type SubscriptionListener, type SubscriptionPort, type SubscriptionStatus } from '../subscription-port.js';
-import { type GrowingPause, growingPauseMs } from './growing-pause.js';
+import { type GrowingPause, growingPauseMs } from '../growing-pause.js';
 import { type GroupSession, type GroupSessionParts } from './group-session.js';
 import { classifyKafkaError } from './kafka-errors.js';
 import { LogWentBackError } from './group-assignment.js';

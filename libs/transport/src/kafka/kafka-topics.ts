@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { partitionOfKey } from '../murmur2.js';
 import { type SinkLane, type SinkTopic } from '../sink-port.js';
 import { SinkError } from '../transport.errors.js';
-import { within } from './deadline.js';
+import { within } from '../deadline.js';
 import { type KafkaTopicPolicy } from './kafka-config.js';
 import { type KafkaProducerPort } from './kafka-producer-port.js';
 

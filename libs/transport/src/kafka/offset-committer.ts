@@ -2,7 +2,7 @@ import { type TopicPartition } from './assign-partitions.js';
 import { partitionId } from './by-topic.js';
 import { CommitWatermarks } from './commit-watermarks.js';
 import { isRejoinError, type PartitionOffset } from './group-member.js';
-import { growingPauseMs } from './growing-pause.js';
+import { growingPauseMs } from '../growing-pause.js';
 import { KafkaAnswerError } from './kafka-answer.js';
 import { type PartitionResult } from './wire/group-apis.js';
 

@@ -1,7 +1,7 @@
 import { type DeliveredChunk, type PartitionReceiver, type SubscriptionListener } from '../subscription-port.js';
 import { type TopicPartition } from './assign-partitions.js';
 import { partitionId } from './by-topic.js';
-import { within } from './deadline.js';
+import { within } from '../deadline.js';
 
 /** A receiver did not do its part. `message` names the partition and the kind of error, and quotes nothing of it. */
 export class ReceiverFailedError extends Error {

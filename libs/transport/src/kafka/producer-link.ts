@@ -1,5 +1,5 @@
 import { SinkError } from '../transport.errors.js';
-import { within } from './deadline.js';
+import { within } from '../deadline.js';
 import { type KafkaProducerPort } from './kafka-producer-port.js';
 
 /** How a new client is made; it is not connected yet. */

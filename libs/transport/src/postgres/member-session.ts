@@ -1,5 +1,5 @@
 import { type SubscriptionEvent } from '../kafka/subscription-events.js';
-import { within } from '../kafka/deadline.js';
+import { within } from '../deadline.js';
 import { type SubscriptionListener } from '../subscription-port.js';
 import { SinkError } from '../transport.errors.js';
 import { type DeliveryDatabase, type DeliveryRow } from './delivery-database.js';

@@ -1,5 +1,5 @@
 import { recordBytes } from '../kafka/batch-limits.js';
-import { within } from '../kafka/deadline.js';
+import { within } from '../deadline.js';
 import { partitionOfKey } from '../murmur2.js';
 import {
   type ReadBackRequest,
@@ -111,10 +111,10 @@ class PostgresSink implements SinkPort {
     if (records.length === 0) {
       throw new Error(`A send on lane ${lane.id} needs at least one record.`);
     }
+    this.#assertStarted();
     if (!this.#topics.has(lane.topic)) {
       throw new Error(`Lane ${lane.id} belongs to no topic that was opened: take lanes from openTopic().`);
     }
-    this.#assertStarted();
     this.#assertSize(lane.id, records);
     const sending = this.#deliver(lane, records);
     this.#inFlight.set(lane.id, sending);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type GrowingPause, growingPauseMs } from '../kafka/growing-pause.js';
+import { type GrowingPause, growingPauseMs } from '../growing-pause.js';
 import { type SubscriptionListener, type SubscriptionPort, type SubscriptionStatus } from '../subscription-port.js';
 import { SinkError } from '../transport.errors.js';
 import { assertPostgresUrl, DeliveryDatabase } from './delivery-database.js';

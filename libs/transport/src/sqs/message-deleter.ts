@@ -1,5 +1,5 @@
 import { type Delivery } from '../subscription-port.js';
-import { growingPauseMs } from '../kafka/growing-pause.js';
+import { growingPauseMs } from '../growing-pause.js';
 import { type InFlightMessages } from './in-flight-messages.js';
 import { type QueueClient } from './queue-client.js';
 import { ENTRIES_MAX } from './sqs-batch.js';

@@ -1,5 +1,5 @@
-import { within } from '../kafka/deadline.js';
-import { growingPauseMs } from '../kafka/growing-pause.js';
+import { within } from '../deadline.js';
+import { growingPauseMs } from '../growing-pause.js';
 import { type AssignedPartition, type PartitionReceiver, type SubscriptionListener } from '../subscription-port.js';
 import { changeVisibility, InFlightMessages } from './in-flight-messages.js';
 import { MessageDeleter } from './message-deleter.js';

@@ -1,4 +1,4 @@
-import { within } from '../kafka/deadline.js';
+import { within } from '../deadline.js';
 
 /** Thrown when SQS gave no answer in time. */
 class SqsTimeout extends Error {

@@ -1,4 +1,4 @@
-import { within } from '../kafka/deadline.js';
+import { within } from '../deadline.js';
 import { partitionOfKey } from '../murmur2.js';
 import {
   type SinkFeatures,

@@ -1,5 +1,5 @@
-import { within } from '../kafka/deadline.js';
-import { growingPauseMs } from '../kafka/growing-pause.js';
+import { within } from '../deadline.js';
+import { growingPauseMs } from '../growing-pause.js';
 import { type SubscriptionListener, type SubscriptionPort, type SubscriptionStatus } from '../subscription-port.js';
 import { SinkError } from '../transport.errors.js';
 import { MessageReader } from './message-reader.js';
