@@ -28,7 +28,8 @@ const WITH_OWN_OPTIONS: Readonly<Record<string, (args: readonly string[]) => Pro
   switch: async (args) => runCapture(['--rows', 'C6', ...args]),
 };
 
-process.exitCode = await main();
+// not exitCode: after hours of broken connections Node's own clean-up of handles has been seen to spin for ever (24.21)
+process.exit(await main());
 
 async function main(): Promise<number> {
   const [first, ...rest] = process.argv.slice(2);
