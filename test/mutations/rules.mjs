@@ -7,6 +7,7 @@ import { INBOX_RULES } from './inbox-rules.mjs';
 import { PUBLISH_RULES } from './publish-rules.mjs';
 import { QUEUE_RULES } from './queue-rules.mjs';
 import { SHARDS_RULES } from './shards-rules.mjs';
+import { TAKE_OVER_RULES } from './take-over-rules.mjs';
 
 const TABLE_READER = 'libs/capture/src/table-reader.ts';
 const PAGES = 'libs/capture/src/ledger-pages.ts';
@@ -202,6 +203,7 @@ export const RULES = [
   },
   ...ADOPT_RULES,
   ...SHARDS_RULES,
+  ...TAKE_OVER_RULES,
   ...CAPTURE_RULES,
   ...FORK_RULES,
   ...DELIVERY_RULES,
