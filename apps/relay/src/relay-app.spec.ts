@@ -829,6 +829,9 @@ describe('the OpenAPI document', () => {
       '/admin/v1/retention/{source}/leaves/{lo}/accept-count',
       '/admin/v1/routes/{route}/let-go-on',
       '/admin/v1/incidents',
+      '/admin/v1/parked',
+      '/admin/v1/held-keys',
+      '/admin/v1/parked/actions',
     ]);
     const capture = document.paths['/admin/v1/routes/{route}/capture']?.['put'];
     expect(Object.keys(capture?.responses ?? {})).toEqual(['200', '400', '401', '403', '404', '409', '429', '503']);

@@ -352,6 +352,7 @@ routes: { order: { source: order, sink: main } }`,
       sink: 'main',
       aggregateTypes: [aggregateType],
       topic: 'outbox.event.{aggregatetype}',
+      onPoison: 'block',
       tuning: { drainMs: 3_000 },
     });
     expect(relay.routes).toEqual([

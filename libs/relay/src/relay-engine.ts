@@ -199,6 +199,14 @@ export class RelayEngine {
   }
 
   /**
+   * A person has changed what is held of the route: where this relay runs it, it looks now instead of a second later.
+   * Resolves as `pause` does. Throws `RelayError` `route_unknown`.
+   */
+  async lookAtHeld(route: string): Promise<void> {
+    await lookAtLedgers(this.find(route).shards);
+  }
+
+  /**
    * Sets how the route learns of new rows, in its source, where it outlives restarts. The relay that runs it, wherever it
    * is, changes over at its next write of the ledger, without a gap, a second copy or another order. Resolves as `pause`
    * does: the status shows the mode, not yet that the stream is read. Throws `RelayError` `route_unknown`, `CaptureError`.

@@ -4,6 +4,7 @@ import { AdminGuard } from './auth/admin.guard.js';
 import { AdminTokens } from './auth/admin-tokens.js';
 import { FailedAttempts } from './auth/failed-attempts.js';
 import { IncidentsController } from './incidents/incidents.controller.js';
+import { ParkedController } from './parked/parked.controller.js';
 import { RelaysController } from './relays/relays.controller.js';
 import { LeafCountsController } from './retention/leaf-counts.controller.js';
 import { LetGoOnController } from './retention/let-go-on.controller.js';
@@ -29,6 +30,7 @@ export interface AdminParts {
     LeafCountsController,
     LetGoOnController,
     IncidentsController,
+    ParkedController,
     UnknownAdminRouteController,
   ],
   providers: [

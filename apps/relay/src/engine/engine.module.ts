@@ -5,6 +5,7 @@ import { Registry } from 'prom-client';
 import { registerRouteGauges } from '../metrics/route-gauges.js';
 import { RouteMeters } from '../metrics/route-meters.js';
 import { EngineLife } from './engine-life.js';
+import { heldObserver } from './held-observer.js';
 import { RouteLog } from './route-log.js';
 import { takeOverObserver } from './take-over-observer.js';
 
@@ -37,6 +38,7 @@ function createEngine(parts: EngineParts, registry: Registry): RelayEngine {
     ...parts,
     observer: {
       ...takeOverObserver(registry, labels),
+      ...heldObserver(registry, labels),
       stateChanged: (change) => {
         log.stateChanged(change);
       },

@@ -89,6 +89,31 @@ export const ROUTE_GAUGES: readonly RouteGauge[] = [
     valueOf: ({ claim }) => claim?.unreadLanes ?? null,
   },
   {
+    name: 'millrace_relay_held_events',
+    help: 'Events that are held because they, or an earlier one of their key, were refused',
+    valueOf: ({ claim }) => claim?.held.events ?? null,
+  },
+  {
+    name: 'millrace_relay_held_bytes',
+    help: 'Bytes of the records of held events, about',
+    valueOf: ({ claim }) => claim?.held.bytes ?? null,
+  },
+  {
+    name: 'millrace_relay_held_keys',
+    help: 'Keys of which events are held',
+    valueOf: ({ claim }) => claim?.held.keys ?? null,
+  },
+  {
+    name: 'millrace_relay_parked_keys',
+    help: 'Those of them that wait for a person',
+    valueOf: ({ claim }) => claim?.held.parkedKeys ?? null,
+  },
+  {
+    name: 'millrace_relay_oldest_held_seconds',
+    help: 'For how long the oldest of them has been held; 0 without one',
+    valueOf: ({ claim }) => (claim === null ? null : claim.held.oldestMs / 1_000),
+  },
+  {
     name: 'millrace_relay_epoch',
     help: 'Fencing number of the route in this relay; grows at each take-over, absent without the lease',
     valueOf: ({ claim }) => numberOf(claim?.epoch),

@@ -38,6 +38,15 @@ const claimView = z
     lagEvents: count().describe('events not settled; an upper bound while behind'),
     pagesInFlight: count(),
     bytesInFlight: count(),
+    held: z
+      .object({
+        events: count(),
+        bytes: count(),
+        keys: count(),
+        parkedKeys: count().describe('keys that wait for a person'),
+        oldestMs: z.number(),
+      })
+      .describe('events that were refused, and later ones of their keys; GET /admin/v1/parked lists them'),
     unreadLanes: count().describe(
       'lanes whose end is still to be read before anything is sent there, after a take-over',
     ),
@@ -100,6 +109,7 @@ function claimViewOf(claim: ClaimStatus): NonNullable<RouteView['claim']> {
     high: String(claim.high),
     fence: claim.fence === null ? null : String(claim.fence),
     lastPosition: String(claim.lastPosition),
+    held: { ...claim.held },
     ...{ leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight, unreadLanes },
   };
 }
