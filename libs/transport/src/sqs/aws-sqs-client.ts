@@ -1,6 +1,6 @@
 import type * as aws from '@aws-sdk/client-sqs';
 import { SinkError } from '../transport.errors.js';
-import { type SqsConnection } from './sqs-config.js';
+import { regionOf, type SqsConnection } from './sqs-config.js';
 import {
   type SqsBatchAnswer,
   type SqsClientPort,
@@ -48,9 +48,11 @@ class AwsSqsClient implements SqsClientPort {
 
   constructor(
     private readonly sdk: Sdk,
-    { region, credentials }: SqsConnection,
+    connection: SqsConnection,
     endpoint: string,
   ) {
+    const { credentials } = connection;
+    const region = regionOf(connection, endpoint);
     this.#client = new sdk.SQSClient({
       ...(region !== undefined && { region }),
       ...(credentials !== undefined && { credentials }),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { createSqsSink } from './create-sqs-sink.js';
 import { createSqsSubscription } from './create-sqs-subscription.js';
-import { areFifoQueues, endpointOf, problemOfQueueUrl, queueUrlOf } from './sqs-config.js';
+import { areFifoQueues, endpointOf, problemOfQueueUrl, queueUrlOf, regionOf } from './sqs-config.js';
 import { queueOf } from './sqs-queue.js';
 
 const ROOT = 'https://sqs.eu-west-1.amazonaws.com/123456789012';
@@ -40,6 +40,12 @@ describe('the settings of SQS', () => {
     expect(endpointOf({}, `${ROOT}/{topic}`)).toBe('https://sqs.eu-west-1.amazonaws.com');
     expect(() => endpointOf({}, { a: `${ROOT}/a`, b: 'http://elsewhere/1/b' })).toThrow('give the endpoint');
     expect(endpointOf({ endpoint: 'http://vpc' }, { a: `${ROOT}/a`, b: 'http://elsewhere/1/b' })).toBe('http://vpc');
+  });
+
+  it('take the region of the endpoint where none is given', () => {
+    expect(regionOf({}, 'https://sqs.eu-west-1.amazonaws.com')).toBe('eu-west-1');
+    expect(regionOf({ region: 'us-east-2' }, 'https://sqs.eu-west-1.amazonaws.com')).toBe('us-east-2');
+    expect(regionOf({}, 'http://127.0.0.1:4566')).toBeUndefined();
   });
 
   it('are refused with the name of what makes no sense', () => {

@@ -9,6 +9,7 @@ export interface SqsCredentials {
 
 /** How to reach SQS. What is left out comes from the AWS SDK's default chain: environment, profile, role. */
 export interface SqsConnection {
+  /** Else that of the endpoint, where AWS has it in its name. */
   readonly region?: string;
   /** The service's own URL; without it, that of the queues. */
   readonly endpoint?: string;
@@ -80,6 +81,11 @@ export function endpointOf({ endpoint }: SqsConnection, queues: SqsQueues): stri
     throw new SinkError('configuration', 'The queues lie at different addresses: give the endpoint of SQS.');
   }
   return endpoint ?? origin ?? '';
+}
+
+/** The region: the one that is given, else that of an endpoint of AWS; undefined leaves it to the SDK. */
+export function regionOf({ region }: SqsConnection, endpoint: string): string | undefined {
+  return region ?? /^https:\/\/sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$/.exec(endpoint)?.[1];
 }
 
 function queueUrlsOf(queues: SqsQueues): readonly string[] {

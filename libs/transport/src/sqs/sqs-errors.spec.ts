@@ -24,6 +24,7 @@ describe('an error of SQS', () => {
     [error('ExpiredToken'), 'unavailable, unknown'],
     [error('KmsDisabled'), 'configuration, refused'],
     [error('BatchRequestTooLong'), 'record_too_large, refused'],
+    [error('CredentialsProviderError'), 'unavailable, unknown'],
     [error('SomethingNew'), 'unavailable, unknown'],
     ['no error at all', 'unavailable, unknown'],
   ])('is read by its name: %s', (thrown, outcome) => {
@@ -31,6 +32,10 @@ describe('an error of SQS', () => {
     expect(outcomeOf(code)).toBe(outcome);
     expect(`${reason} ${advice}`).not.toContain('quotes a key');
   });
+});
+
+it('an error of the SDK without a name asks for the region', () => {
+  expect(classifySqsError(new Error('Region is missing')).reason).toContain('is a region set?');
 });
 
 describe('an entry that failed', () => {

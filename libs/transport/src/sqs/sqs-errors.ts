@@ -18,6 +18,10 @@ const THROTTLED: Verdict = {
   code: 'unavailable',
   advice: 'SQS limits the rate: use a queue of high throughput, fewer routes, or ask for a higher quota.',
 };
+const NOBODY: Verdict = {
+  code: 'unavailable',
+  advice: 'Give credentials where the AWS SDK looks for them: AWS_ACCESS_KEY_ID, a profile, a role.',
+};
 const LATE: Verdict = { code: 'timeout', advice: 'SQS may have done it.' };
 const NO_QUEUE: Verdict = { code: 'topic_missing', advice: 'Create the queue; no queue is created here.' };
 const DENIED: Verdict = {
@@ -28,6 +32,9 @@ const KEY_UNUSABLE: Verdict = { code: 'configuration', advice: "Mend the KMS key
 const WRONG: Verdict = { code: 'configuration', advice: 'SQS does not understand the request: look at the endpoint.' };
 const INVALID: Verdict = { code: 'record_invalid', advice: 'SQS refuses this message itself.' };
 const TOO_LARGE: Verdict = { code: 'record_too_large', advice: 'Raise MaximumMessageSize, or set a claim check.' };
+
+/** The AWS SDK throws such a one where it finds no region. */
+const NAMELESS = 'an error without a name (is a region set?)';
 
 /** By the names of SQS and of what stands before it. Whatever is not here passes by itself, unless SQS blames the entry. */
 const BY_NAME: ReadonlyMap<string, Verdict> = new Map(
@@ -49,6 +56,7 @@ const BY_NAME: ReadonlyMap<string, Verdict> = new Map(
     RequestExpired: PASSING,
     ExpiredToken: PASSING,
     ExpiredTokenException: PASSING,
+    CredentialsProviderError: NOBODY,
     TimeoutError: LATE,
     AbortError: LATE,
     RequestTimeout: LATE,
@@ -92,8 +100,8 @@ export function classifySqsError(error: unknown): SqsFailure {
       return { ...verdict, reason: name };
     }
   }
-  const [name = typeof error] = namesOf(error);
-  return { ...PASSING, reason: name };
+  const [reason = NAMELESS] = namesOf(error);
+  return { ...PASSING, reason };
 }
 
 /**
