@@ -1,3 +1,14 @@
+export { SINK_PROPERTIES, type SinkVerdict, verdictOf } from './conformance/sink-conformance.js';
+export type { SinkProperty } from './conformance/sink-property.js';
+export type { OpenedSink, SinkScene } from './conformance/sink-scene.js';
+export {
+  CONFORMANCE_DRAIN_MS,
+  type PoisonedTopic,
+  type SinkFaults,
+  type SinkSubject,
+  type SlowDown,
+  type SlowLanes,
+} from './conformance/sink-subject.js';
 export { type ConsoleConsumeOptions, consoleConsume } from './console-consumer.js';
 export type { ConsumedRecord } from './console-output.js';
 export { FaultProxy, type FaultProxyOptions, type WhichLinks } from './fault-proxy.js';
