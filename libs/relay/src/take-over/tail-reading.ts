@@ -55,6 +55,7 @@ export class TailReading {
   /** Records that were read, whoever had sent them. */
   records = 0;
   private readonly foundIn = new Map<string, Position[]>();
+  private readonly told: Promise<unknown>;
   private lostLooks = 0;
 
   /** `unread` is by `topic/partition`; lanes are taken out when they are done with. */
@@ -63,7 +64,11 @@ export class TailReading {
     private readonly unread: Map<string, StoredLaneOffset>,
     private readonly found: FoundRecords,
     private readonly events: TailReadingEvents,
-  ) {}
+  ) {
+    this.told = new Promise((resolve) => {
+      parts.signal.addEventListener('abort', resolve, { once: true });
+    });
+  }
 
   /** Ends early when told to. Never rejects. */
   async run(): Promise<void> {
@@ -85,13 +90,9 @@ export class TailReading {
 
   /** A send of an earlier claim of this process may still be stored: its lane is read when that has ended. */
   private async oneFree(): Promise<void> {
-    const { gate, signal } = this.parts;
-    const busy = [...this.unread.keys()].map((id) => gate.whenFree(id));
+    const busy = [...this.unread.keys()].map((id) => this.parts.gate.whenFree(id));
     if (!busy.includes(null)) {
-      const told = new Promise((resolve) => {
-        signal.addEventListener('abort', resolve, { once: true });
-      });
-      await Promise.race([told, ...busy]);
+      await Promise.race([this.told, ...busy]);
     }
   }
 

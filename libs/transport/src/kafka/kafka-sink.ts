@@ -132,8 +132,13 @@ export class KafkaSink implements SinkPort {
       this.#sinkError('Kafka could not be read', classifyKafkaError(error), error);
     try {
       const reader = await this.parts.openTailReader(sinkErrorOf);
-      await reader.read(request).finally(() => {
+      const close = (): void => {
         reader.close();
+      };
+      request.signal.addEventListener('abort', close, { once: true });
+      await reader.read(request).finally(() => {
+        request.signal.removeEventListener('abort', close);
+        close();
       });
     } catch (error) {
       throw sinkErrorOf(error);
