@@ -152,7 +152,7 @@ function keyBy(template: EventTemplate, event: OutboxEvent): Buffer {
     throw new RelayError(
       'event_refused',
       `The key template of the route ${what}; a key has 1 to ${KEY_BYTES_MAX} bytes. ` +
-        'Choose another key for the route, or a filter that leaves such events out, then resume it.',
+        'Choose another key for the route, or a filter that leaves such events out, and restart the relay.',
     );
   }
   return key;

@@ -3,7 +3,8 @@ import { type SinkErrorCode, SinkError } from '@millrace/transport';
 /**
  * What the engine does about a failed send. `resend`: the same records in the same order after a growing wait.
  * `wait`: the same, at a slow fixed pace, because a person or another system has to act. `bisect`: halve the batch to
- * find the one record that the sink refuses, then stop. `stop`: the route stops until it is resumed.
+ * find the one record that the sink refuses, and set it aside by the policy of its route. `stop`: the route stops until it
+ * is resumed.
  */
 export type SendAction = 'resend' | 'wait' | 'bisect' | 'stop';
 
@@ -54,12 +55,12 @@ const POLICY: Readonly<Record<SinkErrorCode, SendPolicy>> = {
   record_too_large: {
     action: 'bisect',
     advice:
-      'Raise the size limit of the topic and the broker, then resume the route; the limit of the sink itself ' +
+      'Raise the size limit of the topic and the broker; what is held is tried again. The limit of the sink itself ' +
       '(messageBytesMax) is read when the relay starts.',
   },
   record_invalid: {
     action: 'bisect',
-    advice: 'Correct the rule of the topic that refuses the event, then resume the route.',
+    advice: 'Correct the rule of the topic that refuses the event; what is held is tried again.',
   },
   not_authorised: {
     action: 'stop',

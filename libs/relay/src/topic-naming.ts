@@ -77,7 +77,7 @@ export class TopicCache {
     return new RelayError(
       'topic_invalid',
       `${this.what} gives no legal topic name for an event: the name ${problem}. ` +
-        'Choose a template without the offending field for this route, then resume it.',
+        'Choose a template without the offending field for this route and restart the relay.',
     );
   }
 }
