@@ -6,6 +6,7 @@ import { FORK_RULES } from './fork-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
 import { PUBLISH_RULES } from './publish-rules.mjs';
 import { QUEUE_RULES } from './queue-rules.mjs';
+import { ROUTES_RULES } from './routes-rules.mjs';
 import { SHARDS_RULES } from './shards-rules.mjs';
 import { TAKE_OVER_RULES } from './take-over-rules.mjs';
 
@@ -203,6 +204,7 @@ export const RULES = [
   },
   ...ADOPT_RULES,
   ...SHARDS_RULES,
+  ...ROUTES_RULES,
   ...TAKE_OVER_RULES,
   ...CAPTURE_RULES,
   ...FORK_RULES,

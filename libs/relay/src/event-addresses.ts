@@ -87,6 +87,7 @@ export class EventAddresses {
   of(event: OutboxEvent, isUnparked = false): Address {
     const { encoder, route } = this.parts;
     let topic: SinkTopic;
+    let key: Buffer;
     try {
       const name = encoder.topicOf(event);
       const problem = this.refused.get(name);
@@ -94,12 +95,12 @@ export class EventAddresses {
         return this.refusedWithoutTopic(event, problem);
       }
       topic = this.openedTopic(name);
+      key = encoder.keyOf(event);
     } catch (error) {
       return this.refusedWithoutTopic(event, encodeProblemOf(error));
     }
     try {
-      const isOwn =
-        route.shard.count === 1 || isOwnPartition(route.shard, topic.laneOf(encoder.keyOf(event)).partition);
+      const isOwn = route.shard.count === 1 || isOwnPartition(route.shard, topic.laneOf(key).partition);
       return isOwn ? this.inTopic(topic, encoder.encode(event, isUnparked)) : { kind: 'other-shard' };
     } catch (error) {
       return { kind: 'refused', problem: encodeProblemOf(error) };
@@ -124,7 +125,7 @@ export class EventAddresses {
     return topic;
   }
 
-  /** Without a topic the aggregate's id tells the shard, as it does where topics are partitioned as Kafka's are. */
+  /** Without a topic, or a key, the aggregate's id tells the shard, as it does where topics are partitioned as Kafka's are. */
   private refusedWithoutTopic(event: OutboxEvent, problem: RouteProblem): Address {
     const { number, count } = this.parts.route.shard;
     const isOwn = count === 1 || partitionOfKey(Buffer.from(event.aggregateId), count) === number - 1;

@@ -59,13 +59,27 @@ describe('the version of a configuration', () => {
   it('is the same for what means the same', () => {
     const spelled = { ...a, topic: 'outbox.event.{aggregatetype}', aggregateTypes: null, tuning: { drainMs: 1 } };
     expect(configVersionOf([spelled, b])).toBe(configVersionOf(routes));
+    const whole = {
+      eventTypes: null,
+      headerValues: [],
+      key: '{aggregateid}',
+      headers: {},
+      format: { kind: 'raw' },
+    } as const;
+    expect(configVersionOf([{ ...a, ...whole }, b])).toBe(configVersionOf(routes));
   });
 
   it.each<[string, RouteConfig[]]>([
     ['another order', [b, a]],
     ['one route less', [a]],
     ['another filter', [a, { ...b, aggregateTypes: ['stock'] }]],
+    ['wanted event types', [{ ...a, eventTypes: ['order.placed'] }, b]],
+    ['wanted headers', [{ ...a, headerValues: [{ name: 'tenant', values: ['blue'] }] }, b]],
     ['another topic', [{ ...a, topic: 'x' }, b]],
+    ["Debezium's topics", [{ ...a, topic: { replacement: 'x.$1' } }, b]],
+    ['another key', [{ ...a, key: '{type}' }, b]],
+    ['other headers', [{ ...a, headers: { rename: { a: 'b' } } }, b]],
+    ['another format', [{ ...a, format: { kind: 'cloudevents', mode: 'binary' } }, b]],
     ['another sink', [{ ...a, sink: 'other' }, b]],
   ])('differs for %s', (_, other) => {
     expect(configVersionOf(other)).not.toBe(configVersionOf(routes));

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { CaptureError } from '@millrace/capture';
 import { toPosition } from '@millrace/events';
 import { SinkError } from '@millrace/transport';
+import { type RouteConfig } from './route-config.js';
 import { isOwnPartition } from './route-shard.js';
 import { FakeRelay } from './testing/fake-relay.js';
 import { headerOf } from './testing/fake-sink.js';
@@ -11,8 +12,8 @@ const BY_ANNA = { route: 'orders', actor: 'anna', reason: null };
 /** The fake sink has two lanes for each topic; the key `other` goes to the second. */
 const BOTH_LANES = [anEvent(1), anEvent(2, { aggregateId: 'other' }), anEvent(3)];
 
-async function dividedBy(shards: number): Promise<FakeRelay> {
-  const relay = new FakeRelay({}, { shards });
+async function dividedBy(shards: number, route: Partial<RouteConfig> = {}): Promise<FakeRelay> {
+  const relay = new FakeRelay({}, { shards, ...route });
   relay.source.shardsInForce = shards;
   await relay.start();
   return relay;
@@ -71,6 +72,35 @@ describe('a divided route', () => {
       [2, 0],
       [1, 0],
     ]);
+    await relay.stop();
+  });
+
+  it('goes by the key of the records, whatever aggregate they are of', async () => {
+    const relay = await dividedBy(2, { key: '{header:tenant}' });
+    const events = [
+      anEvent(1, { aggregateId: 'other', headers: { tenant: 'blue' } }),
+      anEvent(2, { headers: { tenant: 'other' } }),
+    ];
+    for (const shard of [1, 2]) {
+      captureOf(relay, shard).give(events);
+    }
+    await relay.clock.advance(1_000);
+    expect(relay.sink.sends.map(({ lane, positions }) => [lane, positions])).toEqual([
+      ['outbox.event.order/0', ['1']],
+      ['outbox.event.order/1', ['2']],
+    ]);
+    await relay.stop();
+  });
+
+  it('refuses an event that gives no key in one shard alone, and no other settles what that one could send', async () => {
+    const relay = await dividedBy(2, { key: '{header:tenant}' });
+    for (const shard of [1, 2]) {
+      captureOf(relay, shard).give([anEvent(1), anEvent(2, { headers: { tenant: 'other' } })]);
+    }
+    await relay.clock.advance(1_000);
+    const kinds = relay.engine.status().map(({ state }) => state.kind);
+    expect(kinds.filter((kind) => kind === 'stopped')).toHaveLength(1);
+    expect(relay.status.state).toMatchObject({ kind: 'stopped', problem: { code: 'event_refused' } });
     await relay.stop();
   });
 
