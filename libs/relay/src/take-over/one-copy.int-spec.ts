@@ -304,7 +304,7 @@ describe('after a relay was killed', () => {
       await createTopic({ brokers: testKafkaBrokers(), topic, partitions: PARTITIONS });
       const { engine } = start('second', 'polling');
       await until(
-        () => engine.routeStatus('orders').state.kind,
+        () => Promise.resolve(engine.routeStatus('orders').state.kind),
         (kind) => kind === 'stopped',
         'a route that was stopped',
       );
