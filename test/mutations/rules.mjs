@@ -145,7 +145,7 @@ export const RULES = [
     name: 'gaps-not-written',
     wrong: 'the ledger write leaves the gaps out',
     test: UNDER_WRITERS,
-    edits: [edit(STORE, 'if (delta.removed.length === 0 && delta.written.length === 0 && added', 'if (added')],
+    edits: [edit(STORE, 'if (delta.removed.length === 0 && delta.written.length === 0 && parts', 'if (parts')],
   },
   {
     name: 'gaps-in-text-order',
