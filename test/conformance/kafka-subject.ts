@@ -1,6 +1,6 @@
 import { createTopic, type LocalKafkaCluster, type SinkSubject, type SlowDown, uniqueName } from '@millrace/testing';
 import { createKafkaSink, type KafkaClientName, type SinkPort } from '@millrace/transport';
-import { LIMITS } from './limits.js';
+import { LIMITS, PATIENCE_MS } from './limits.js';
 import { readBackAll } from './read-back.js';
 import { tcpFaults } from './tcp-faults.js';
 
@@ -27,6 +27,7 @@ export function kafkaSubject(cluster: LocalKafkaCluster, client: KafkaClientName
   };
   return {
     name: `Kafka, ${client}, ${cluster.nodes.length === 1 ? 'one node' : `${cluster.nodes.length} nodes`}`,
+    patienceMs: PATIENCE_MS,
     create: () => sinkAt(cluster.brokers),
     makeTopic: () => makeTopic({}),
     makePoisonedTopic: async () => ({

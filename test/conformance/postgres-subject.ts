@@ -1,7 +1,7 @@
 import { FaultProxy, type SinkSubject, type SlowDown, uniqueName } from '@millrace/testing';
 import { createPostgresSink, type SinkPort } from '@millrace/transport';
 import pg from 'pg';
-import { LIMITS } from './limits.js';
+import { LIMITS, PATIENCE_MS } from './limits.js';
 import { readBackAll } from './read-back.js';
 import { tcpFaults } from './tcp-faults.js';
 
@@ -22,6 +22,7 @@ export async function startPostgresSubject(databaseUrl: string): Promise<Postgre
   const sinkAt = (url: string): SinkPort => createPostgresSink({ databaseUrl: url, sendDeadlineMs, drainMs });
   return {
     name: 'Postgres',
+    patienceMs: PATIENCE_MS,
     create: () => sinkAt(proxy.through(databaseUrl)),
     makeTopic: () => Promise.resolve(uniqueName('conformance')),
     makePoisonedTopic: async () => {

@@ -9,7 +9,7 @@ import {
   until,
 } from '@millrace/testing';
 import { createSqsSink, createSqsSubscription, type Delivery, type SubscriptionPort } from '@millrace/transport';
-import { LIMITS } from './limits.js';
+import { LIMITS, PATIENCE_MS } from './limits.js';
 
 const CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' };
 const REGION = 'us-east-1';
@@ -34,6 +34,7 @@ export async function startSqsSubject(kind: 'FIFO' | 'standard'): Promise<SqsSub
   };
   return {
     name: `SQS, ${kind}`,
+    patienceMs: PATIENCE_MS,
     create: () =>
       createSqsSink({
         connection: { region: REGION, credentials: CREDENTIALS },

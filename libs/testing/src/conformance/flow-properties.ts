@@ -2,12 +2,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type SinkLane, type SinkRecord } from '@millrace/transport';
-import { deliver, inTime, type OpenedSink, sendOnce, type SinkScene } from './sink-scene.js';
+import { type OpenedSink, type SinkScene } from './sink-scene.js';
 import { always, type SinkProperty } from './sink-property.js';
 import { demand, demandOnce } from './stored-checks.js';
 
 const ROUNDS = 20;
-const OTHERS_MS = 20_000;
 const VALUE_BYTES = 20_000;
 
 /** How sinks stand up to servers that are slow. */
@@ -38,19 +37,18 @@ async function checkSlowLane(scene: SinkScene): Promise<string> {
   const { ids, release } = await slowDown(slow, Buffer.from(key));
   const others = topic.lanes.filter(({ id }) => !ids.has(id));
   demand(others.length > 0, 'Every lane is slow: there is none that must not be.');
-  const slowSend = sendOnce(sink, slow, held);
+  const slowSend = scene.sendOnce(sink, slow, held);
   const before = performance.now();
-  const sent = await inTime(
+  const sent = await scene.inTime(
     Promise.all(others.map((lane) => deliveredOften(scene, opened, lane))),
     `${ROUNDS} batches of each lane beside a slow one`,
-    OTHERS_MS,
   );
   const ms = Math.round(performance.now() - before);
   const ending = await Promise.race([slowSend, Promise.resolve(null)]);
   await release();
   demand(ending?.kind !== 'acknowledged', 'The lane that was to be slow had its answer.');
   await slowSend;
-  await deliver(sink, slow, held);
+  await scene.deliver(sink, slow, held);
   const stored = await scene.subject.readAll(topic.name);
   const all = [...warm.flat(), ...sent.flat()];
   const isOther = new Set(all.map(({ key: other }) => other.toString()).filter((other) => other !== key));
@@ -71,7 +69,7 @@ async function deliveredOften(scene: SinkScene, opened: OpenedSink, lane: SinkLa
 
 async function delivered(scene: SinkScene, opened: OpenedSink, lane: SinkLane): Promise<readonly SinkRecord[]> {
   const records = scene.records([keyOf(opened, lane)], 3);
-  await deliver(opened.sink, lane, records);
+  await scene.deliver(opened.sink, lane, records);
   return records;
 }
 
@@ -90,14 +88,14 @@ async function checkMemory(scene: SinkScene): Promise<string> {
   const { sink, topic } = opened;
   const [lane] = topic.lanes;
   demand(lane !== undefined, 'The topic has no lane.');
-  await deliver(sink, lane, [scene.record(keyOf(opened, lane))]);
+  await scene.deliver(sink, lane, [scene.record(keyOf(opened, lane))]);
   const values = await sendMuch(scene, opened, lane);
   const kept = await aliveOf(values);
   demand(kept === 0, `${kept} of ${values.length} values are still in memory after they were acknowledged.`);
 
   scene.subject.faults.silence();
   const held = [scene.record(keyOf(opened, lane))];
-  const pending = sendOnce(sink, lane, held);
+  const pending = scene.sendOnce(sink, lane, held);
   const second = await sink.send(lane, [scene.record(keyOf(opened, lane))]).then(
     () => 'acknowledged',
     (error: unknown) => (error instanceof Error ? error.name : 'thrown'),
@@ -115,7 +113,7 @@ async function sendMuch(scene: SinkScene, { sink }: OpenedSink, lane: SinkLane):
   for (let round = 0; round < ROUNDS; round += 1) {
     const records = Array.from({ length: 10 }, () => scene.record('k', Buffer.alloc(VALUE_BYTES, 'v')));
     values.push(...records.map(({ value }) => new WeakRef(value)));
-    await deliver(sink, lane, records);
+    await scene.deliver(sink, lane, records);
   }
   return values;
 }

@@ -1,5 +1,5 @@
 import { type Delivery } from '@millrace/transport';
-import { deliver, deliverAll, type OpenedSink, type SinkScene } from './sink-scene.js';
+import { type OpenedSink, type SinkScene } from './sink-scene.js';
 import { always, declared, type SinkProperty } from './sink-property.js';
 import { demand, demandAll, demandOnce, demandOrder } from './stored-checks.js';
 
@@ -40,11 +40,11 @@ async function checkCoverage(scene: SinkScene): Promise<string> {
   const opened = await scene.open();
   const { sink, topic } = opened;
   const odd = ODD_VALUES.map((value, index) => scene.record(`odd ${index} é\u0000`, value));
-  await deliverAll(opened, odd, 1);
+  await scene.deliverAll(opened, odd, 1);
   const full = scene.records(['full'], sink.features.batchRecordsMax);
-  await deliver(sink, topic.laneOf(Buffer.from('full')), full);
+  await scene.deliver(sink, topic.laneOf(Buffer.from('full')), full);
   const many = scene.records(KEYS, 300);
-  await deliverAll(opened, many, 7);
+  await scene.deliverAll(opened, many, 7);
   const records = [...odd, ...full, ...many];
   demandOnce(await scene.subject.readAll(topic.name), records);
   return `${records.length} records, ${full.length} of them in one batch`;
@@ -56,7 +56,7 @@ async function checkOrder(scene: SinkScene): Promise<string> {
   const records = scene.records(KEYS, 600);
   let failures = 0;
   for (let at = 0; at < records.length; at += 200) {
-    const delivered = deliverAll(opened, records.slice(at, at + 200), 5, () => {
+    const delivered = scene.deliverAll(opened, records.slice(at, at + 200), 5, () => {
       failures += 1;
       faults.heal();
     });
@@ -73,7 +73,7 @@ async function checkOrder(scene: SinkScene): Promise<string> {
 async function checkReadBack(scene: SinkScene): Promise<string> {
   const opened = await scene.open();
   const records = scene.records(KEYS, 240);
-  await deliverAll(opened, records, 20);
+  await scene.deliverAll(opened, records, 20);
   const other = await scene.open(opened.topic.name);
   const stored = await readBack(other);
   demandOnce(stored, records);

@@ -1,5 +1,5 @@
 import { type SinkLane, type SinkPort, type SinkRecord } from '@millrace/transport';
-import { deliver, sendOnce, type SinkScene } from './sink-scene.js';
+import { type SinkScene } from './sink-scene.js';
 import { always, type SinkProperty } from './sink-property.js';
 import { demand, demandAll, demandOnce, demandOrder } from './stored-checks.js';
 
@@ -32,13 +32,13 @@ async function checkPartialFailure(scene: SinkScene): Promise<string> {
   const { subject } = scene;
   const lane = topic.laneOf(Buffer.from('a'));
   const first = scene.records(['a'], 1);
-  await deliver(sink, lane, first);
+  await scene.deliver(sink, lane, first);
   // large enough for a cut in the middle of it
   const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
   const records = keys.flatMap((key) => [scene.record(key, 'x'.repeat(8_000)), scene.record(key, 'y'.repeat(8_000))]);
 
   subject.faults.breakBatches();
-  const { kind } = await sendOnce(sink, lane, records);
+  const { kind } = await scene.sendOnce(sink, lane, records);
   demand(kind === 'unknown', `A send of which the server took a part ended as ${kind}.`);
   subject.faults.heal();
   const part = (await subject.readAll(topic.name)).length - first.length;
@@ -49,7 +49,7 @@ async function checkPartialFailure(scene: SinkScene): Promise<string> {
   );
   demand(!isWhole || sink.features.isBatchAtomic, 'The fault stored no part of a batch that is not atomic.');
 
-  await deliver(sink, lane, records);
+  await scene.deliver(sink, lane, records);
   const stored = await subject.readAll(topic.name);
   const repeats = demandAll(stored, [...first, ...records]);
   if (sink.features.isOrdered) {
@@ -66,7 +66,7 @@ async function checkPoison(scene: SinkScene): Promise<string> {
   const poison = scene.record('poisoned', value);
   const after = scene.records(['a', 'b', 'c'], 10);
 
-  const refused = await withoutRefused(sink, lane, [...before, poison, ...after]);
+  const refused = await withoutRefused(scene, sink, lane, [...before, poison, ...after]);
 
   demand(
     refused.length === 1 && refused[0] === poison,
@@ -83,11 +83,12 @@ async function checkPoison(scene: SinkScene): Promise<string> {
 
 /** As a relay finds the poison: a batch that is refused is sent in halves, in order. Returns those that were refused alone. */
 async function withoutRefused(
+  scene: SinkScene,
   sink: SinkPort,
   lane: SinkLane,
   records: readonly SinkRecord[],
 ): Promise<readonly SinkRecord[]> {
-  const { kind, code } = await sendOnce(sink, lane, records);
+  const { kind, code } = await scene.sendOnce(sink, lane, records);
   if (kind === 'acknowledged') {
     return [];
   }
@@ -96,8 +97,8 @@ async function withoutRefused(
     return records;
   }
   const middle = Math.ceil(records.length / 2);
-  const first = await withoutRefused(sink, lane, records.slice(0, middle));
-  return [...first, ...(await withoutRefused(sink, lane, records.slice(middle)))];
+  const first = await withoutRefused(scene, sink, lane, records.slice(0, middle));
+  return [...first, ...(await withoutRefused(scene, sink, lane, records.slice(middle)))];
 }
 
 async function checkOversize(scene: SinkScene): Promise<string> {
@@ -109,7 +110,7 @@ async function checkOversize(scene: SinkScene): Promise<string> {
   const over = scene.record('a', Buffer.alloc(recordBytesMax + 1, 'x'));
 
   for (const batch of [[over], [small, over]]) {
-    const { kind, code } = await sendOnce(sink, lane, batch);
+    const { kind, code } = await scene.sendOnce(sink, lane, batch);
     demand(
       kind === 'refused' && code === 'record_too_large',
       `A batch with a record above the limit ended as ${kind}, ${code}, and not as refused, record_too_large.`,
@@ -117,8 +118,8 @@ async function checkOversize(scene: SinkScene): Promise<string> {
   }
   const early = await scene.subject.readAll(topic.name);
   demand(early.length === 0, `${early.length} records of batches that were refused for a size are stored.`);
-  await deliver(sink, lane, [small]);
-  await deliver(sink, lane, [half]);
+  await scene.deliver(sink, lane, [small]);
+  await scene.deliver(sink, lane, [half]);
   demandOnce(await scene.subject.readAll(topic.name), [small, half]);
   return `limit ${recordBytesMax.toLocaleString('en')} bytes`;
 }

@@ -32,6 +32,8 @@ export type SlowDown = (lane: SinkLane, key: Buffer) => Promise<SlowLanes>;
 /** An implementation of `SinkPort` on its real server, as the conformance suite needs it. */
 export interface SinkSubject {
   readonly name: string;
+  /** Milliseconds: how long the suite waits for what must happen. */
+  readonly patienceMs: number;
   /**
    * A sink of its own, not started, that reaches the server by way of the faults. Its limits of time are short, so that
    * the suite is: 2 s to 8 s until a send without an answer rejects, and `CONFORMANCE_DRAIN_MS` for `stop`.
