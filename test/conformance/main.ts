@@ -22,6 +22,7 @@ import { type SinkResults, sinksDocument, verdictLine } from './verdict-table.js
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const DOCUMENT = 'docs/SINKS.md';
+const RUN_BY = ['libs/events', 'libs/transport', 'libs/testing', 'libs/schema', 'test/conformance'];
 const COMMAND = 'npm run test:conformance';
 const USAGE = `Usage: ${COMMAND} [-- --sinks kafka-1,kafka-3,sqs,postgres]   of all of them: ${DOCUMENT} is written`;
 
@@ -41,6 +42,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({ options: { sinks: { type: 'string', default: Object.keys(GROUPS).join() } } });
   const names = values.sinks.split(',');
   const groups = names.map((name) => GROUPS[name]);
+  const ranAt = { date: new Date().toISOString().slice(0, 10), commit: commit() };
   const results: SinkResults[] = [];
   for (const group of groups) {
     if (group === undefined) {
@@ -52,8 +54,8 @@ async function main(): Promise<number> {
     });
   }
   if (Object.keys(GROUPS).every((name) => names.includes(name))) {
-    const facts = { date: new Date().toISOString().slice(0, 10), commit: commit(), command: COMMAND };
-    writeFileSync(join(ROOT, DOCUMENT), sinksDocument(results, { ...facts, node: process.version }));
+    const facts = { ...ranAt, command: COMMAND, node: process.version };
+    writeFileSync(join(ROOT, DOCUMENT), sinksDocument(results, facts));
     say(`\n${DOCUMENT} is written.`);
   }
   const failed = results.flatMap(({ verdicts }) => [...verdicts.values()]).filter(({ kind }) => kind === 'failed');
@@ -104,9 +106,9 @@ async function withPostgres(run: Run): Promise<void> {
   }
 }
 
-/** What is not committed is said to be so. */
+/** What is not committed of all that a run is made of is said to be so. */
 function commit(): string {
   const git = (...args: readonly string[]): string => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
-  const isClean = git('status', '--porcelain', '--untracked-files=no', '--', 'libs', 'test/conformance') === '';
+  const isClean = git('status', '--porcelain', '--', ...RUN_BY) === '';
   return `\`${git('rev-parse', '--short', 'HEAD')}\`${isClean ? '' : ' with changes that were not committed'}`;
 }
