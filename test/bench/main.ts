@@ -4,6 +4,7 @@ import { KAFKA_CLIENTS, type KafkaClient } from '../harness/relay-process.js';
 import { say } from '../harness/say.js';
 import { benchCaptureDrain, type DrainKind } from './capture/capture-drain.js';
 import { benchConsume, CONSUME_PARTS } from './consume/consume-bench.js';
+import { benchDebeziumParity } from './debezium/debezium-parity.js';
 import { benchDrain } from './drain.js';
 import { benchIdle } from './idle.js';
 import { benchLatency } from './latency.js';
@@ -21,6 +22,7 @@ const USAGE = `Usage:
   npm run bench -- big-outbox [--rows 20000000] [--seconds 30]
   npm run bench -- consume [--events 100000] [--runs 3] [--client platformatic|kafkajs|both] [--batches 1,100]
                            [--concurrency 8] [--parts ${CONSUME_PARTS.join()}] [--profile FOLDER]
+  npm run bench -- debezium-parity [--seconds 20] [--rates 500] [--seed 1]   needs Java 21; fetches 745 MiB once
   Where --capture is given, --client names one client, and --node gives the relay arguments for Node, separated by commas.`;
 
 const OPTIONS = {
@@ -38,6 +40,7 @@ const OPTIONS = {
   profile: { type: 'string' },
   rates: { type: 'string' },
   seconds: { type: 'string' },
+  seed: { type: 'string', default: '1' },
   sources: { type: 'string', default: '3' },
 } as const;
 
@@ -50,6 +53,7 @@ const COMMANDS: Readonly<Record<string, (values: Values) => Promise<void>>> = {
   idle,
   'big-outbox': bigOutbox,
   consume,
+  'debezium-parity': debeziumParity,
 };
 
 await main();
@@ -111,6 +115,13 @@ async function consume(values: Values): Promise<void> {
     parts: CONSUME_PARTS.filter((part) => parts.split(',').includes(part)),
     profileDir,
   });
+}
+
+async function debeziumParity({ seconds = '20', rates = '500', seed }: Values): Promise<void> {
+  const [eventsPerSecond = 0] = wholes(rates);
+  if (!(await benchDebeziumParity({ seconds: whole(seconds), eventsPerSecond, seed: whole(seed) }))) {
+    process.exitCode = 1;
+  }
 }
 
 /** How the relay is run where captures are compared. */

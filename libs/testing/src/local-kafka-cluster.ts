@@ -63,8 +63,16 @@ export class ClusterNode {
 export class LocalKafkaCluster {
   private constructor(readonly nodes: readonly ClusterNode[]) {}
 
-  /** Resolves when every broker answers. */
+  /** Resolves when every broker answers. A port that another process was given meanwhile costs a second try. */
   static async start(options: LocalKafkaClusterOptions): Promise<LocalKafkaCluster> {
+    try {
+      return await LocalKafkaCluster.startOnce(options);
+    } catch {
+      return LocalKafkaCluster.startOnce(options);
+    }
+  }
+
+  private static async startOnce(options: LocalKafkaClusterOptions): Promise<LocalKafkaCluster> {
     const { nodes: count = 3 } = options;
     const ports: NodePorts[] = [];
     for (let nodeId = 1; nodeId <= count; nodeId += 1) {

@@ -11,8 +11,10 @@ export interface CaptureRow {
   readonly modes: readonly CaptureMode[];
   /** Above the defaults of the row's own PostgreSQL. */
   readonly postgresSettings?: Readonly<Record<string, string | number>>;
-  /** One when left out; each publishes all events of the load to a topic of its own. */
+  /** One when left out; each publishes all events of the load, to a topic of its own unless said otherwise. */
   readonly routes?: readonly string[];
+  /** All publish to the topic of the first one. */
+  readonly areRoutesInOneTopic?: boolean;
   /** For relays whose limits are to be met sooner: changes of the libraries' copy that they run on. */
   readonly edits?: readonly LibEdit[];
   /** Why this machine cannot do the row; `undefined` when it can. */

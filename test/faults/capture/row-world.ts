@@ -1,4 +1,5 @@
 import { type CaptureMode } from '@millrace/capture';
+import { routeOfHeader } from '@millrace/events';
 import { type ConsumedRecord, consoleConsume, createTopic, freePort, LocalPostgres } from '@millrace/testing';
 import pg from 'pg';
 import { readFileSync, statSync } from 'node:fs';
@@ -107,7 +108,7 @@ export class RowWorld {
       await world.postgres.start();
       world.url = await createMigratedDatabase(world.postgres, 'faults');
       await world.query(`create role ${RELAY_ROLE} login replication; grant millrace_relay to ${RELAY_ROLE}`);
-      for (const { topic } of world.routes) {
+      for (const topic of new Set(world.routes.map((route) => route.topic))) {
         const topics = setup.topics ?? { partitions: PARTITIONS };
         await createTopic({ ...topics, brokers: world.harnessBrokers, topic });
       }
@@ -144,7 +145,11 @@ export class RowWorld {
   get routes(): readonly RelayRoute[] {
     const { row, mode, client } = this.setup;
     const names = row.routes ?? ['faults'];
-    return names.map((name) => ({ name, topic: `row.${row.id}.${mode}.${client}.${name}` }));
+    const topicOf = (name: string): string => `row.${row.id}.${mode}.${client}.${name}`;
+    return names.map((name) => ({
+      name,
+      topic: topicOf(row.areRoutesInOneTopic === true ? (names[0] ?? name) : name),
+    }));
   }
 
   /** Says something in the table of results. */
@@ -369,7 +374,8 @@ export class RowWorld {
     const causes: string[] = [];
     for (const route of this.routes) {
       const records = await consoleConsume({ brokers: this.harnessBrokers, topic: route.topic });
-      causes.push(...this.judge(committed, records, route.name));
+      const own = records.filter((record) => this.isOf(record, route.name));
+      causes.push(...this.judge(committed, own, route.name));
     }
     if (this.causeOf !== undefined && causes.length > 0) {
       this.note(`repeats: ${countText(causes)}`);
@@ -390,6 +396,12 @@ export class RowWorld {
       await work().catch(() => undefined);
     }
     await this.endLoad().catch(() => undefined);
+  }
+
+  /** In a topic of one route every record is its own, whatever the record says. */
+  private isOf({ headers }: ConsumedRecord, route: string): boolean {
+    const isShared = this.setup.row.areRoutesInOneTopic === true;
+    return !isShared || routeOfHeader(headers['millrace-route'] ?? '') === route;
   }
 
   /** Returns the cause of each repeat. */

@@ -1,10 +1,8 @@
 import {
-  type CapturedPage,
+  type CapturePort,
   type ClaimRequest,
   type ClaimResult,
   createOutboxSource,
-  PollingCapture,
-  type SettleResult,
   type SourcePort,
 } from '@millrace/capture';
 import { around } from './around.js';
@@ -36,22 +34,27 @@ around<'claim', [ClaimRequest], ClaimResult>(source, 'claim', async (claim) => {
   const result = await claim();
   if (result.kind === 'claimed') {
     tellHarness(`claimed ${result.epoch}`);
+    passAroundSettle(result.capture);
   }
   return result;
 });
 
-around<'settle', [CapturedPage], SettleResult>(PollingCapture.prototype, 'settle', async (settle, capture, [page]) => {
-  const hasEvents = page.events.length > 0;
-  if (hasEvents) {
-    pass('before-ledger');
-  }
-  const result = await settle();
-  if (hasEvents) {
-    tellLeading(capture);
-    pass('after-ledger');
-  }
-  return result;
-});
+/** Of this claim, whichever way its events are captured. */
+function passAroundSettle(capture: CapturePort): void {
+  const settle = capture.settle.bind(capture);
+  capture.settle = async (page, ...rest) => {
+    const hasEvents = page.rowCount > 0; // of a page on its way the events themselves are forgotten
+    if (hasEvents) {
+      pass('before-ledger');
+    }
+    const result = await settle(page, ...rest);
+    if (hasEvents) {
+      tellLeading(capture);
+      pass('after-ledger');
+    }
+    return result;
+  };
+}
 
 aroundSend(async (send) => {
   sendsInFlight += 1;
@@ -69,7 +72,7 @@ function isSourcePort(value: unknown): value is SourcePort {
   return typeof value === 'object' && value !== null && 'claim' in value;
 }
 
-function pass(barrier: string): void {
+export function pass(barrier: string): void {
   if (armed === barrier) {
     tellHarness(`reached ${barrier}`);
     freeze();

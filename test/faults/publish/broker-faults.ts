@@ -3,13 +3,16 @@ import { type ClusterNode } from '@millrace/testing';
 import { countText } from '../run-report.js';
 import { type PublishScene } from './publish-row.js';
 
+/** SIGKILL, and started again after a while; resolves when it runs. */
+export async function killFor(node: ClusterNode, downMs = DOWN_MS): Promise<void> {
+  await node.kafka.kill();
+  await sleep(downMs);
+  await node.kafka.start();
+}
+
 /** What is done to a broker; each is over when the broker runs again. */
 const FAULTS = {
-  SIGKILL: async (node: ClusterNode): Promise<void> => {
-    await node.kafka.kill();
-    await sleep(DOWN_MS);
-    await node.kafka.start();
-  },
+  SIGKILL: async (node: ClusterNode): Promise<void> => killFor(node),
   SIGTERM: async (node: ClusterNode): Promise<void> => {
     await node.kafka.stop();
     await node.kafka.start();
@@ -33,11 +36,28 @@ export async function freezeFor(node: ClusterNode, ms: number): Promise<void> {
   node.thaw();
 }
 
+/** The broker that leads a partition that the seed chooses. */
+export async function someLeader({ world, cluster, topic }: PublishScene): Promise<ClusterNode> {
+  const states = await cluster.partitions(topic);
+  const chosen = states[world.random.below(states.length)];
+  return cluster.node(chosen?.leader ?? 1);
+}
+
+/** Waits for all replicas; false, and a finding, when they are not in sync in time. */
+export async function inSyncAgain({ world, cluster, topic }: PublishScene): Promise<boolean> {
+  const isInSync = await cluster.isInSync(topic, IN_SYNC_MS);
+  if (!isInSync) {
+    world.found('unmet', `the replicas were not in sync within ${IN_SYNC_MS / 1_000} s after a fault`);
+  }
+  return isInSync;
+}
+
 /**
  * One random broker after the other is killed, stopped in order and started, or frozen, for as long as the row goes
  * on; the next one when all replicas are in sync again, so that there is never more than one away.
  */
-export async function brokersFail({ world, cluster, topic, seconds }: PublishScene): Promise<void> {
+export async function brokersFail(scene: PublishScene): Promise<void> {
+  const { world, cluster, seconds } = scene;
   const endMs = performance.now() + seconds * 1_000;
   const done: BrokerFault[] = [];
   let round: readonly BrokerFault[] = [];
@@ -48,8 +68,7 @@ export async function brokersFail({ world, cluster, topic, seconds }: PublishSce
     const node = cluster.node(1 + world.random.below(cluster.nodes.length));
     await FAULTS[fault](node);
     done.push(fault);
-    if (!(await cluster.isInSync(topic, IN_SYNC_MS))) {
-      world.found('unmet', `the replicas were not in sync within ${IN_SYNC_MS / 1_000} s after ${fault}`);
+    if (!(await inSyncAgain(scene))) {
       break;
     }
     await sleep(PAUSE_MS);

@@ -9,6 +9,7 @@ export class LaneClock {
   private readonly lastMs = new Map<string, number>();
   private readonly gaps = new Map<string, number>();
   private isRunning = false;
+  private heardLines = 0;
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
@@ -24,6 +25,7 @@ export class LaneClock {
   /** A line of a relay. */
   heard(line: string): void {
     const lane = /^acked (\S+)$/.exec(line)?.[1];
+    this.heardLines += Number(lane !== undefined);
     if (this.isRunning && lane !== undefined) {
       this.measure(lane);
       this.lastMs.set(lane, this.now());
@@ -38,6 +40,11 @@ export class LaneClock {
         this.measure(lane);
       });
     }
+  }
+
+  /** Acknowledgements that were told so far; not all of a lane that has many are. */
+  get acknowledged(): number {
+    return this.heardLines;
   }
 
   /** Of all lanes the one that waited longest; `undefined` before `begin`. */

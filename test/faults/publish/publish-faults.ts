@@ -78,7 +78,7 @@ async function runOn(cluster: LocalKafkaCluster, setup: Attempt): Promise<RowVer
   const { row, programs } = setup;
   const world = await RowWorld.create({
     ...setup,
-    row: { id: row.id, title: row.title, modes: [setup.mode], run: async () => Promise.resolve() },
+    row: { ...row, modes: [setup.mode], run: async () => Promise.resolve() },
     brokers: cluster.brokers,
     relayMain: join(programs, '..', 'apps', 'relay', 'main.js'),
     topics: {

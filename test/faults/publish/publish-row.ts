@@ -28,6 +28,9 @@ export interface PublishRow {
   /** 12 when left out. */
   readonly partitions?: number;
   readonly topicConfigs?: Readonly<Record<string, string>>;
+  /** One when left out. */
+  readonly routes?: readonly string[];
+  readonly areRoutesInOneTopic?: boolean;
   /** No relay, but a sender that is known to lose: the row passes when that is found. */
   readonly isControl?: boolean;
   /**

@@ -10,9 +10,10 @@ export interface SteadyLoadOptions {
   readonly eventsPerSecond: number;
 }
 
-const WRITERS = 2;
+/** One may wait for its commit while another writes. */
+const WRITERS = 4;
 /** So many that each of a dozen partitions has some. */
-const KEYS_PER_WRITER = 200;
+const KEYS_PER_WRITER = 100;
 const EVENTS_PER_TRANSACTION = 40;
 const ROLLBACK_ODDS = 10;
 /** What a slow machine has not managed is not made up for. */

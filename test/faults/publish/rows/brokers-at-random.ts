@@ -10,7 +10,7 @@ const HOLE_EVERY_MS = 15_000;
 
 /** The relay under the steady load while something is done; then it must have caught up, and no lane have waited long. */
 async function holdsOut(scene: PublishScene, faults: () => Promise<void>): Promise<void> {
-  const load = await begin(scene);
+  const load = await begin(scene, scene.eventsPerSecond);
   const moves = LeaderMoves.start(scene);
   await faults();
   await moves.stop();
