@@ -36,6 +36,7 @@ export function kafkaSubject(cluster: LocalKafkaCluster, client: KafkaClientName
     }),
     readAll: (topic) => readBackAll(sinkAt(cluster.directBrokers), topic),
     faults: tcpFaults(cluster.nodes.map(({ proxy }) => proxy)),
+    limits: { 'no repeats': 'of the very same batch by the same sink' },
     slowDown: cluster.nodes.length === 1 ? 'the partitions of a broker share one connection' : silenceLeader(cluster),
   };
 }

@@ -71,7 +71,7 @@ async function resultsOf(subject: SinkSubject): Promise<SinkResults> {
     verdicts.set(property.name, verdict);
     say(verdictLine(property.name, verdict));
   }
-  return { name: subject.name, verdicts };
+  return { name: subject.name, verdicts, limits: subject.limits };
 }
 
 async function withKafka(nodes: number, run: Run): Promise<void> {

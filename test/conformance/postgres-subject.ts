@@ -33,6 +33,7 @@ export async function startPostgresSubject(databaseUrl: string): Promise<Postgre
     },
     readAll: (topic) => readBackAll(sinkAt(databaseUrl), topic),
     faults: tcpFaults([proxy]),
+    limits: { 'no repeats': 'whoever sends it, for records of a route' },
     slowDown: lockPartition(databaseUrl),
     stop: () => proxy.stop(),
   };

@@ -52,6 +52,7 @@ export async function startSqsSubject(kind: 'FIFO' | 'standard'): Promise<SqsSub
     },
     readAll: (topic) => queues.readAll(topic, `${topic}${suffix}`),
     faults: httpFaults(proxy),
+    limits: { 'no repeats': 'within the five minutes that SQS remembers' },
     slowDown: ({ id }, key) => {
       proxy.set(({ action, body }) => {
         const isSlow = action === 'SendMessageBatch' && body.includes(key.toString());

@@ -22,13 +22,13 @@ describe('the table of the sinks', () => {
 
     const document = sinksDocument(
       [
-        { name: 'A', verdicts },
+        { name: 'A', verdicts, limits: { coverage: 'by day', poison: 'by night', 'order per key': 'at dawn' } },
         { name: 'B', verdicts: new Map() },
       ],
       FACTS,
     );
 
-    expect(cellsOf(document, 'coverage')).toEqual(['passed', 'not run']);
+    expect(cellsOf(document, 'coverage')).toEqual(['passed, by day', 'not run']);
     expect(cellsOf(document, 'order per key')).toEqual(['not promised', 'not run']);
     expect(cellsOf(document, 'poison')).toEqual(['**FAILED**', 'not run']);
     expect(document).toContain('| poison | a \\| b | not run |');

@@ -4,6 +4,7 @@ import { SINK_PROPERTIES, type SinkVerdict } from '@millrace/testing';
 export interface SinkResults {
   readonly name: string;
   readonly verdicts: ReadonlyMap<string, SinkVerdict>;
+  readonly limits?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Where and of what a run was. */
@@ -19,7 +20,7 @@ export function sinksDocument(results: readonly SinkResults[], { date, commit, c
   const heads = ['property', ...results.map(({ name }) => name)];
   const lines = SINK_PROPERTIES.map(({ name, promise }) => [
     `**${name}**: ${promise}`,
-    ...results.map(({ verdicts }) => cellOf(verdicts.get(name))),
+    ...results.map(({ verdicts, limits }) => cellOf(verdicts.get(name), limits?.[name])),
   ]);
   return `# Sinks: what each of them holds
 
@@ -39,10 +40,10 @@ export function verdictLine(property: string, verdict: SinkVerdict): string {
   return `  ${cellOf(verdict).padEnd(14)} ${property}: ${seenIn(verdict)}`;
 }
 
-function cellOf(verdict: SinkVerdict | undefined): string {
+function cellOf(verdict: SinkVerdict | undefined, limit?: string): string {
   switch (verdict?.kind) {
     case 'passed':
-      return 'passed';
+      return limit === undefined ? 'passed' : `passed, ${limit}`;
     case 'not promised':
       return 'not promised';
     case 'failed':

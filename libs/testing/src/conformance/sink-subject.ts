@@ -48,6 +48,8 @@ export interface SinkSubject {
    */
   readAll(topic: string): Promise<readonly Delivery[]>;
   readonly faults: SinkFaults;
+  /** By property: within what a promise holds, as the table says beside `passed`. */
+  readonly limits?: Readonly<Record<string, string>>;
   /** Or a sentence that says why lanes cannot be slow one by one: then it is not promised that they are. */
   readonly slowDown: SlowDown | string;
 }
