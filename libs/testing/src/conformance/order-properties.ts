@@ -24,14 +24,13 @@ export const ORDER_PROPERTIES: readonly SinkProperty[] = [
   {
     name: 'order per key',
     promise: 'The records of a key are stored in the order in which they were sent, also when connections are cut.',
-    whyNotPromised: declared('isOrdered', 'its server shuffles'),
+    whyNotPromised: declared('isOrdered', 'it declares no order'),
     check: checkOrder,
   },
   {
     name: 'read back',
     promise: 'What a topic has stored can be read back, by whoever did not send it.',
-    whyNotPromised: ({ readBack }) =>
-      readBack === undefined ? 'its server gives a record to its consumer alone' : null,
+    whyNotPromised: ({ readBack }) => (readBack === undefined ? 'it has no readBack' : null),
     check: checkReadBack,
   },
 ];

@@ -33,7 +33,7 @@ export const OUTAGE_PROPERTIES: readonly SinkProperty[] = [
   {
     name: 'no repeats',
     promise: 'What is sent again after an answer that was lost is stored once.',
-    whyNotPromised: declared('isDeduplicating', 'its server does not know a record again'),
+    whyNotPromised: declared('isDeduplicating', 'it does not declare that repeats are stored once'),
     check: checkNoRepeats,
   },
 ];
