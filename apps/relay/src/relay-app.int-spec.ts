@@ -43,6 +43,10 @@ interface RouteAnswer {
   readonly sendsInFlight: number;
 }
 
+interface ParkedAnswer {
+  readonly events: readonly { readonly id: string; readonly code: string }[];
+}
+
 /** The relay as the process runs it, in this process: its whole module, listening, told by an environment. */
 class RelayUnderTest {
   private app: NestExpressApplication | undefined;
@@ -120,14 +124,30 @@ class RelayUnderTest {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  async parked(): Promise<ParkedAnswer> {
+    return (await this.ask('GET', 'parked?route=default')) as ParkedAnswer;
+  }
+
+  async discard(ids: readonly string[], reason: string): Promise<unknown> {
+    return await this.ask(
+      'POST',
+      'parked/actions',
+      JSON.stringify({ action: 'discard', filter: { route: 'default', ids }, reason }),
+    );
+  }
+
   private async admin(method: string, path: string, body?: string): Promise<RouteAnswer> {
-    const answer = await fetch(`${this.url}/admin/v1/routes/${path}`, {
+    return (await this.ask(method, `routes/${path}`, body)) as RouteAnswer;
+  }
+
+  private async ask(method: string, path: string, body?: string): Promise<unknown> {
+    const answer = await fetch(`${this.url}/admin/v1/${path}`, {
       method,
       headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body }),
     });
     expect(answer.status).toBe(200);
-    return (await answer.json()) as RouteAnswer;
+    return await answer.json();
   }
 }
 
@@ -385,7 +405,7 @@ describe('trouble in between', () => {
     }
   }, 300_000);
 
-  it('an event that no broker takes: the route stops, names position and limit, and sends nothing after it', async () => {
+  it('an event that no broker takes is held with its key, other keys go on, and a person discards it', async () => {
     const relay = await startedRelay();
     await relay.entered('running');
     await insertVersions(1, 1);
@@ -396,15 +416,23 @@ describe('trouble in between', () => {
       [aggregateType],
     );
     await insertVersions(2, 2);
-    await relay.entered('stopped', 'event_refused');
-    expect((await relay.ready()).body).toEqual({
-      status: 'not-ready',
-      reasons: ['route-stopped: relay-event-refused'],
-    });
-    const message = (await relay.route()).state.problem?.message ?? '';
-    expect(message).toMatch(/position 2\b/);
-    expect(message).not.toContain('secret');
-    expect(await recordsInKafka()).toBe(1);
+    await insertEvents(1);
+    await untilInKafka(2);
+
+    const { events } = await relay.parked();
+    expect(events).toEqual([
+      expect.objectContaining({ position: '2', aggregateId: 'one', state: 'held', code: 'event_refused', attempts: 1 }),
+    ]);
+    expect(JSON.stringify(events)).not.toContain('secret');
+    expect((await relay.ready()).status).toBe(200);
+
+    await relay.discard(
+      events.map(({ id }) => id),
+      'too large for every consumer',
+    );
+    await untilInKafka(3);
+    const { rows } = await client.query('select actor, action, reason from millrace.audit');
+    expect(rows).toEqual([expect.objectContaining({ reason: 'too large for every consumer' })]);
   });
 });
 
