@@ -190,9 +190,15 @@ describe('a route that is divided', () => {
     const one = await claim(1, 2);
     const two = await claim(2, 2);
     await source.setPaused({ route: 'r', isPaused: true, actor: 'anna', reason: null });
-    expect([await one.capture.renew(), await two.capture.renew()]).toEqual([{ isPaused: true }, { isPaused: true }]);
+    expect([await one.capture.renew(), await two.capture.renew()]).toMatchObject([
+      { isPaused: true },
+      { isPaused: true },
+    ]);
     await source.setPaused({ route: 'r/2', isPaused: false, actor: 'anna', reason: null });
-    expect([await one.capture.renew(), await two.capture.renew()]).toEqual([{ isPaused: true }, { isPaused: false }]);
+    expect([await one.capture.renew(), await two.capture.renew()]).toMatchObject([
+      { isPaused: true },
+      { isPaused: false },
+    ]);
     expect((await client.query('select action, target from millrace.audit order by id')).rows).toEqual([
       { action: 'route.pause', target: 'r' },
       { action: 'route.resume', target: 'r/2' },
