@@ -4,6 +4,7 @@ import { BROKERS_AT_RANDOM, FIRST_BROKER_FROZEN, RESPONSES_LOST } from './rows/b
 import { KAFKAJS_CONTROL } from './rows/control.js';
 import { LEADERS_KILLED, ONLY_BROKER_KILLED, QUORUM_LOST, TOO_FEW_IN_SYNC, ZOMBIE_LEADER } from './rows/kafka-down.js';
 import { EVENT_TOO_LARGE, QUOTA } from './rows/refused.js';
+import { KILLED_AND_ONE_COPY } from './rows/kills.js';
 import { KILLED_AFTER_LEDGER, KILLED_BEFORE_LEDGER, RELAY_KILLED } from './rows/relay-killed.js';
 import { SHARED_TOPIC } from './rows/shared-topic.js';
 import { TOPIC_DELETED } from './rows/topic-gone.js';
@@ -26,6 +27,7 @@ export const PUBLISH_ROWS: readonly PublishRow[] = [
   QUOTA,
   QUORUM_LOST,
   SHARED_TOPIC,
+  KILLED_AND_ONE_COPY,
   BROKERS_AT_RANDOM,
   FIRST_BROKER_FROZEN,
   RESPONSES_LOST,
