@@ -21,6 +21,19 @@ async function grow(topic: string, count: number): Promise<void> {
   }
 }
 
+interface Stored {
+  readonly partition: number;
+  readonly value: string | null;
+}
+
+/** A number that was sent again stands behind itself. */
+function withoutRepeats(stored: readonly Stored[]): readonly Stored[] {
+  return stored.filter(({ value, partition }, index) => {
+    const before = stored[index - 1];
+    return before?.value !== value || before.partition !== partition;
+  });
+}
+
 /** A question of its own: it is another answer after a wait. */
 function hasEnded({ aborted }: AbortSignal): boolean {
   return aborted;
@@ -65,9 +78,13 @@ class Load {
         () => undefined,
         (error: unknown) => (error instanceof SinkError ? error.code : String(error)),
       );
-      if (refusal !== undefined) {
-        expect(refusal).toBe('partition_count_changed');
+      if (refusal === 'partition_count_changed') {
         return;
+      }
+      if (refusal !== undefined) {
+        // what a client says while the new partitions have no leader yet: the same records go again, as a route sends them
+        await setImmediate();
+        continue;
       }
       this.lateSends += Number(hasEnded(signal));
       this.rounds += 1;
@@ -130,7 +147,7 @@ describe.each(KAFKA_CLIENTS)('a topic that grows under load, on %s', (client) =>
         .filter((record) => record.key === key)
         .sort((one, other) => one.timestampMs - other.timestampMs || Number(one.value) - Number(other.value))
         .map(({ partition, value }) => ({ partition, value }));
-      expect(found).toEqual(expected);
+      expect(withoutRepeats(found)).toEqual(expected);
     }
     expect(
       KEYS.some((key) => before.laneOf(Buffer.from(key)).partition !== after.laneOf(Buffer.from(key)).partition),
