@@ -277,7 +277,10 @@ export class RoutePump {
     this.parts.meter.pagesSettled({ pages, events, durationMs });
   }
 
-  /** Every settlement renews too. A paused route asks at each heartbeat, so that it resumes within a second. */
+  /**
+   * Every settlement renews too. A paused route asks at each heartbeat, so that it resumes within a second, and one with a
+   * fence, so that new shards begin when the last of the old ones is done.
+   */
   private isRenewalDue(): boolean {
     const isOld = this.lease.ageMs() >= this.parts.route.tuning.leaseTtlMs / 3;
     return this.renewSoon || this.holds.wantsWrite || isOld;
@@ -297,7 +300,7 @@ export class RoutePump {
 
   private scheduleBeat(): void {
     this.beat = this.parts.clock.after(this.parts.route.tuning.beatMs, () => {
-      this.renewSoon ||= this.isPaused;
+      this.renewSoon ||= this.isPaused || this.claim.fence !== null;
       this.scheduleBeat();
       this.advance();
     });
