@@ -13,6 +13,7 @@ import { databaseUrlOption, givenUrl } from './database-url.js';
 import { setAsideJson, setAsideLines } from './set-aside-lines.js';
 import { type Terminal } from './terminal.js';
 import { UsageError } from './usage.error.js';
+import { parseWhole } from './whole-number.js';
 
 interface ConsumerOptions {
   readonly databaseUrl?: string;
@@ -200,13 +201,4 @@ function parseTime(text: string): Date {
     throw new InvalidArgumentError('Give a time such as 2026-11-21T10:00:00Z.');
   }
   return time;
-}
-
-const WHOLE_MAX = 2_147_483_647;
-
-function parseWhole(text: string): number {
-  if (!/^\d+$/.test(text) || Number(text) > WHOLE_MAX) {
-    throw new InvalidArgumentError('Give a whole number.');
-  }
-  return Number(text);
 }

@@ -21,6 +21,10 @@ function inbox(...args: string[]): string[] {
   return ['inbox', ...args, '--consumer', 'stock', '-d', 'postgres://u:geheim@127.0.0.1:1/d'];
 }
 
+function parked(...args: string[]): string[] {
+  return ['parked', ...args, '--route', 'r', '-d', 'postgres://u:geheim@127.0.0.1:1/d'];
+}
+
 const PACKAGE = new URL('../package.json', import.meta.url);
 const packageJson: unknown = JSON.parse(readFileSync(PACKAGE, 'utf8'));
 
@@ -90,6 +94,17 @@ describe('millrace', () => {
       ['retention', 'accept-count', '--leaf', '1', '--rows', '3', '-d', 'postgres://u:geheim@127.0.0.1:1/d'],
       /^error: Look first with --dry-run, then give --rows/,
     ],
+    [['parked', 'list', '--route', 'r'], /^error: Name the database: millrace parked list --database-url URL/],
+    [['held-keys', 'list', '-d', 'postgres://h/d'], /^error: required option '--route <route>' not specified/],
+    [parked('list', '--state', 'gone'), /is invalid\. Allowed choices are held, parked, skipped/],
+    [parked('list', '--limit', '0'), /is invalid\. Give a whole number from 1 to 1000/],
+    [parked('list', '--after', 'x'), /is invalid\. Give a position, a whole number/],
+    [parked('retry'), /^error: Name the events: --id, .* or give --all/],
+    [parked('retry', '--all', '--code', 'x'), /^error: Name the events: --id, .* or give --all/],
+    [parked('retry', '--aggregate-id', 'a'), /^error: A key is --aggregate-type and --aggregate-id: give both/],
+    [parked('retry', '--id', '7'), /is invalid\. Give the id of an event, a UUID/],
+    [parked('discard', '--all'), /^error: Look first with --dry-run, then give --confirm/],
+    [parked('discard', '--all', '--confirm', '3'), /^error: Look first with --dry-run, .* and --reason/],
     [inbox('parked', '--since', 'noon'), /is invalid\. Give a time such as 2026-11-21T10:00:00Z/],
     [inbox('parked', '--attempts', '-1'), /is invalid\. Give a whole number/],
     [inbox('retry'), /^error: Name the chains: --key, --code, --topic or --id, or give --all/],

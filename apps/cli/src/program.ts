@@ -3,9 +3,11 @@ import { InboxError } from '@millrace/inbox/admin';
 import { SchemaError } from '@millrace/schema';
 import { Command, CommanderError } from 'commander';
 import { EXIT_CODE, exitCodeOf } from './exit-code.js';
+import { addHeldKeysCommands } from './held-keys.command.js';
 import { addInboxCommands } from './inbox.command.js';
 import { addLedgerCommands } from './ledger.command.js';
 import { addMigrateCommand } from './migrate.command.js';
+import { addParkedCommands } from './parked.command.js';
 import { addRetentionCommands } from './retention.command.js';
 import { type Terminal } from './terminal.js';
 import { UsageError } from './usage.error.js';
@@ -16,6 +18,8 @@ const COMMANDS: readonly ((program: Command, terminal: Terminal) => void)[] = [
   addMigrateCommand,
   addLedgerCommands,
   addRetentionCommands,
+  addParkedCommands,
+  addHeldKeysCommands,
   addInboxCommands,
 ];
 

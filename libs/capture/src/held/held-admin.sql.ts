@@ -38,7 +38,7 @@ const PICKED = `select h.* from ${WITH_KEY}
 
 /** What an action would take. Parameters of `PICKED`. */
 export const PICK_SQL = `select count(*)::text as events, count(distinct (p.aggregatetype, p.aggregateid))::text as keys,
-  exists (select from millrace.ledger l where $1 in (l.route, l.shard_of)) as is_known
+  exists (select from millrace.ledger l where coalesce(l.shard_of, l.route) = $1) as is_known
 from (${PICKED}) p`;
 
 /**
@@ -47,7 +47,7 @@ from (${PICKED}) p`;
  * picked than a person was shown. $7 so many as he was shown or null, $8 actor, $9 reason, $10 action.
  */
 const actionSql = (effect: string): string => `with l as (
-  update millrace.ledger set held_revision = held_revision + 1 where $1 in (route, shard_of) returning route
+  update millrace.ledger set held_revision = held_revision + 1 where coalesce(shard_of, route) = $1 returning route
 ), candidates as (
   ${PICKED} and exists (select from l)
 ), picked as (

@@ -162,7 +162,10 @@ function filterValues(route: string, { ids, key, state, code }: HeldFilter): unk
 
 function resultOf(route: string, [row = {}]: readonly TextColumns[]): HeldActionResult {
   if (row['is_known'] !== 't') {
-    throw new CaptureError('route_unknown', `Route ${route} has no ledger in this database: it has never run.`);
+    throw new CaptureError(
+      'route_unknown',
+      `Route ${route} has no ledger in this database: it has never run, or this is the name of a shard.`,
+    );
   }
   const done = Number(row['done'] ?? 0);
   return { events: Number(column(row, 'events')), keys: Number(column(row, 'keys')), done };
