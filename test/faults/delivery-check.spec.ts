@@ -70,14 +70,14 @@ describe('the check of what was delivered', () => {
     expect(checkDeliveries(COMMITTED, records, NAMES).problems).toEqual([]);
   });
 
-  it('counts repeats with the epochs of the first delivery and of the repeat', () => {
+  it('counts repeats with both epochs, and where the first delivery is', () => {
     const records = log([A1], [B1], [A2], [A2], [A1, { epoch: 8 }], [A3, { epoch: 8 }]);
     expect(checkDeliveries(COMMITTED, records, NAMES)).toEqual({
       delivered: 6,
       problems: [],
       repeats: [
-        { firstEpoch: 7n, epoch: 7n },
-        { firstEpoch: 7n, epoch: 8n },
+        { firstEpoch: 7n, epoch: 7n, lane: 'orders/0', firstOffset: 2n },
+        { firstEpoch: 7n, epoch: 8n, lane: 'orders/0', firstOffset: 0n },
       ],
     });
   });

@@ -45,6 +45,9 @@ export interface Problem {
 export interface Repeat {
   readonly firstEpoch: bigint;
   readonly epoch: bigint;
+  /** `topic/partition` of the first delivery, and its offset there. */
+  readonly lane: string;
+  readonly firstOffset: bigint;
 }
 
 /** What the check found. */
@@ -54,9 +57,7 @@ export interface DeliveryVerdict {
   readonly repeats: readonly Repeat[];
 }
 
-interface FirstDelivery {
-  readonly epoch: bigint;
-}
+type FirstDelivery = Omit<Repeat, 'epoch'>;
 
 /**
  * Holds the records of a topic, read by an independent consumer, against the events that were committed:
@@ -118,9 +119,9 @@ class DeliveryCheck {
     this.checkContent(event, record, where);
     const first = this.firsts.get(event.id);
     if (first === undefined) {
-      this.takeFirst(event, { ...numbers, partition: record.partition }, where);
+      this.takeFirst(event, { ...numbers, record }, where);
     } else {
-      this.repeats.push({ firstEpoch: first.epoch, epoch: numbers.epoch });
+      this.repeats.push({ ...first, epoch: numbers.epoch });
     }
     const told = this.lowTold.get(record.partition) ?? -1n;
     this.lowTold.set(record.partition, numbers.low > told ? numbers.low : told);
@@ -137,11 +138,12 @@ class DeliveryCheck {
 
   private takeFirst(
     event: CommittedEvent,
-    delivery: { readonly partition: number; readonly epoch: bigint; readonly low: bigint },
+    delivery: { readonly record: ConsumedRecord; readonly epoch: bigint; readonly low: bigint },
     where: string,
   ): void {
-    const { partition, epoch, low } = delivery;
-    this.firsts.set(event.id, { epoch });
+    const { epoch, low } = delivery;
+    const { topic, partition, offset } = delivery.record;
+    this.firsts.set(event.id, { firstEpoch: epoch, lane: `${topic}/${partition}`, firstOffset: offset });
     this.checkOrder(event, partition, where);
     if (event.position <= (this.lowTold.get(partition) ?? -1n) || event.position <= low) {
       this.found('low', `${where}: ${nameOf(event)} lies at or below a low that was told`);
