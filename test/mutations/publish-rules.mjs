@@ -24,7 +24,7 @@ export const PUBLISH_RULES = [
     name: 'publish-two-in-flight',
     wrong: 'a lane may have a second send under way',
     test: sink('refuses a second send on a lane'),
-    edits: [edit(SINK, 'if (this.#inFlight.has(lane.id)) {', 'if (this.#inFlight.size < 0) {')],
+    edits: [edit('libs/transport/src/sink-life.ts', 'if (this.#sends.has(lane.id)) {', 'if (this.#sends.size < 0) {')],
   },
   {
     name: 'publish-reuses-a-client-after-a-timeout',

@@ -13,6 +13,7 @@ import { type Delivery } from '../subscription-port.js';
 import { SinkError } from '../transport.errors.js';
 import { assertBatch } from './batch-limits.js';
 import { within } from '../deadline.js';
+import { SinkLife } from '../sink-life.js';
 import { classifyKafkaError, type KafkaFailure, SendDeadlineError } from './kafka-errors.js';
 import { ACKS_ALL, type KafkaAck, type KafkaProducerPort, type ProducerStamp } from './kafka-producer-port.js';
 import { KafkaTopics, type KafkaTopicsOptions } from './kafka-topics.js';
@@ -54,24 +55,29 @@ export class KafkaSink implements SinkPort {
   readonly #topics: KafkaTopics;
   readonly #receipts = new LaneReceipts();
   readonly #sequences = new LaneSequences();
-  readonly #inFlight = new Map<string, { readonly lane: SinkLane; readonly sending: Promise<unknown> }>();
-  #isStopped = false;
-  #stopping: Promise<void> | undefined;
+  readonly #life: SinkLife;
 
   constructor(private readonly parts: KafkaSinkParts) {
     this.features = parts.features;
     this.#link = new ProducerLink(parts.create, parts.link);
     this.#topics = new KafkaTopics(parts.topics);
+    this.#life = new SinkLife({
+      name: 'Kafka',
+      opensItself: true,
+      drainMs: parts.drainMs,
+      open: async () => {
+        await this.#connected();
+      },
+      close: () => this.#close(),
+    });
   }
 
-  async start(): Promise<void> {
-    await this.#stopping;
-    this.#isStopped = false;
-    await this.#connected();
+  start(): Promise<void> {
+    return this.#life.start();
   }
 
   async openTopic(topic: string): Promise<SinkTopic> {
-    const producer = await this.#connected();
+    const producer = await this.#producer();
     try {
       const wasDeleted = this.#topics.isDeleted(topic);
       const opened = await this.#topics.open(topic, producer);
@@ -89,20 +95,8 @@ export class KafkaSink implements SinkPort {
   }
 
   /** Besides `SinkError`, a plain `Error` for a caller's mistake: a lane in flight already, an unknown lane, no records. */
-  async send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
-    if (this.#inFlight.has(lane.id)) {
-      throw new Error(`Lane ${lane.id} has a send in flight: wait for it before the next one.`);
-    }
-    if (records.length === 0) {
-      throw new Error(`A send on lane ${lane.id} needs at least one record.`);
-    }
-    const sending = this.#send(lane, records);
-    this.#inFlight.set(lane.id, { lane, sending });
-    try {
-      return await sending;
-    } finally {
-      this.#inFlight.delete(lane.id);
-    }
+  send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
+    return this.#life.send(lane, records, this.#send);
   }
 
   async readBack(
@@ -146,16 +140,12 @@ export class KafkaSink implements SinkPort {
   }
 
   stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#stopping ??= this.#drainAndClose().finally(() => {
-      this.#stopping = undefined;
-    });
-    return this.#stopping;
+    return this.#life.stop();
   }
 
-  async #send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
+  readonly #send = async (lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> => {
     assertBatch(lane.id, records, this.features);
-    const producer = await this.#connected();
+    const producer = await this.#producer();
     await this.#topics.assertLane(lane, producer);
     try {
       const acks = await this.#produce(producer, lane, records);
@@ -173,7 +163,7 @@ export class KafkaSink implements SinkPort {
       }
       throw this.#sinkError(`Kafka did not take a batch of ${records.length} for ${lane.id}`, failure, error);
     }
-  }
+  };
 
   #produce(producer: KafkaProducerPort, lane: SinkLane, records: readonly SinkRecord[]): Promise<readonly KafkaAck[]> {
     const ms = this.parts.sendDeadlineMs;
@@ -208,10 +198,12 @@ export class KafkaSink implements SinkPort {
     return this.#sequences.begin(lane, identity, records);
   }
 
+  #producer(): Promise<KafkaProducerPort> {
+    this.#life.assertOpen();
+    return this.#connected();
+  }
+
   async #connected(): Promise<KafkaProducerPort> {
-    if (this.#isStopped) {
-      throw new SinkError('unavailable', 'The Kafka sink is stopped: start it before sending.');
-    }
     try {
       return await this.#link.get();
     } catch (error) {
@@ -219,9 +211,7 @@ export class KafkaSink implements SinkPort {
     }
   }
 
-  async #drainAndClose(): Promise<void> {
-    const sends = [...this.#inFlight.values()].map(({ sending }) => sending);
-    await within(this.parts.drainMs, Promise.allSettled(sends), () => undefined);
+  async #close(): Promise<void> {
     await this.#link.close();
     this.#topics.clear();
     this.#receipts.clear();
@@ -229,11 +219,8 @@ export class KafkaSink implements SinkPort {
   }
 
   /** What is on its way to lanes of an earlier number of partitions ends before a key can take another lane. */
-  async #endOfEarlierLanes({ name, lanes }: SinkTopic): Promise<void> {
-    const sends = [...this.#inFlight.values()].filter(
-      ({ lane }) => lane.topic === name && lanes[lane.partition] !== lane,
-    );
-    await Promise.allSettled(sends.map(({ sending }) => sending));
+  #endOfEarlierLanes({ name, lanes }: SinkTopic): Promise<void> {
+    return this.#life.endOfSends((lane) => lane.topic === name && lanes[lane.partition] !== lane);
   }
 
   #sinkError(what: string, { code, reason, advice }: KafkaFailure, cause: unknown): SinkError {

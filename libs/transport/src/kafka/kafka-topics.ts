@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { partitionOfKey } from '../murmur2.js';
+import { assertTopicName, PartitionedTopic } from '../partitioned-topic.js';
 import { type SinkLane, type SinkTopic } from '../sink-port.js';
 import { SinkError } from '../transport.errors.js';
 import { within } from '../deadline.js';
@@ -17,7 +17,7 @@ export interface KafkaTopicsOptions {
 }
 
 interface PinnedTopic {
-  readonly topic: KafkaTopic;
+  readonly topic: PartitionedTopic;
   checkedAt: number;
   /** The partition count of the last look; `DELETED` when there was no topic. */
   seen: number;
@@ -28,7 +28,6 @@ const DELETED = 0;
 /** A new topic is served within this time. */
 const CREATED_VISIBLE_MS = 10_000;
 const CREATED_POLL_MS = 50;
-const LEGAL_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
 
 /**
  * The topics of a sink, each with the partition count that it had when it was opened. Keys are placed by that count
@@ -47,12 +46,7 @@ export class KafkaTopics {
    * client's.
    */
   async open(name: string, producer: KafkaProducerPort): Promise<SinkTopic> {
-    if (!LEGAL_NAME.test(name) || name === '.' || name === '..') {
-      throw new SinkError(
-        'configuration',
-        `"${name.slice(0, 260)}" is no legal topic name: use 1 to 249 letters, digits, dots, underscores and hyphens.`,
-      );
-    }
+    assertTopicName(name);
     const pinned = this.#pinned.get(name);
     if (pinned !== undefined && pinned.seen !== DELETED) {
       return this.#pin(name, this.#demanded(name, pinned.seen)).topic;
@@ -160,7 +154,7 @@ export class KafkaTopics {
       existing.seen = count;
       return existing;
     }
-    const pinned = { topic: new KafkaTopic(name, count), checkedAt: this.options.now(), seen: count };
+    const pinned = { topic: new PartitionedTopic(name, count), checkedAt: this.options.now(), seen: count };
     this.#pinned.set(name, pinned);
     return pinned;
   }
@@ -186,28 +180,5 @@ function assertUnchanged({ topic, seen }: PinnedTopic, lane: SinkLane): void {
       'partition_count_changed',
       `Topic ${topic.name} had ${before} partitions when it was opened and has ${seen} now: keys would move between partitions and lose their order. Let consumers catch up, then resume the route to go on with ${seen}.`,
     );
-  }
-}
-
-class KafkaTopic implements SinkTopic {
-  readonly lanes: readonly SinkLane[];
-
-  constructor(
-    readonly name: string,
-    count: number,
-  ) {
-    this.lanes = Array.from({ length: count }, (_, partition) => ({
-      id: `${name}/${partition}`,
-      topic: name,
-      partition,
-    }));
-  }
-
-  laneOf(key: Buffer): SinkLane {
-    const lane = this.lanes[partitionOfKey(key, this.lanes.length)];
-    if (lane === undefined) {
-      throw new Error(`Topic ${this.name} has no partitions.`);
-    }
-    return lane;
   }
 }

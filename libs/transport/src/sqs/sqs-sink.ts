@@ -1,5 +1,5 @@
-import { within } from '../deadline.js';
-import { partitionOfKey } from '../murmur2.js';
+import { PartitionedTopic } from '../partitioned-topic.js';
+import { SinkLife } from '../sink-life.js';
 import {
   type SinkFeatures,
   type SinkLane,
@@ -44,64 +44,56 @@ export class SqsSink implements SinkPort {
   readonly kind = 'sqs';
   readonly features: SinkFeatures;
   readonly #topics = new Map<string, OpenedTopic>();
-  readonly #inFlight = new Map<string, Promise<unknown>>();
+  readonly #life: SinkLife;
   /** Of sends that failed: records that SQS has all the same. */
   readonly #stored = new WeakSet<SinkRecord>();
   #client: SqsClientPort | null = null;
-  #starting: Promise<SqsClientPort> | null = null;
-  #isStopped = true;
 
   constructor(private readonly parts: SqsSinkParts) {
     this.features = parts.features;
-  }
-
-  async start(): Promise<void> {
-    this.#isStopped = false;
-    this.#starting ??= this.parts.create().finally(() => {
-      this.#starting = null;
+    this.#life = new SinkLife({
+      name: 'SQS',
+      opensItself: false,
+      drainMs: parts.drainMs,
+      open: async () => {
+        this.#client ??= await parts.create();
+      },
+      close: () => this.#close(),
     });
-    this.#client ??= await this.#starting;
   }
 
-  async openTopic(topic: string): Promise<SinkTopic> {
-    const known = this.#topics.get(topic);
+  start(): Promise<void> {
+    return this.#life.start();
+  }
+
+  async openTopic(name: string): Promise<SinkTopic> {
+    const known = this.#topics.get(name);
     if (known !== undefined && !known.isDoubtful) {
-      return known;
+      return known.lanes;
     }
-    const url = queueUrlOf(this.parts.queues, topic);
-    const queue = await this.#attributesOf(url);
-    const opened = new OpenedTopic(topic, queue, this.parts.lanes);
-    this.#topics.set(topic, opened);
-    return opened;
+    const queue = await this.#attributesOf(queueUrlOf(this.parts.queues, name));
+    const lanes = new PartitionedTopic(name, this.parts.lanes);
+    this.#topics.set(name, { lanes, queue, isDoubtful: false });
+    return lanes;
   }
 
   /** Besides `SinkError`, a plain `Error` for a caller's mistake: a lane in flight already, an unknown lane, no records. */
-  async send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
-    if (this.#inFlight.has(lane.id)) {
-      throw new Error(`Lane ${lane.id} has a send in flight: wait for it before the next one.`);
-    }
-    if (records.length === 0) {
-      throw new Error(`A send on lane ${lane.id} needs at least one record.`);
-    }
-    const sending = this.#send(lane, records);
-    this.#inFlight.set(lane.id, sending);
-    try {
-      await sending;
-      return { baseOffset: null };
-    } finally {
-      this.#inFlight.delete(lane.id);
-    }
+  send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
+    return this.#life.send(lane, records, this.#send);
   }
 
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await within(this.parts.drainMs, Promise.allSettled(this.#inFlight.values()), () => undefined);
+  stop(): Promise<void> {
+    return this.#life.stop();
+  }
+
+  #close(): Promise<void> {
     this.#client?.close();
     this.#client = null;
     this.#topics.clear();
+    return Promise.resolve();
   }
 
-  async #send(lane: SinkLane, records: readonly SinkRecord[]): Promise<void> {
+  readonly #send = async (lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> => {
     const topic = this.#topics.get(lane.topic);
     const client = this.#running();
     if (topic === undefined) {
@@ -122,14 +114,15 @@ export class SqsSink implements SinkPort {
     for (const record of records) {
       this.#stored.delete(record);
     }
-  }
+    return { baseOffset: null };
+  };
 
   async #messagesOf(topic: OpenedTopic, records: readonly SinkRecord[]): Promise<readonly PendingMessage[]> {
     try {
-      return await this.parts.writer.write(topic.queue, topic.name, records);
+      return await this.parts.writer.write(topic.queue, topic.lanes.name, records);
     } catch (error) {
       // somebody may raise the queue's limit for it
-      topic.distrust();
+      topic.isDoubtful = true;
       throw error;
     }
   }
@@ -181,10 +174,11 @@ export class SqsSink implements SinkPort {
   }
 
   /** A queue that was there once took what it had with it. */
-  #failed({ queue, distrust }: OpenedTopic, failure: SqsFailure, what: string, cause?: unknown): SinkError {
+  #failed(topic: OpenedTopic, failure: SqsFailure, what: string, cause?: unknown): SinkError {
+    const { queue } = topic;
     const { code, reason, advice } = failure;
     if (code !== 'unavailable' && code !== 'timeout') {
-      distrust();
+      topic.isDoubtful = true;
     }
     if (code === 'topic_missing') {
       const lost = 'was there when it was opened and has been deleted since, with what was not received';
@@ -203,39 +197,20 @@ export class SqsSink implements SinkPort {
   }
 
   #running(): SqsClientPort {
-    if (this.#client === null || this.#isStopped) {
-      throw new SinkError('unavailable', 'The SQS sink is stopped: start it before sending.');
+    this.#life.assertOpen();
+    if (this.#client === null) {
+      throw new Error('An SQS sink was started, and has no client.');
     }
     return this.#client;
   }
 }
 
 /** A topic whose queue has been looked at. */
-class OpenedTopic implements SinkTopic {
-  readonly lanes: readonly SinkLane[];
+interface OpenedTopic {
+  readonly lanes: PartitionedTopic;
+  readonly queue: SqsQueue;
   /** It is looked at again when it is opened the next time. */
-  isDoubtful = false;
-
-  constructor(
-    readonly name: string,
-    readonly queue: SqsQueue,
-    lanes: number,
-  ) {
-    this.lanes = Array.from({ length: lanes }, (_, partition) => ({
-      id: `${name}/${partition}`,
-      topic: name,
-      partition,
-    }));
-  }
-
-  readonly distrust = (): void => {
-    this.isDoubtful = true;
-  };
-
-  laneOf(key: Buffer): SinkLane {
-    const partition = partitionOfKey(key, this.lanes.length);
-    return this.lanes[partition] ?? { id: `${this.name}/${partition}`, topic: this.name, partition };
-  }
+  isDoubtful: boolean;
 }
 
 function entryOf({ record, message, groupId }: PendingMessage, index: number): SqsEntry {
