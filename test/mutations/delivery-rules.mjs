@@ -1,6 +1,8 @@
 const STEP = 'libs/schema/src/migrations/0011-delivery.sql.ts';
 const BATCH = 'libs/transport/src/postgres/stamped-batch.ts';
 const SINK = 'libs/transport/src/postgres/postgres-sink.ts';
+const ENDS = 'libs/transport/src/postgres/lane-ends.ts';
+const SUBSCRIPTION = 'libs/transport/src/postgres/postgres-subscription.ts';
 
 const sink = (only) => ({ path: 'libs/transport/src/postgres/postgres-sink.int-spec.ts', only });
 
@@ -46,19 +48,34 @@ export const DELIVERY_RULES = [
     name: 'delivery-removes-unread',
     wrong: 'records go when one of the consumers has read them',
     test: sink('removes what all consumers have read'),
-    edits: [
-      edit(
-        STEP,
-        'coalesce(min(coalesce(pl.next_offset, 0)), 0) as read_to',
-        'coalesce(max(pl.next_offset), 0) as read_to',
-      ),
-    ],
+    edits: [edit(STEP, 'min(coalesce(pl.next_offset, 0)) as up_to', 'max(pl.next_offset) as up_to')],
   },
   {
     name: 'delivery-receipt-beyond-the-log',
     wrong: 'the receipt of a batch that was there already names the end as its beginning',
     test: sink('stores what comes again once'),
-    edits: [edit(SINK, " + bigintOf(row, 'stored') - BigInt(records.length)", '')],
+    edits: [edit(SINK, 'baseOffset: after - BigInt(records.length)', 'baseOffset: before')],
+  },
+  {
+    name: 'delivery-log-that-went-back-believed',
+    wrong: 'a target that was set back is believed as soon as its log has grown past the place',
+    test: sink('says at each send that its database was set back'),
+    edits: [edit(ENDS, 'if (alarm !== undefined) {', 'if (alarm !== undefined && before < known) {')],
+  },
+  {
+    name: 'delivery-looks-at-the-forgotten',
+    wrong: 'what the floor has passed is looked for from the beginning, with every batch',
+    test: sink('looks at nothing that it has forgotten before'),
+    edits: [edit(STEP, 's.position > stream.floor and s.position <= in_low', 's.position <= in_low')],
+  },
+  {
+    name: 'delivery-goes-on-from-memory',
+    wrong: 'a consumer goes on where it was on a server that was set back',
+    test: {
+      path: 'libs/transport/src/postgres/postgres-subscription.int-spec.ts',
+      only: 'trusts nothing that it remembers',
+    },
+    edits: [edit(SUBSCRIPTION, 'isOneSession: true,', '')],
   },
 ];
 

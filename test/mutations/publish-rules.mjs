@@ -18,7 +18,13 @@ export const PUBLISH_RULES = [
     name: 'publish-believes-an-offset-that-went-back',
     wrong: 'a log that was cut is written to as if nothing had happened',
     test: sink('a log that went back alarms'),
-    edits: [edit(RECEIPTS, 'if (ack.baseOffset < expected) {', 'if (ack.baseOffset < 0n) {')],
+    edits: [edit(RECEIPTS, 'if (ack.baseOffset < expected &&', 'if (ack.baseOffset < 0n &&')],
+  },
+  {
+    name: 'publish-forgets-an-offset-that-went-back',
+    wrong: 'a log that was cut is believed again as soon as what was sent again has passed the place',
+    test: sink('a log that went back alarms'),
+    edits: [edit(RECEIPTS, 'if (alarm !== undefined) {', 'if (alarm !== undefined && ack.baseOffset < expected) {')],
   },
   {
     name: 'publish-two-in-flight',

@@ -68,6 +68,7 @@ create table millrace.delivery_settled (
   constraint delivery_settled_pk primary key (stream_id, position)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0,
   vacuum_truncate = false);
+create index delivery_settled_kept_idx on millrace.delivery_settled (kept_until) where kept_until is not null;
 comment on column millrace.delivery_settled.kept_until is 'of an event that came after its floor: the floor says nothing of it';
 `;
 
@@ -123,7 +124,8 @@ $body$;
  * Kinds: 1 is taken once, by its position; 2 is an event that its route had held back, so the floor says nothing of it; 0
  * is taken as often as it comes (a replay, or no event of a route). in_starts is where each record's key, value and
  * headers begin in in_bytes, and where the last one's end is, counted from 1. A low may rise above no position of its own
- * batch: the floor that judges is the one before.
+ * batch: the floor that judges is the one before. What the floor passes is forgotten by that range alone: what was removed
+ * before stays in the index for as long as any snapshot is old, and would be looked at with every batch.
  */
 const DELIVER = `
 create function millrace.deliver(in_topic text, in_partition integer, in_source text, in_route text, in_epoch bigint, in_low bigint,
@@ -161,9 +163,11 @@ begin
     select stream.stream_id, r.position, case when r.kind = 2 then clock_timestamp() + interval '30 days' end
     from sent r where r.kind = 2 or (r.kind = 1 and r.position > stream.floor)
     on conflict do nothing returning s.position
+  ), once as (
+    select min(r.n) as n from sent r join taken t on t.position = r.position where r.kind <> 0 group by r.position
   ), fresh as (
     select r.n, row_number() over (order by r.n) - 1 as above
-    from sent r where r.kind = 0 or r.position in (select t.position from taken t)
+    from sent r where r.kind = 0 or r.n in (select o.n from once o)
   )
   insert into millrace.delivery (partition_id, record_offset, record_key, record_value, headers)
   select lane.partition_id, lane.next_offset + f.above,
@@ -178,8 +182,8 @@ begin
   if in_source is not null and (in_epoch > stream.epoch or in_low > stream.floor) then
     update millrace.delivery_stream s set epoch = in_epoch, floor = greatest(s.floor, in_low)
     where s.stream_id = stream.stream_id;
-    delete from millrace.delivery_settled s where s.stream_id = stream.stream_id and s.position <= in_low
-      and (s.kept_until is null or s.kept_until < clock_timestamp());
+    delete from millrace.delivery_settled s
+    where s.stream_id = stream.stream_id and s.position > stream.floor and s.position <= in_low and s.kept_until is null;
   end if;
   verdict := 'taken';
 end
@@ -187,9 +191,10 @@ $body$;
 `;
 
 /**
- * Removes records from the front of each partition: those that all consumers have read, after in_read_ms, and any after
- * in_keep_ms. What a route has settled is not touched: that goes by its floor. Returns how many were removed; at most
- * in_rows of each partition, so that no call is long.
+ * Removes records from the front of partitions: those that all consumers have read, after in_read_ms, and any after
+ * in_keep_ms. What a route has settled goes by its floor; only what is kept beyond it is removed here when its time is
+ * over. Returns how many records were removed: at most in_rows, so that no call is long and no partition locked for long;
+ * the partitions with the oldest front first.
  */
 const REMOVE = `
 create function millrace.remove_delivered(in_keep_ms bigint, in_read_ms bigint, in_rows integer) returns bigint
@@ -203,17 +208,25 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('millrace.remove_delivered', 0)) then
     return 0;
   end if;
+  delete from millrace.delivery_settled s using millrace.delivery_stream t
+  where s.kept_until < clock_timestamp() and t.stream_id = s.stream_id and s.position <= t.floor;
   for lane in
-    select p.partition_id, coalesce(min(coalesce(pl.next_offset, 0)), 0) as read_to
-    from millrace.delivery_partition p left join millrace.delivery_place pl using (partition_id)
-    where p.first_offset < p.next_offset group by p.partition_id order by p.partition_id
+    select p.partition_id, p.first_offset, coalesce(read.up_to, 0) as read_to
+    from millrace.delivery_partition p
+    join millrace.delivery d on d.partition_id = p.partition_id and d.record_offset = p.first_offset
+    left join (select pl.partition_id, min(coalesce(pl.next_offset, 0)) as up_to from millrace.delivery_place pl
+      group by pl.partition_id) read on read.partition_id = p.partition_id
+    where d.delivered_at < clock_timestamp()
+      - case when p.first_offset < read.up_to then in_read_ms else in_keep_ms end * interval '1 millisecond'
+    order by p.removed_at nulls first, p.partition_id
   loop
     with front as (
       select x.record_offset, bool_and(x.delivered_at < clock_timestamp()
           - case when x.record_offset < lane.read_to then in_read_ms else in_keep_ms end * interval '1 millisecond')
         over (order by x.record_offset) as is_old
-      from (select d.record_offset, d.delivered_at from millrace.delivery d where d.partition_id = lane.partition_id
-        order by d.record_offset limit in_rows) x
+      from (select d.record_offset, d.delivered_at from millrace.delivery d
+        where d.partition_id = lane.partition_id and d.record_offset >= lane.first_offset
+        order by d.record_offset limit in_rows - total) x
     ), gone as (
       delete from millrace.delivery d using front
       where d.partition_id = lane.partition_id and d.record_offset = front.record_offset and front.is_old
@@ -225,6 +238,7 @@ begin
         removed_at = greatest(p.removed_at, removed.newest)
       where p.partition_id = lane.partition_id;
       total := total + removed.rows;
+      exit when total >= in_rows;
     end if;
   end loop;
   return total;

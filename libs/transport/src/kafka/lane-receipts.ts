@@ -8,7 +8,8 @@ import { type KafkaAck } from './kafka-producer-port.js';
  */
 export class LaneReceipts {
   readonly #nextOffset = new Map<string, bigint>();
-  readonly #alarmed = new Set<string>();
+  /** What was said of lanes whose log went back: what is sent again lets it grow past the place, and would hide it. */
+  readonly #alarms = new Map<string, string>();
 
   /** Throws `SinkError` `receipt_invalid`. */
   accept(lane: SinkLane, acks: readonly KafkaAck[], count: number): SinkReceipt {
@@ -21,12 +22,15 @@ export class LaneReceipts {
       );
     }
     const expected = this.#nextOffset.get(lane.id) ?? 0n;
-    if (ack.baseOffset < expected) {
-      this.#alarmed.add(lane.id);
-      throw new SinkError(
-        'receipt_invalid',
+    if (ack.baseOffset < expected && !this.#alarms.has(lane.id)) {
+      this.#alarms.set(
+        lane.id,
         `Kafka stored a batch of ${lane.id} at offset ${ack.baseOffset}, and had acknowledged all below ${expected}: the log was cut (unclean leader election) or the topic was made again, so acknowledged events are gone. Find out which, replay them, then resume the route.`,
       );
+    }
+    const alarm = this.#alarms.get(lane.id);
+    if (alarm !== undefined) {
+      throw new SinkError('receipt_invalid', alarm);
     }
     this.#nextOffset.set(lane.id, ack.baseOffset + BigInt(count));
     return { baseOffset: ack.baseOffset };
@@ -35,7 +39,7 @@ export class LaneReceipts {
   /** For a topic that is opened again: lanes whose log went back begin anew, because somebody has looked. */
   forgive({ lanes }: SinkTopic): void {
     for (const { id } of lanes) {
-      if (this.#alarmed.delete(id)) {
+      if (this.#alarms.delete(id)) {
         this.#nextOffset.delete(id);
       }
     }
@@ -44,13 +48,13 @@ export class LaneReceipts {
   /** For a topic that was deleted and is there again: the offsets of all its lanes begin anew. */
   forget({ lanes }: SinkTopic): void {
     for (const { id } of lanes) {
-      this.#alarmed.delete(id);
+      this.#alarms.delete(id);
       this.#nextOffset.delete(id);
     }
   }
 
   clear(): void {
     this.#nextOffset.clear();
-    this.#alarmed.clear();
+    this.#alarms.clear();
   }
 }

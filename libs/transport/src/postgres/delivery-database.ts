@@ -10,6 +10,11 @@ export interface DeliveryDatabaseOptions {
   readonly connectionsMax: number;
   /** No statement takes longer, on the server's side; the answer is waited for a second longer. */
   readonly statementMs: number;
+  /**
+   * When a connection breaks while nothing is asked, all further statements fail until `close`: behind the same address
+   * there may be another server now, of which what is known from before does not hold. Default false.
+   */
+  readonly isOneSession?: boolean;
 }
 
 /** Columns by name: numbers of 32 bits as numbers, bytea as Buffers, all else as the text that PostgreSQL sends. */
@@ -26,14 +31,20 @@ const ANSWER_MARGIN_MS = 1_000;
  */
 export class DeliveryDatabase {
   #pool: Promise<pg.Pool> | undefined;
+  #isBroken = false;
 
   constructor(private readonly options: DeliveryDatabaseOptions) {}
 
   /** With a name the statement is prepared once per connection. */
   async rows(text: string, values: readonly unknown[], name?: string): Promise<readonly DeliveryRow[]> {
     const query: pg.QueryConfig = { text, values: [...values], ...(name === undefined ? {} : { name }) };
+    if (this.#isBroken) {
+      throw new SinkError('unavailable', 'The connection to the database was lost.');
+    }
     try {
-      this.#pool ??= openPool(this.options);
+      this.#pool ??= openPool(this.options, () => {
+        this.#isBroken = this.options.isOneSession ?? false;
+      });
       const { rows } = await (await this.#pool).query<Record<string, unknown>>(query);
       return rows;
     } catch (error) {
@@ -45,6 +56,7 @@ export class DeliveryDatabase {
   async close(): Promise<void> {
     const pool = await this.#pool?.catch(() => undefined);
     this.#pool = undefined;
+    this.#isBroken = false;
     if (pool !== undefined) {
       await closed(pool);
     }
@@ -57,15 +69,13 @@ export class DeliveryDatabase {
  */
 function settingsOf(statementMs: number): string {
   return `set synchronous_commit = on; set statement_timeout = ${statementMs}; set enable_seqscan = off; set jit = off;
-set idle_in_transaction_session_timeout = ${statementMs}`;
+set default_transaction_isolation = 'read committed'; set idle_in_transaction_session_timeout = ${statementMs}`;
 }
 
-async function openPool({
-  databaseUrl,
-  applicationName,
-  connectionsMax,
-  statementMs,
-}: DeliveryDatabaseOptions): Promise<pg.Pool> {
+async function openPool(
+  { databaseUrl, applicationName, connectionsMax, statementMs }: DeliveryDatabaseOptions,
+  onBroken: () => void,
+): Promise<pg.Pool> {
   assertPostgresUrl(databaseUrl);
   const driver = await loadDriver();
   const pool = new driver.Pool({
@@ -83,8 +93,8 @@ async function openPool({
       }, done);
     },
   });
-  // without listeners a connection that breaks would end the process; the statement on it, or the next one, reports it
-  pool.on('error', () => undefined);
+  // without listeners a connection that breaks would end the process; a statement on it reports it by itself
+  pool.on('error', onBroken);
   pool.on('connect', (client) => {
     client.on('error', () => undefined);
   });

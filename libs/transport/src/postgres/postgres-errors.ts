@@ -16,6 +16,10 @@ const BY_SQLSTATE: Readonly<Record<string, readonly [SinkErrorCode, string]>> = 
   '3F000': ['unavailable', NO_SCHEMA],
   '28P01': ['unavailable', 'The database refused the user name or password; check the database URL.'],
   '28000': ['unavailable', 'The database refused the user; check the database URL.'],
+  '25000': [
+    'unavailable',
+    'Sessions of the user do not run in READ COMMITTED: behind a pooler, set default_transaction_isolation on its role.',
+  ],
   '25006': ['unavailable', 'The database is a standby or recovering: events go to the primary only.'],
   '55P03': ['unavailable', 'Another transaction holds the partition, or a place in it.'],
 };

@@ -90,6 +90,22 @@ describe('the Postgres sink', () => {
     expect(await storedValues()).toEqual(['1', '2', '3', '4', '5']);
   });
 
+  it('stores an event once that stands in one batch twice', async () => {
+    const { sink, lane } = await opened();
+
+    expect(await sink.send(lane, [relayRecord(1), relayRecord(2), relayRecord(1)])).toEqual({ baseOffset: -1n });
+    expect(await storedValues()).toEqual(['1', '2']);
+  });
+
+  it('knows positions of any size', async () => {
+    const { sink, lane } = await opened();
+    const last = relayRecord(0, { value: 'last', headers: { 'millrace-position': '9223372036854775807' } });
+    await sink.send(lane, [last]);
+    await sink.send(lane, [last]);
+
+    expect(await storedValues()).toEqual(['last']);
+  });
+
   it('stores once what two send at the same time', async () => {
     const both = [await opened(), await opened()];
     const records = Array.from({ length: 500 }, (_, index) => relayRecord(index + 1));
@@ -125,6 +141,39 @@ describe('the Postgres sink', () => {
     expect(rows).toEqual([{ position: 3 }]);
     await sink.send(lane, [relayRecord(1), relayRecord(2), relayRecord(3)]);
     expect(await storedValues()).toEqual(['1', '2', '3']);
+  });
+
+  it('looks at nothing that it has forgotten before, however old a snapshot is open', async () => {
+    const { sink, lane } = await opened();
+    const observer = await database.connect();
+    await observer.query('begin isolation level repeatable read');
+    await observer.query('select from millrace.delivery_settled');
+    const batches = 40;
+    for (let batch = 0; batch < batches; batch += 1) {
+      const low = batch * 100;
+      const positions = Array.from({ length: 100 }, (_, index) => low + index + 1);
+      await sink.send(
+        lane,
+        positions.map((position) => relayRecord(position, { low })),
+      );
+    }
+
+    const looked = async (): Promise<number> => {
+      await client.query('select pg_stat_force_next_flush()');
+      const { rows } = await client.query<{ looked: number }>(
+        `select sum(idx_tup_read)::integer as looked from pg_stat_user_indexes where relname = 'delivery_settled'`,
+      );
+      return rows[0]?.looked ?? 0;
+    };
+    await client.query('set enable_seqscan = off');
+    const before = await looked();
+    await client.query(`select millrace.deliver($1, $2, 'shop', 'orders', 1, $3, '{}', '{}', '{1}', '')`, [
+      lane.topic,
+      lane.partition,
+      batches * 100,
+    ]);
+    expect((await looked()) - before).toBeLessThan(300);
+    await observer.end();
   });
 
   it('takes a late event with a position below others, once', async () => {
@@ -240,6 +289,54 @@ describe('the Postgres sink', () => {
     await storedTo(2, ['3', '4']);
   });
 
+  it('removes a bounded number of records at a time, of the partition with the oldest ones first', async () => {
+    const { sink } = await opened({ partitions: 3 });
+    const { lanes } = await sink.openTopic('many');
+    for (const [index, lane] of lanes.entries()) {
+      const positions = Array.from({ length: 10 }, (_, position) => index * 10 + position + 1);
+      await sink.send(
+        lane,
+        positions.map((position) => relayRecord(position)),
+      );
+    }
+    await client.query(
+      `update millrace.delivery_partition set removed_at = now() - partition * interval '1 minute' where topic = 'many'`,
+    );
+    const remove = async (): Promise<unknown> =>
+      (await client.query('select millrace.remove_delivered(0, 0, 15)::integer as removed')).rows[0];
+    const left = async (): Promise<unknown> =>
+      (
+        await client.query(
+          `select p.partition, count(*)::integer as records from millrace.delivery_partition p
+           join millrace.delivery d using (partition_id) group by 1 order by 1`,
+        )
+      ).rows;
+
+    expect(await remove()).toEqual({ removed: 15 });
+    expect(await left()).toEqual([
+      { partition: 0, records: 10 },
+      { partition: 1, records: 5 },
+    ]);
+    expect(await remove()).toEqual({ removed: 15 });
+    expect(await left()).toEqual([]);
+  });
+
+  it('keeps what it knows of a released event for its time, and no longer', async () => {
+    const { sink, lane } = await opened();
+    const released = relayRecord(2, { low: 3, headers: { 'millrace-unparked': 'true' } });
+    await sink.send(lane, [released, relayRecord(4, { low: 3 })]);
+    const settled = async (): Promise<unknown> => {
+      await client.query('select millrace.remove_delivered(3600000, 3600000, 10)');
+      return (await client.query('select position::integer from millrace.delivery_settled order by 1')).rows;
+    };
+
+    expect(await settled()).toEqual([{ position: 2 }, { position: 4 }]);
+    await client.query(
+      `update millrace.delivery_settled set kept_until = now() - interval '1 second' where position = 2`,
+    );
+    expect(await settled()).toEqual([{ position: 4 }]);
+  });
+
   it('reads back what it has taken since, and says when some of that is gone', async () => {
     const { sink, lane } = await opened();
     await sink.send(lane, [relayRecord(1), relayRecord(2)]);
@@ -291,6 +388,32 @@ describe('the Postgres sink', () => {
     expect(await tail({ offset: 0n, topicId: 'another', sinceMs: 0 })).toEqual([
       { kind: 'replaced', topic, partition, topicId },
     ]);
+  });
+
+  it('says at each send that its database was set back while it ran, until the topic is opened again', async () => {
+    const { sink, lane } = await opened();
+    await sink.send(
+      lane,
+      [1, 2, 3, 4].map((position) => relayRecord(position)),
+    );
+    await client.query('delete from millrace.delivery where record_offset = 3');
+    await client.query('delete from millrace.delivery_settled where position = 4');
+    await client.query('update millrace.delivery_partition set next_offset = 3 where next_offset = 4');
+
+    const refused = { code: 'receipt_invalid', message: expect.stringContaining('ends at 3 and had ended at 4') };
+    await expect(sink.send(lane, [relayRecord(5), relayRecord(6)])).rejects.toMatchObject(refused);
+    // by now the log is longer than it was, and still without what it has lost
+    await expect(sink.send(lane, [relayRecord(5), relayRecord(6)])).rejects.toMatchObject(refused);
+    await sink.openTopic(TOPIC);
+    expect(await sink.send(lane, [relayRecord(5), relayRecord(6)])).toEqual({ baseOffset: 3n });
+  });
+
+  it('delivers where the database asks for another isolation than it needs', async () => {
+    await client.query(`alter database ${database.name} set default_transaction_isolation = 'serializable'`);
+    const { sink, lane } = await opened();
+    await sink.send(lane, [relayRecord(1)]);
+
+    expect(await storedValues()).toEqual(['1']);
   });
 
   it('says when its topic was removed behind its back', async () => {

@@ -17,6 +17,7 @@ import { SinkError } from '../transport.errors.js';
 import { assertPostgresUrl, DeliveryDatabase } from './delivery-database.js';
 import { bigintOf, textOf } from './delivery-rows.js';
 import { DELIVER_SQL, OPEN_TOPIC_SQL } from './delivery.sql.js';
+import { LaneEnds } from './lane-ends.js';
 import { OldRecords } from './old-records.js';
 import { type PostgresSinkOptions } from './postgres-config.js';
 import { readDeliveriesBack, readDeliveryTails } from './read-back.js';
@@ -47,6 +48,7 @@ class PostgresSink implements SinkPort {
   readonly #oldRecords: OldRecords;
   readonly #inFlight = new Map<string, Promise<unknown>>();
   readonly #topics = new Map<string, SinkTopic>();
+  readonly #ends = new LaneEnds();
   readonly #partitions: number;
   readonly #drainMs: number;
   #isStarted = false;
@@ -100,6 +102,7 @@ class PostgresSink implements SinkPort {
     const [row] = await this.#database.rows(OPEN_TOPIC_SQL, [name, this.#partitions], 'millrace_open_topic');
     const topic = topicOf(name, Number(textOf(row, 'partitions')));
     this.#topics.set(name, topic);
+    this.#ends.forgive(topic);
     return topic;
   }
 
@@ -149,14 +152,19 @@ class PostgresSink implements SinkPort {
     const values = [topic, partition, source, route, epoch, low, positions, kinds, starts, bytes];
     const [row] = await this.#database.rows(DELIVER_SQL, values, 'millrace_deliver');
     switch (textOf(row, 'verdict')) {
-      case 'taken':
-        return { baseOffset: bigintOf(row, 'base_offset') + bigintOf(row, 'stored') - BigInt(records.length) };
+      case 'taken': {
+        const before = bigintOf(row, 'base_offset');
+        const after = before + bigintOf(row, 'stored');
+        this.#ends.accept(lane, before, after);
+        return { baseOffset: after - BigInt(records.length) };
+      }
       case 'fenced':
         throw new SinkError(
           'fenced',
           `A relay with a later epoch has delivered events of route ${route ?? ''} to ${id}: this one has lost the route.`,
         );
       default:
+        this.#ends.forget(this.#topics.get(topic));
         throw new SinkError(
           'topic_deleted',
           `Topic ${topic} was there when it was opened and has been removed since, with the events in it that were ` +
@@ -193,6 +201,7 @@ class PostgresSink implements SinkPort {
     await within(this.#drainMs, Promise.allSettled(this.#inFlight.values()), () => undefined);
     await this.#database.close();
     this.#topics.clear();
+    this.#ends.clear();
   }
 }
 

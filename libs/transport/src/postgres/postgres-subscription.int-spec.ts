@@ -312,6 +312,30 @@ describe('the Postgres subscription', () => {
     expect(second.listener.chunks[0]?.chunk).toMatchObject({ firstOffset: 4n, nextOffset: 5n });
   });
 
+  it('trusts nothing that it remembers when its connection broke while nothing was asked', async () => {
+    await send(0, 1, 2, 3);
+    const { listener, signal } = await join({ pollMs: 1_500, beatMs: 2_500, commitIntervalMs: 10 });
+    await signal.until('three records', () => listener.deliveries.length === 3);
+    await placesAt(['3', null]);
+    // a standby was promoted that has not got the last commit: its log grows past the old end before anybody looks
+    await client.query(
+      `delete from millrace.delivery where record_offset = 2;
+       delete from millrace.delivery_settled where position = 3;
+       update millrace.delivery_partition set next_offset = 2 where next_offset = 3;
+       update millrace.delivery_place set next_offset = 2 where next_offset = 3;
+       select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and application_name = 'stock subscription' and state = 'idle'`,
+    );
+    const other = createPostgresSink({ databaseUrl: database.url, partitions: 2, removeIntervalMs: 3_600_000 });
+    await other.start();
+    const [lane] = (await other.openTopic(TOPIC)).lanes;
+    await (lane && other.send(lane, [relayRecord(4), relayRecord(5)]));
+    await other.stop();
+
+    await signal.until('both new records', () => listener.deliveries.length === 5);
+    expect(listener.deliveries.map(({ value }) => String(value))).toEqual(['1', '2', '3', '4', '5']);
+  });
+
   it('commits nothing any more for a partition that another member has taken', async () => {
     await send(0, 1);
     const { listener, signal, events } = await join({}, { receive: () => Promise.resolve() });

@@ -93,6 +93,7 @@ class PostgresSubscription implements SubscriptionPort {
       applicationName: `${consumer} subscription`,
       connectionsMax: 1,
       statementMs,
+      isOneSession: true,
     });
     let hasJoined = false;
     this.#session = new MemberSession({

@@ -27,8 +27,6 @@ const AS_OFTEN_AS_IT_COMES = 0;
 const ONCE = 1;
 const ONCE_BEHIND_THE_FLOOR = 2;
 
-const NUMBER = /^\d{1,18}$/;
-
 const NAMES = {
   source: Buffer.from(HEADER.source),
   route: Buffer.from(HEADER.route),
@@ -63,19 +61,19 @@ function stampOf(headers: readonly SinkHeader[]): Stamp {
   const text = (name: Buffer): string => headers.find((header) => header[0].equals(name))?.[1].toString() ?? '';
   const has = (name: Buffer): boolean => headers.some((header) => header[0].equals(name));
   const [source, position, epoch, low] = [text(NAMES.source), text(NAMES.position), text(NAMES.epoch), text(NAMES.low)];
-  if (source === '' || !NUMBER.test(position) || !isEpoch(epoch)) {
+  if (source === '' || !isNumber(position) || !isNumber(epoch)) {
     return { stream: null, position: '0', kind: AS_OFTEN_AS_IT_COMES };
   }
   const route = routeOfHeader(text(NAMES.route));
-  const stream = { source, route, epoch, low: NUMBER.test(low) ? low : '0' };
+  const stream = { source, route, epoch, low: isNumber(low) ? low : '0' };
   if (has(NAMES.replay)) {
     return { stream, position, kind: AS_OFTEN_AS_IT_COMES };
   }
   return { stream, position, kind: has(NAMES.unparked) ? ONCE_BEHIND_THE_FLOOR : ONCE };
 }
 
-/** The upper half of an epoch is a timeline: it has more digits than a position. */
-function isEpoch(text: string): boolean {
+/** That a bigint of the database holds. */
+function isNumber(text: string): boolean {
   return /^\d{1,19}$/.test(text) && BigInt(text) < 2n ** 63n;
 }
 
