@@ -10,6 +10,7 @@ import {
 import {
   KafkaJSConnectionError,
   KafkaJSNonRetriableError,
+  KafkaJSNumberOfRetriesExceeded,
   KafkaJSProtocolError,
   KafkaJSRequestTimeoutError,
 } from 'kafkajs';
@@ -28,6 +29,11 @@ function answered(...codes: readonly number[]): Error {
 function protocolError(code: number, type: string): Error {
   const cause = new KafkaJSProtocolError(Object.assign(new Error('payload'), { code, type, retriable: false }));
   return Object.assign(new KafkaJSNonRetriableError('payload'), { cause });
+}
+
+/** As kafkajs ends what it tried in vain. */
+function gaveUp(cause: Error): Error {
+  return Object.assign(new KafkaJSNumberOfRetriesExceeded(cause, { retryCount: 0, retryTime: 1 }), { cause });
 }
 
 function systemError(code: string): Error {
@@ -104,6 +110,11 @@ describe('an error of a Kafka client', () => {
       pendingDuration: 0,
     });
     expect(classifyKafkaError(timeout)).toMatchObject({ code: 'timeout', isClientSuspect: true });
+    expect(classifyKafkaError(gaveUp(new Error('Broker not connected')))).toMatchObject({
+      code: 'unavailable',
+      isClientSuspect: true,
+    });
+    expect(classifyKafkaError(gaveUp(new KafkaJSConnectionError('x')))).toMatchObject({ isClientSuspect: false });
     expect(classifyKafkaError(new SendDeadlineError('x'))).toMatchObject({ code: 'timeout', isClientSuspect: true });
     expect(classifyKafkaError(new TimeoutError('x', { canRetry: true }))).toMatchObject({
       code: 'timeout',

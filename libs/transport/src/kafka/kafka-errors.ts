@@ -133,10 +133,18 @@ const BY_CLASS: ReadonlyMap<string, Verdict & { readonly reason: string }> = new
   ['KafkaJSRequestTimeoutError', { code: 'timeout', reason: 'no answer in time', advice: '' }],
   ['KafkaJSConnectionError', { ...CUT, reason: 'no connection' }],
   ['KafkaJSConnectionClosedError', { ...CUT, reason: 'the connection was closed' }],
+  ['KafkaJSNumberOfRetriesExceeded', { ...PASSING, reason: 'the client gave up' }],
 ]);
 
-/** After these a client may go on using a connection that is dead: kafkajs never closes one on a timeout. */
-const SUSPECT: ReadonlySet<string> = new Set(['KafkaJSRequestTimeoutError', 'SendDeadlineError']);
+/**
+ * After these a client may go on using a connection that is dead: kafkajs never closes one on a timeout, and takes one
+ * whose first request had no answer for connected ever after, of which it says only that it has given up.
+ */
+const SUSPECT: ReadonlySet<string> = new Set([
+  'KafkaJSRequestTimeoutError',
+  'KafkaJSNumberOfRetriesExceeded',
+  'SendDeadlineError',
+]);
 
 const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|EPROTO$)/;
 const DEPTH_MAX = 12;

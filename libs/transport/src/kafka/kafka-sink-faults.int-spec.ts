@@ -21,6 +21,7 @@ class FaultProxy {
   readonly acksSeen: number[] = [];
   readonly #connections = new Set<{ client: Socket; broker: Socket; isMute: boolean }>();
   #server: Server | undefined;
+  #isSilent = false;
 
   constructor(
     readonly port: number,
@@ -60,9 +61,17 @@ class FaultProxy {
     }
   }
 
+  /** While silent nothing comes back on any connection; one that was opened then stays mute. */
+  setSilent(isSilent: boolean): void {
+    this.#isSilent = isSilent;
+    if (isSilent) {
+      this.muteOpenConnections();
+    }
+  }
+
   #accept(client: Socket): void {
     const broker = connect(this.brokerPort, '127.0.0.1');
-    const connection = { client, broker, isMute: false };
+    const connection = { client, broker, isMute: this.#isSilent };
     this.#connections.add(connection);
     let asked: Buffer = Buffer.alloc(0);
     client.on('data', (chunk: Buffer) => {
@@ -287,6 +296,20 @@ describe('the Kafka sink under faults', () => {
       expect(await codeOf(sink.send(lane, [record('b')]))).toBe('timeout');
 
       expect(await codeOf(sink.send(lane, [record('b')]))).toBe('resolved');
+    });
+
+    it('goes on once there are answers again, though clients have connected in silence', async () => {
+      const seeds = Array.from({ length: 3 }, () => `127.0.0.1:${proxy.port}`);
+      sinkTo({ brokers: seeds }, { requestTimeoutMs: ANSWER_MS });
+      const lane = await openLane();
+      await sink.send(lane, [record('a')]);
+
+      proxy.setSilent(true);
+      expect(await codeOf(sink.send(lane, [record('b')]))).toBe('timeout');
+      expect(await codeOf(sink.send(lane, [record('b')]))).not.toBe('resolved');
+      proxy.setSilent(false);
+
+      expect((await resend(lane, [record('b')])).at(-1)).toBe('resolved');
     });
 
     it('leaves no socket open, nor after a deadline or when it is stopped twice', async () => {
