@@ -67,8 +67,10 @@ export class LocalKafkaCluster {
   static async start(options: LocalKafkaClusterOptions): Promise<LocalKafkaCluster> {
     try {
       return await LocalKafkaCluster.startOnce(options);
-    } catch {
-      return LocalKafkaCluster.startOnce(options);
+    } catch (first) {
+      return LocalKafkaCluster.startOnce(options).catch((second: unknown) => {
+        throw new AggregateError([first, second], 'The nodes of a Kafka have not started, twice.');
+      });
     }
   }
 
@@ -84,7 +86,7 @@ export class LocalKafkaCluster {
       for (const own of ports) {
         nodes.push(await makeNode(own, ports, options));
       }
-      await Promise.all(nodes.map(async ({ kafka }) => kafka.start()));
+      await allStarted(nodes);
     } catch (error) {
       await cluster.stop();
       throw error;
@@ -144,6 +146,15 @@ export class LocalKafkaCluster {
         await proxy.stop();
       }),
     );
+  }
+}
+
+/** Rejects when each has started or failed: only then does `stop` find all that there is. */
+async function allStarted(nodes: readonly ClusterNode[]): Promise<void> {
+  const starts = await Promise.allSettled(nodes.map(async ({ kafka }) => kafka.start()));
+  const failed = starts.find((start) => start.status === 'rejected');
+  if (failed !== undefined) {
+    throw failed.reason;
   }
 }
 
