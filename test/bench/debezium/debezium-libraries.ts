@@ -17,6 +17,12 @@ const HOME = join(LOCAL, VERSION, 'debezium-server');
 const FETCH_MS = 30 * 60_000;
 const JVMS = '/usr/lib/jvm';
 
+/** Fetches what is needed, so that what is missing is told before anything is started. */
+export async function requireDebezium(): Promise<void> {
+  javaForDebezium();
+  await debeziumClassPath();
+}
+
 /** The Java class path of Debezium Server, without its configuration; fetched with Maven into `.local/debezium` once. */
 export async function debeziumClassPath(): Promise<string> {
   if (!existsSync(HOME)) {

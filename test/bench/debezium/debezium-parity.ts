@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ConsumedRecord,
   consoleConsume,
@@ -10,120 +9,137 @@ import {
   topicOffsets,
   until,
 } from '@millrace/testing';
-import { Workload } from '../../faults/workload.js';
-import { RelayProcess } from '../../harness/relay-process.js';
+import { RelayProcess, type RelayRoute, type ReplacedRoute } from '../../harness/relay-process.js';
 import { say } from '../../harness/say.js';
 import { createMigratedDatabase, type Servers, startServers, withClient } from '../../harness/servers.js';
+import { ADOPTED_OUTBOX } from './adopted-outbox.js';
+import { requireDebezium } from './debezium-libraries.js';
 import { DebeziumServer } from './debezium-server.js';
-import { PARITY_TYPES, writeParityEvents } from './parity-events.js';
-import { type Comparison, compareRecords } from './same-records.js';
+import { OTHER_COLUMNS } from './other-columns.js';
+import { OWN_OUTBOX } from './own-outbox.js';
+import { isEqual, parityTables } from './parity-report.js';
+import { type ParityResult, resultOf } from './parity-result.js';
+import { type ParityLoad, type ParityScenario, type WrittenRows } from './parity-scenario.js';
 
-/** What one run is asked to do. */
-export interface DebeziumParityOptions {
-  readonly seconds: number;
-  readonly eventsPerSecond: number;
-  readonly seed: number;
-}
-
-const TOPICS = ['order', ...PARITY_TYPES].map((type) => `outbox.event.${type}`);
+const SCENARIOS = [OWN_OUTBOX, ADOPTED_OUTBOX, OTHER_COLUMNS];
 const PARTITIONS = 6;
-const EXAMPLES = 5;
 const COUNT_SQL = 'select count(*)::int as events from millrace.outbox';
 
 /**
- * Debezium Server with its outbox event router and our relay read the same outbox, while it is written; each publishes
- * to a Kafka of its own, under the same names of topics. Both are read by Kafka's own consumer and compared. True when
- * topics, partitions, keys, values, ids and the order of each key are equal.
+ * Debezium Server with its outbox event router and our relay read the same rows, while they are written; each publishes to
+ * a Kafka of its own, under the same names of topics. Both are read by Kafka's own consumer and compared; then each fault
+ * of a list is planted into what we have published, and has to be found. True when nothing differs but what is documented,
+ * in each of the scenarios.
  */
-export async function benchDebeziumParity(options: DebeziumParityOptions): Promise<boolean> {
+export async function benchDebeziumParity(load: ParityLoad): Promise<boolean> {
+  await requireDebezium();
   const servers = await startServers({ kafkaHeapMb: 512, postgresSettings: { shared_buffers: '256MB' } });
-  const folder = join(servers.folder, 'debezium');
-  mkdirSync(folder);
-  const theirKafka = new LocalKafka({ dataDir: join(folder, 'kafka'), heapMb: 512, temporaryDir: servers.folder });
-  let isSame = false;
+  const theirKafka = new LocalKafka({
+    dataDir: join(servers.folder, 'their-kafka'),
+    heapMb: 512,
+    temporaryDir: servers.folder,
+  });
+  let areEqual = false;
   try {
     await theirKafka.start();
-    isSame = report(await runBoth(servers, theirKafka, options));
+    const results: ParityResult[] = [];
+    for (const scenario of SCENARIOS) {
+      results.push(await runScenario({ servers, theirKafka, scenario, load }));
+    }
+    say(`\n${parityTables(results)}`);
+    areEqual = results.every(isEqual);
+    say(areEqual ? '\nThe same, but for what is documented.' : '\nNOT the same.');
   } finally {
     await theirKafka.stop();
-    await servers.stop(isSame ? 'remove' : 'keep');
-    if (!isSame) {
+    await servers.stop(areEqual ? 'remove' : 'keep');
+    if (!areEqual) {
       say(`logs: ${servers.folder}`);
     }
   }
-  return isSame;
+  return areEqual;
 }
 
-async function runBoth(servers: Servers, theirKafka: LocalKafka, options: DebeziumParityOptions): Promise<Comparison> {
-  const databaseUrl = await createMigratedDatabase(servers.postgres, 'parity');
+interface ScenarioRun {
+  readonly servers: Servers;
+  readonly theirKafka: LocalKafka;
+  readonly scenario: ParityScenario;
+  readonly load: ParityLoad;
+}
+
+async function runScenario({ servers, theirKafka, scenario, load }: ScenarioRun): Promise<ParityResult> {
+  const { name, topics } = scenario;
+  const databaseUrl = await createMigratedDatabase(servers.postgres, name);
+  await scenario.prepare(databaseUrl);
   const brokers = { ours: servers.kafka.brokers, theirs: theirKafka.brokers };
-  for (const topic of TOPICS) {
+  for (const topic of topics) {
     await createTopic({ brokers: brokers.ours, topic, partitions: PARTITIONS });
     await createTopic({ brokers: brokers.theirs, topic, partitions: PARTITIONS });
   }
-  const folder = join(servers.folder, 'debezium');
-  const debezium = await DebeziumServer.start({ folder, databaseUrl, brokers: brokers.theirs });
+  const folder = join(servers.folder, name);
+  mkdirSync(folder);
+  const debezium = await DebeziumServer.start({
+    folder,
+    databaseUrl,
+    brokers: brokers.theirs,
+    slot: `debezium_${name}`,
+    settings: scenario.debezium,
+  });
   const relay = new RelayProcess({
-    file: join(servers.folder, 'relay'),
+    file: join(folder, 'relay'),
     databaseUrl,
     brokers: brokers.ours,
-    client: 'platformatic',
-    capture: 'wal',
+    client: scenario.client,
+    capture: scenario.capture,
     port: await freePort(),
-    routes: [{ name: 'parity', topic: 'outbox.event.{aggregatetype}' }],
+    routes: [routeOf(scenario)],
   });
+  let written: WrittenRows;
+  let events: number;
   try {
-    const events = await write(databaseUrl, options);
-    say(`${events} events committed in ${options.seconds} s, seed ${options.seed}`);
-    await Promise.all([brokers.ours, brokers.theirs].map(async (each) => untilPublished(each, events)));
-    return compareRecords(await readAll(brokers.ours), await readAll(brokers.theirs));
+    written = await scenario.write(databaseUrl, load);
+    events = await countEvents(databaseUrl);
+    say(`${name}: ${events} events committed, seed ${load.seed}`);
+    await untilPublished(brokers.ours, topics, events);
+    await untilPublished(brokers.theirs, topics, events + written.refused.size);
   } finally {
     await relay.end('SIGTERM');
     await debezium.stop();
   }
+  const [ours, theirs] = [await readAll(brokers.ours, topics), await readAll(brokers.theirs, topics)];
+  return withClient(databaseUrl, (client) => resultOf({ scenario, written, events, ours, theirs, client }));
 }
 
-/** Concurrent transactions with rollbacks, and then what is hard to print; returns how many events were committed. */
-async function write(databaseUrl: string, { seconds, ...load }: DebeziumParityOptions): Promise<number> {
-  const workload = await Workload.start({ databaseUrl, ...load });
-  await sleep(seconds * 1_000);
-  await workload.stop();
-  return withClient(databaseUrl, async (client) => {
-    await writeParityEvents(client);
-    const { rows } = await client.query<{ events: number }>(COUNT_SQL);
-    return rows[0]?.events ?? 0;
-  });
+function routeOf({ topic }: ParityScenario): RelayRoute | ReplacedRoute {
+  return typeof topic === 'string' ? { name: 'parity', topic } : { name: 'parity', topic };
 }
 
-async function untilPublished(brokers: readonly string[], events: number): Promise<void> {
-  await until(
-    async () => {
-      const offsets = await Promise.all(TOPICS.map(async (topic) => topicOffsets(brokers, topic)));
-      return offsets.flat().reduce((sum, { end }) => sum + Number(end), 0);
-    },
-    (records) => records >= events,
-    `${events} records in the topics`,
-  );
+async function countEvents(databaseUrl: string): Promise<number> {
+  const { rows } = await withClient(databaseUrl, (client) => client.query<{ events: number }>(COUNT_SQL));
+  return rows[0]?.events ?? 0;
 }
 
-async function readAll(brokers: readonly string[]): Promise<ConsumedRecord[]> {
+/** Also ends when nothing comes any more: what is missing is told by the comparison. */
+async function untilPublished(brokers: readonly string[], topics: readonly string[], events: number): Promise<void> {
+  const published = async (): Promise<number> => {
+    const offsets = await Promise.all(topics.map(async (topic) => topicOffsets(brokers, topic)));
+    return offsets.flat().reduce((sum, { end }) => sum + Number(end), 0);
+  };
+  let seen = 0;
+  while (seen < events) {
+    const before = seen;
+    try {
+      seen = await until(published, (records) => records > before, 'another record in the topics');
+    } catch {
+      say(`${seen} of ${events} records are in the topics of ${brokers.join()}, and no more come`);
+      return;
+    }
+  }
+}
+
+async function readAll(brokers: readonly string[], topics: readonly string[]): Promise<ConsumedRecord[]> {
   const records: ConsumedRecord[] = [];
-  for (const topic of TOPICS) {
+  for (const topic of topics) {
     records.push(...(await consoleConsume({ brokers, topic })));
   }
   return records;
-}
-
-function report(comparison: Comparison): boolean {
-  const { records, keys, missing, different, reordered, onlyOurs, onlyTheirs } = comparison;
-  say(`${records} records of ${keys} keys in ${TOPICS.length} topics are in both`);
-  const problems = { 'missing or more than once': missing, different, 'in another order': reordered };
-  for (const [what, names] of Object.entries(problems)) {
-    say(`${what}: ${names.length}${names.length === 0 ? '' : `, as ${names.slice(0, EXAMPLES).join(', ')}`}`);
-  }
-  say(`headers that only we have: ${onlyOurs.join(', ')}`);
-  say(`headers that only Debezium has: ${onlyTheirs.join(', ')}`);
-  const isSame = records > 0 && missing.length + different.length + reordered.length === 0;
-  say(isSame ? '\nThe same.' : '\nNOT the same.');
-  return isSame;
 }

@@ -11,12 +11,17 @@ export interface DebeziumServerOptions {
   readonly folder: string;
   readonly databaseUrl: string;
   readonly brokers: readonly string[];
+  /** Of its replication slot. */
+  readonly slot: string;
+  /** Settings beside those that are always the same, without `debezium.`; the publication must be there. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
-const SLOT = 'debezium_parity';
-const IS_READING_SQL = `select active from pg_replication_slots where slot_name = '${SLOT}'`;
+/** Its libraries look into java.lang. */
+const JVM = ['-Xmx512m', '--add-opens=java.base/java.lang=ALL-UNNAMED'];
+const IS_READING_SQL = 'select active from pg_replication_slots where slot_name = $1';
 
-/** A running Debezium Server with the outbox event router on our outbox table, from the moment of its start on. */
+/** A running Debezium Server with the outbox event router, which reads from the moment of its start on. */
 export class DebeziumServer {
   private readonly exited: Promise<void>;
 
@@ -32,13 +37,13 @@ export class DebeziumServer {
 
   /** Resolves when it reads its slot: what is committed from then on is published. */
   static async start(options: DebeziumServerOptions): Promise<DebeziumServer> {
-    const { folder, databaseUrl } = options;
+    const { folder, databaseUrl, slot } = options;
     mkdirSync(join(folder, 'config'), { recursive: true });
     writeFileSync(join(folder, 'config', 'application.properties'), await propertiesOf(options));
     const classPath = `${join(folder, 'config')}:${await debeziumClassPath()}`;
     const log = openSync(join(folder, 'debezium.log'), 'a');
     const server = new DebeziumServer(
-      spawn(javaForDebezium(), ['-Xmx512m', '-cp', classPath, 'io.debezium.server.Main'], {
+      spawn(javaForDebezium(), [...JVM, '-cp', classPath, 'io.debezium.server.Main'], {
         cwd: folder,
         stdio: ['ignore', log, log],
       }),
@@ -47,7 +52,10 @@ export class DebeziumServer {
     try {
       await withClient(databaseUrl, async (client) =>
         until(
-          async () => (await client.query<{ active: boolean }>(IS_READING_SQL)).rows[0]?.active,
+          async () => {
+            server.requireRunning(folder);
+            return (await client.query<{ active: boolean }>(IS_READING_SQL, [slot])).rows[0]?.active;
+          },
           (isActive) => isActive === true,
           `Debezium Server to read its slot: see ${join(folder, 'debezium.log')}`,
         ),
@@ -59,6 +67,12 @@ export class DebeziumServer {
     return server;
   }
 
+  private requireRunning(folder: string): void {
+    if (this.process.exitCode !== null) {
+      throw new Error(`Debezium Server has ended by itself: see ${join(folder, 'debezium.log')}`);
+    }
+  }
+
   /** Ends it at once. */
   async stop(): Promise<void> {
     this.process.kill('SIGKILL');
@@ -66,45 +80,38 @@ export class DebeziumServer {
   }
 }
 
-/** As its documentation has it for the event router, and with the columns that we have beside Debezium's. */
-async function propertiesOf({ folder, databaseUrl, brokers }: DebeziumServerOptions): Promise<string> {
+/** As its documentation has it for the event router. */
+async function propertiesOf(options: DebeziumServerOptions): Promise<string> {
+  const { folder, databaseUrl, brokers, slot } = options;
   const { hostname, port, username, pathname } = new URL(databaseUrl);
   const serializer = 'org.apache.kafka.common.serialization.StringSerializer';
-  const properties: Readonly<Record<string, string | number>> = {
-    'debezium.sink.type': 'kafka',
-    'debezium.sink.kafka.producer.bootstrap.servers': brokers.join(),
-    'debezium.sink.kafka.producer.key.serializer': serializer,
-    'debezium.sink.kafka.producer.value.serializer': serializer,
-    'debezium.source.connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
-    'debezium.source.plugin.name': 'pgoutput',
-    'debezium.source.offset.storage.file.filename': join(folder, 'offsets.dat'),
-    'debezium.source.offset.flush.interval.ms': 0,
-    'debezium.source.database.hostname': hostname,
-    'debezium.source.database.port': port,
-    'debezium.source.database.user': username,
-    'debezium.source.database.password': 'not-asked-for',
-    'debezium.source.database.dbname': pathname.slice(1),
-    'debezium.source.topic.prefix': 'debezium',
-    'debezium.source.slot.name': SLOT,
-    'debezium.source.publication.name': 'millrace',
-    'debezium.source.publication.autocreate.mode': 'disabled',
-    'debezium.source.schema.include.list': 'millrace',
-    'debezium.source.table.include.list': 'millrace.outbox',
-    'debezium.source.snapshot.mode': 'no_data',
-    'debezium.source.tombstones.on.delete': 'false',
+  const settings: Readonly<Record<string, string>> = {
+    'sink.type': 'kafka',
+    'sink.kafka.producer.bootstrap.servers': brokers.join(),
+    'sink.kafka.producer.key.serializer': serializer,
+    'sink.kafka.producer.value.serializer': serializer,
+    'source.connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
+    'source.plugin.name': 'pgoutput',
+    'source.offset.storage.file.filename': join(folder, 'offsets.dat'),
+    'source.offset.flush.interval.ms': '0',
+    'source.database.hostname': hostname,
+    'source.database.port': port,
+    'source.database.user': username,
+    'source.database.password': 'not-asked-for',
+    'source.database.dbname': pathname.slice(1),
+    'source.topic.prefix': 'debezium',
+    'source.slot.name': slot,
+    'source.publication.autocreate.mode': 'disabled',
+    'source.snapshot.mode': 'no_data',
+    'source.tombstones.on.delete': 'false',
     // the relay's own marks in the WAL, which would become records of a topic that is not there
-    'debezium.source.message.prefix.exclude.list': 'millrace.*',
-    'debezium.format.key': 'simplestring',
-    'debezium.format.value': 'simplestring',
-    'debezium.format.header.schemas.enable': 'false',
-    'debezium.transforms': 'outbox',
-    'debezium.transforms.outbox.type': 'io.debezium.transforms.outbox.EventRouter',
-    'debezium.transforms.outbox.table.fields.additional.placement':
-      'type:header:eventType,aggregateversion:header:aggregateversion',
-    'quarkus.http.port': await freePort(),
-    'quarkus.log.console.json': 'false',
+    'source.message.prefix.exclude.list': 'millrace.*',
+    'format.key': 'simplestring',
+    'format.value': 'simplestring',
+    transforms: 'outbox',
+    'transforms.outbox.type': 'io.debezium.transforms.outbox.EventRouter',
+    ...options.settings,
   };
-  return Object.entries(properties)
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join('');
+  const lines = Object.entries(settings).map(([name, value]) => `debezium.${name}=${value}\n`);
+  return [...lines, `quarkus.http.port=${await freePort()}\n`, 'quarkus.log.console.json.enabled=false\n'].join('');
 }

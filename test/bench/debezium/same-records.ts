@@ -1,75 +1,138 @@
 import { type ConsumedRecord } from '@millrace/testing';
 
-/** Where two relays of the same outbox have published something else. */
-export interface Comparison {
-  readonly records: number;
-  readonly keys: number;
-  /** By id: in one of them only, or more than once. */
-  readonly missing: readonly string[];
-  /** Another topic, partition, key, value, event type or version, by id. */
-  readonly different: readonly string[];
-  /** Keys whose ids come in another order. */
-  readonly reordered: readonly string[];
-  /** Names of headers that only one of the two has. */
-  readonly onlyOurs: readonly string[];
-  readonly onlyTheirs: readonly string[];
+/** One field of one event that the two have published with another content; `null`: it is not there. */
+export interface Difference {
+  readonly id: string;
+  /** `topic`, `partition`, `key`, `value`, `timestamp`, or `header ` and its name. */
+  readonly field: string;
+  readonly ours: string | null;
+  readonly theirs: string | null;
 }
 
-/** Must be the same in both. A value that Debezium writes as JSON, with or without its schema, counts as what it says. */
-const SAME_HEADERS = ['eventType', 'aggregateversion'];
+/** A kind of difference that the documentation names. */
+export interface DocumentedDifference {
+  readonly name: string;
+  explains(difference: Difference): boolean;
+}
 
-/** Holds what we have published against what Debezium has, record by record. */
-export function compareRecords(ours: readonly ConsumedRecord[], theirs: readonly ConsumedRecord[]): Comparison {
-  const own = byId(ours);
-  const other = byId(theirs);
-  const both = [...own].flatMap(([id, [mine]]) => {
+/** Where two relays of the same rows have published the same, and where not. */
+export interface Comparison {
+  /** Events that each has published once. */
+  readonly records: number;
+  readonly topics: number;
+  /** Keys of all topics. */
+  readonly keys: number;
+  /** In how many of the records these are the same, byte for byte. */
+  readonly equal: Readonly<Record<(typeof COMPARED)[number], number>>;
+  /** By id: in one of them only, or more than once. */
+  readonly missing: readonly string[];
+  /** Differences that the documentation does not name. */
+  readonly different: readonly Difference[];
+  /** Keys whose ids come in another order. */
+  readonly reordered: readonly string[];
+  /** In how many records each documented difference is. */
+  readonly documented: ReadonlyMap<string, number>;
+}
+
+/** What the records are counted by; differences are looked for in their headers and timestamps, too. */
+export const COMPARED = ['topic', 'partition', 'key', 'value'] as const;
+
+interface Pair {
+  readonly id: string;
+  readonly mine: ConsumedRecord;
+  readonly yours: ConsumedRecord;
+}
+
+/** Holds what we have published against what Debezium has, record by record and field by field. */
+export function compareRecords(
+  ours: readonly ConsumedRecord[],
+  theirs: readonly ConsumedRecord[],
+  documented: readonly DocumentedDifference[],
+): Comparison {
+  const [own, other] = [byId(ours), byId(theirs)];
+  const pairs = [...own].flatMap(([id, [mine]]) => {
     const [yours] = other.get(id) ?? [];
     return mine === undefined || yours === undefined ? [] : [{ id, mine, yours }];
   });
-  const [ownOrder, otherOrder] = [orderOfKeys(ours), orderOfKeys(theirs)];
+  const equal = (field: (typeof COMPARED)[number]): number =>
+    pairs.filter(({ mine, yours }) => mine[field] === yours[field]).length;
+  const [ownOrder, otherOrder] = [idsOfKeys(ours), idsOfKeys(theirs)];
+  const missing = [...new Set([...own.keys(), ...other.keys()])].filter(
+    (id) => own.get(id)?.length !== 1 || other.get(id)?.length !== 1,
+  );
   return {
-    records: both.length,
+    records: pairs.filter(({ id }) => own.get(id)?.length === 1 && other.get(id)?.length === 1).length,
+    topics: new Set(ours.map(({ topic }) => topic)).size,
     keys: ownOrder.size,
-    missing: [...new Set([...own.keys(), ...other.keys()])].filter(
-      (id) => own.get(id)?.length !== 1 || other.get(id)?.length !== 1,
-    ),
-    different: both.filter(({ mine, yours }) => contentOf(mine) !== contentOf(yours)).map(({ id }) => id),
+    equal: { topic: equal('topic'), partition: equal('partition'), key: equal('key'), value: equal('value') },
+    missing,
     reordered: [...ownOrder].filter(([key, ids]) => ids.join() !== otherOrder.get(key)?.join()).map(([key]) => key),
-    onlyOurs: namesOnlyIn(ours, theirs),
-    onlyTheirs: namesOnlyIn(theirs, ours),
+    ...sorted(pairs.flatMap(differencesOf), documented),
   };
 }
 
-function byId(records: readonly ConsumedRecord[]): Map<string, ConsumedRecord[]> {
-  return groupedBy(records, (record) => headerOf(record, 'id'));
+/** Whether nothing differs but what is documented, and all that is documented was seen. */
+export function isSame(comparison: Comparison): boolean {
+  const { records, missing, different, reordered, documented } = comparison;
+  const isStale = [...documented.values()].includes(0);
+  return records > 0 && missing.length + different.length + reordered.length === 0 && !isStale;
 }
 
-function contentOf(record: ConsumedRecord): string {
-  const { topic, partition, key, value } = record;
-  return JSON.stringify([topic, partition, key, value, ...SAME_HEADERS.map((name) => headerOf(record, name))]);
+/** The id of an event, in lower case as uuid has it; Debezium may have put it into quotes, or into an object. */
+export function idOf({ headers }: ConsumedRecord): string {
+  return (fromJson(headers['id'] ?? '') ?? '').toLowerCase();
 }
 
-/** The ids of each key, in the order of the log. */
-function orderOfKeys(records: readonly ConsumedRecord[]): Map<string, string[]> {
-  const sorted = [...records].sort((a, b) => a.partition - b.partition || (a.offset < b.offset ? -1 : 1));
-  const grouped = groupedBy(sorted, ({ topic, key }) => `${topic} ${key ?? ''}`);
-  return new Map([...grouped].map(([key, of]) => [key, of.map((record) => headerOf(record, 'id'))]));
-}
-
-function headerOf({ headers }: ConsumedRecord, name: string): string {
-  const text = headers[name] ?? '';
-  if (!/^["{]/.test(text)) {
+/** The bare text of a header that Debezium writes as JSON, with or without its schema; `null` for JSON's null. */
+export function fromJson(text: string): string | null {
+  if (!/^(["{]|null$)/.test(text)) {
     return text;
   }
   const said: unknown = JSON.parse(text);
-  return String(typeof said === 'object' ? Reflect.get(Object(said), 'payload') : said);
+  const bare: unknown = typeof said === 'object' && said !== null ? Reflect.get(said, 'payload') : said;
+  return bare === null ? null : typeof bare === 'string' ? bare : JSON.stringify(bare);
 }
 
-function namesOnlyIn(some: readonly ConsumedRecord[], others: readonly ConsumedRecord[]): string[] {
-  const names = (records: readonly ConsumedRecord[]): Set<string> =>
-    new Set(records.flatMap(({ headers }) => Object.keys(headers)));
-  const elsewhere = names(others);
-  return [...names(some)].filter((name) => !elsewhere.has(name)).sort();
+function sorted(
+  differences: readonly Difference[],
+  documented: readonly DocumentedDifference[],
+): Pick<Comparison, 'different' | 'documented'> {
+  const ids = new Map(documented.map(({ name }) => [name, new Set<string>()]));
+  const different = differences.filter((difference) => {
+    const found = documented.find((each) => each.explains(difference));
+    ids.get(found?.name ?? '')?.add(difference.id);
+    return found === undefined;
+  });
+  return { different, documented: new Map([...ids].map(([name, of]) => [name, of.size])) };
+}
+
+function differencesOf({ id, mine, yours }: Pair): Difference[] {
+  const [own, other] = [fieldsOf(mine), fieldsOf(yours)];
+  return [...new Set([...own.keys(), ...other.keys()])]
+    .map((field) => ({ id, field, ours: own.get(field) ?? null, theirs: other.get(field) ?? null }))
+    .filter(({ ours, theirs }) => ours !== theirs);
+}
+
+function fieldsOf({ topic, partition, key, value, timestampMs, headers }: ConsumedRecord): Map<string, string | null> {
+  return new Map([
+    ['topic', topic],
+    ['partition', String(partition)],
+    ['key', key],
+    ['value', value],
+    ['timestamp', String(timestampMs)],
+    ...Object.entries(headers).map(([name, text]): [string, string] => [`header ${name}`, text]),
+  ]);
+}
+
+/** The ids of each key, in the order of the log. */
+function idsOfKeys(records: readonly ConsumedRecord[]): Map<string, string[]> {
+  const logged = [...records].sort((a, b) => a.partition - b.partition || (a.offset < b.offset ? -1 : 1));
+  const grouped = groupedBy(logged, ({ topic, key }) => JSON.stringify([topic, key]));
+  return new Map([...grouped].map(([key, of]) => [key, of.map(idOf)]));
+}
+
+function byId(records: readonly ConsumedRecord[]): Map<string, ConsumedRecord[]> {
+  return groupedBy(records, idOf);
 }
 
 function groupedBy<Item>(items: readonly Item[], nameOf: (item: Item) => string): Map<string, Item[]> {
