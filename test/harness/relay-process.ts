@@ -16,6 +16,11 @@ export interface RelayRoute {
   readonly source?: string;
 }
 
+/** One that names its topics by Debezium's settings. */
+export interface ReplacedRoute extends Omit<RelayRoute, 'topic'> {
+  readonly topic: Readonly<Record<string, string>>;
+}
+
 /** How a relay process is run. */
 export interface RelayProcessOptions {
   /** Its configuration is written to `<file>.yaml` and its output appended to `<file>.log`. */
@@ -29,7 +34,7 @@ export interface RelayProcessOptions {
   /** More settings of the sink, as in its configuration. */
   readonly sink?: Readonly<Record<string, unknown>> | undefined;
   readonly port: number;
-  readonly routes: readonly RelayRoute[];
+  readonly routes: readonly (RelayRoute | ReplacedRoute)[];
   /** How it learns of new rows, of all sources; as it does by itself when left out. */
   readonly capture?: CaptureMode | undefined;
   /** The relay's program; that of the build when left out. */
