@@ -1,6 +1,6 @@
 import { markdownTable, text } from '../table.js';
 import { type ParityResult } from './parity-result.js';
-import { COMPARED, isSame } from './same-records.js';
+import { COMPARED, type Difference, isSame } from './same-records.js';
 
 const EXAMPLES = 5;
 const SHOWN_MAX = 80;
@@ -25,7 +25,7 @@ export function parityTables(results: readonly ParityResult[]): string {
     ...COMPARED.map((field) => `${text(comparison.equal[field])} of ${text(comparison.records)}`),
   ]);
   const documented = results.flatMap(({ name, comparison }) =>
-    [...comparison.documented].map(([what, records]) => [name, what, text(records)]),
+    [...comparison.documented].map(([what, { records, example }]) => [name, what, text(records), exampleOf(example)]),
   );
   const refused = results.flatMap(({ name, refused: rows }) =>
     rows.map(({ why, published }) => [name, why, published]),
@@ -40,7 +40,7 @@ export function parityTables(results: readonly ParityResult[]): string {
     '',
     markdownTable(['scenario', ...COMPARED.map((field) => `same ${field}`)], equal),
     '',
-    markdownTable(['scenario', 'documented difference', 'records'], documented),
+    markdownTable(['scenario', 'documented difference', 'records', 'such as'], documented),
     '',
     markdownTable(['scenario', 'row that Millrace refuses', 'what Debezium publishes'], refused),
     ...results.flatMap(problemsOf),
@@ -49,7 +49,7 @@ export function parityTables(results: readonly ParityResult[]): string {
 
 function problemsOf({ name, comparison, unfound }: ParityResult): string[] {
   const { missing, different, reordered, documented } = comparison;
-  const stale = [...documented].filter(([, records]) => records === 0).map(([what]) => what);
+  const stale = [...documented].filter(([, { records }]) => records === 0).map(([what]) => what);
   const fields = [...new Set(different.map(({ field }) => field))];
   const examples = fields.flatMap((field) => different.filter((each) => each.field === field).slice(0, EXAMPLES));
   return [
@@ -63,6 +63,12 @@ function problemsOf({ name, comparison, unfound }: ParityResult): string[] {
     ...listed('documented, but not seen', stale),
     ...listed('planted, but not found', unfound),
   ].map((line) => `${name}: ${line}`);
+}
+
+function exampleOf(difference: Difference | null): string {
+  return difference === null
+    ? ''
+    : `${difference.field}: ${shown(difference.ours)} and ${shown(difference.theirs)}`.replaceAll('|', '\\|');
 }
 
 function listed(what: string, items: readonly string[], count = items.length): string[] {

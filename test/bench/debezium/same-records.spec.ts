@@ -47,7 +47,10 @@ describe('the comparison with Debezium', () => {
     const compared = compareRecords(theirs, others, [HEADERS_AS_JSON]);
 
     expect(isSame(compared)).toBe(true);
-    expect(compared.documented).toEqual(new Map([[HEADERS_AS_JSON.name, 4]]));
+    expect(compared.documented.get(HEADERS_AS_JSON.name)).toEqual({
+      records: 4,
+      example: { id: 'a', field: 'header id', ours: 'a', theirs: written('a') },
+    });
     expect(isSame(compareRecords(theirs, theirs, [HEADERS_AS_JSON]))).toBe(false);
     expect(compareRecords(theirs, others, []).different).toHaveLength(12);
   });

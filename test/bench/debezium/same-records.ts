@@ -30,8 +30,14 @@ export interface Comparison {
   readonly different: readonly Difference[];
   /** Keys whose ids come in another order. */
   readonly reordered: readonly string[];
-  /** In how many records each documented difference is. */
-  readonly documented: ReadonlyMap<string, number>;
+  /** By the names of the documented differences. */
+  readonly documented: ReadonlyMap<string, SeenDifference>;
+}
+
+/** In how many records a documented difference is, and the first of them. */
+export interface SeenDifference {
+  readonly records: number;
+  readonly example: Difference | null;
 }
 
 /** What the records are counted by; differences are looked for in their headers and timestamps, too. */
@@ -74,7 +80,7 @@ export function compareRecords(
 /** Whether nothing differs but what is documented, and all that is documented was seen. */
 export function isSame(comparison: Comparison): boolean {
   const { records, missing, different, reordered, documented } = comparison;
-  const isStale = [...documented.values()].includes(0);
+  const isStale = [...documented.values()].some((seen) => seen.records === 0);
   return records > 0 && missing.length + different.length + reordered.length === 0 && !isStale;
 }
 
@@ -97,13 +103,13 @@ function sorted(
   differences: readonly Difference[],
   documented: readonly DocumentedDifference[],
 ): Pick<Comparison, 'different' | 'documented'> {
-  const ids = new Map(documented.map(({ name }) => [name, new Set<string>()]));
-  const different = differences.filter((difference) => {
-    const found = documented.find((each) => each.explains(difference));
-    ids.get(found?.name ?? '')?.add(difference.id);
-    return found === undefined;
+  const found = differences.map((difference) => documented.find((each) => each.explains(difference)));
+  const seen = documented.map((each): [string, SeenDifference] => {
+    const [example = null, ...others] = differences.filter((_, index) => found[index] === each);
+    const ids = new Set([example, ...others].flatMap((difference) => difference?.id ?? []));
+    return [each.name, { records: ids.size, example }];
   });
-  return { different, documented: new Map([...ids].map(([name, of]) => [name, of.size])) };
+  return { different: differences.filter((_, index) => found[index] === undefined), documented: new Map(seen) };
 }
 
 function differencesOf({ id, mine, yours }: Pair): Difference[] {
