@@ -36,6 +36,12 @@ export const TAKE_OVER_RULES = [
     edits: [edit(TAKE_OVER, 'return this.isInert || this.doors.isOpen(lane.id);', "return !this.doors.isOpen('');")],
   },
   {
+    name: 'take-over-opens-lanes-one-by-one',
+    wrong: 'a lane is sent to before an event was found in another one, where its key was before',
+    test: takeOver('sends to no lane before, so that it finds'),
+    edits: [edit(TAKE_OVER, 'this.doors.gather();', '')],
+  },
+  {
     name: 'take-over-believes-a-first-look',
     wrong: 'one look at a broker that lags behind stops the route',
     test: takeOver('is looked at more than once'),

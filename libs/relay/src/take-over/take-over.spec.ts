@@ -182,6 +182,45 @@ describe('a relay that takes a route over', () => {
     await stop(engine);
   });
 
+  describe('of which one lane is read late', () => {
+    let read: () => void;
+
+    /** The first event stands in that lane, where its key was when the topic had fewer lanes. */
+    async function runWithLateLane(): Promise<RelayEngine> {
+      leave(0);
+      const late = `${TOPIC}/1`;
+      source.lanes.set(late, { topic: TOPIC, partition: 1, topicId: 'id-1', nextOffset: 0n, atMs: 0 });
+      sink.logOf(late).push(aRecord(1));
+      sink.slow.set(
+        late,
+        new Promise((resolve) => {
+          read = resolve;
+        }),
+      );
+      return run([1, 2]);
+    }
+
+    it('sends to no lane before, so that it finds an event whose key has moved to another lane', async () => {
+      const engine = await runWithLateLane();
+      expect(sink.positionsIn(LANE)).toEqual([]);
+
+      read();
+      await clock.advance(500);
+      expect(sink.positionsIn(LANE)).toEqual(['2']);
+      expect(source.capture.settled).toEqual([1]);
+      await stop(engine);
+    });
+
+    it('waits for it for a moment only', async () => {
+      const engine = await runWithLateLane();
+      await clock.advance(1_500);
+
+      expect(sink.positionsIn(LANE)).toEqual(['1', '2']);
+      read();
+      await stop(engine);
+    });
+  });
+
   it('says that it reads, when that takes long', async () => {
     leave(0);
     let read: () => void = () => undefined;

@@ -3,6 +3,7 @@ import { type SinkLane } from '@millrace/transport';
 import { backoffMs } from '../backoff.js';
 import { sinkProblemOf, type SinkProblem } from '../problem.js';
 import { type PumpClaim } from '../pump-parts.js';
+import { type RelayTimer } from '../relay-clock.js';
 import { type RouteMeter } from '../route-meter.js';
 import { isOwnPartition } from '../route-shard.js';
 import { type RouteProblem } from '../route-state.js';
@@ -47,10 +48,15 @@ export interface StoredSend {
   readonly page: number;
 }
 
+/** So long the lanes that were read wait for the others. */
+const TOGETHER_MS = 2_000;
+
 /**
  * What a new owner of a route does before it publishes: reads each lane from where the ledger covers it to its end, so
- * that nothing that stands there is sent again. Lane by lane: one that cannot be read holds up no other, but for lanes
- * that the route has never sent to, which wait for all. Afterwards it notes how far the ledger covers each lane, for the
+ * that nothing that stands there is sent again. All lanes that can be read at once are read before any of them is sent to,
+ * since an event may stand in another lane than it would go to now (a topic that grew, a key or topic that is made
+ * otherwise); a lane that cannot be read, or takes long, holds up no other, but for lanes that the route has never sent
+ * to, which wait for all. Afterwards it notes how far the ledger covers each lane, for the
  * next owner. A sink that cannot be read has no lanes to wait for, and nothing is noted.
  */
 export class TakeOver {
@@ -69,6 +75,7 @@ export class TakeOver {
   private isNoting = false;
   private failure: SinkProblem | null = null;
   private startedMs = 0;
+  private together: RelayTimer | null = null;
 
   constructor(
     private readonly parts: TakeOverParts,
@@ -94,10 +101,11 @@ export class TakeOver {
       },
       unreadable: (lane) => {
         parts.meter.tailNotRead({ lane: laneIdOf(lane), problem: sinkProblemOf(lane.error) });
-        this.doors.open(laneIdOf(lane));
+        this.doors.openSoon(laneIdOf(lane));
       },
       lost: (lanes) => this.lost(lanes),
       roundEnded: (problem) => {
+        this.openRead();
         this.tellProblem(problem);
       },
     });
@@ -118,6 +126,10 @@ export class TakeOver {
   start(): void {
     this.startedMs = this.parts.clock.monotonicMs();
     if (this.unread.size > 0) {
+      this.doors.gather();
+      this.together = this.parts.clock.after(TOGETHER_MS, () => {
+        this.openRead();
+      });
       this.allRead = this.readAll(this.unread.size);
     }
   }
@@ -132,7 +144,7 @@ export class TakeOver {
     if (this.isOpen(lane)) {
       return null;
     }
-    if (!this.unread.has(lane.id)) {
+    if (!this.unread.has(lane.id) && !this.doors.isReady(lane.id)) {
       this.note(lane);
     }
     return this.doors.whenOpen(lane.id);
@@ -172,7 +184,15 @@ export class TakeOver {
 
   /** Reads no more. What waits for a lane waits for ever. */
   close(): void {
+    this.together?.cancel();
     this.over.abort();
+  }
+
+  private openRead(): void {
+    this.together?.cancel();
+    if (!this.isOver()) {
+      this.doors.openReady();
+    }
   }
 
   private async readAll(lanes: number): Promise<void> {
@@ -193,7 +213,7 @@ export class TakeOver {
     const id = laneIdOf(lane);
     this.offsets.open({ ...lane, id, noted: this.unread.get(id) ?? null });
     this.zombies.opened({ ...lane, id }, lane.end);
-    this.doors.open(id);
+    this.doors.openSoon(id);
   }
 
   private lost(lanes: readonly LostLane[]): boolean {

@@ -31,6 +31,8 @@ export class LogSink implements SinkPort {
   isMute = false;
   /** Readings wait until it is resolved. */
   readHold: Promise<void> | null = null;
+  /** Each of these lanes, and all after it, are read when its promise is resolved. */
+  readonly slow = new Map<string, Promise<void>>();
   /** Of these lanes no reading succeeds. */
   readonly failing = new Map<string, SinkError>();
 
@@ -59,6 +61,7 @@ export class LogSink implements SinkPort {
     this.readings += 1;
     await this.readHold;
     for (const lane of lanes) {
+      await this.slow.get(`${lane.topic}/${lane.partition}`);
       ended(this.tailOf(lane, take));
     }
   }
