@@ -31,7 +31,7 @@ export interface RelayProcessOptions {
   readonly otherSources?: Readonly<Record<string, string>> | undefined;
   readonly brokers: readonly string[];
   readonly client: KafkaClient;
-  /** More settings of the sink, as in its configuration. */
+  /** More settings of the sink, as in its configuration; all of them where they name a `kind`, and then there are no brokers. */
   readonly sink?: Readonly<Record<string, unknown>> | undefined;
   readonly port: number;
   readonly routes: readonly (RelayRoute | ReplacedRoute)[];
@@ -118,10 +118,11 @@ export class RelayProcess extends LinkedProcess {
 /** YAML is a superset of JSON. */
 function configurationOf({ databaseUrl, otherSources, capture, brokers, routes, sink }: RelayProcessOptions): string {
   const sources = Object.entries({ main: databaseUrl, ...otherSources });
+  const kafka = { kind: 'kafka', brokers, topics: { create: false }, ...sink };
   return JSON.stringify({
     version: 1,
     sources: Object.fromEntries(sources.map(([name, url]) => [name, { databaseUrl: url, capture }])),
-    sinks: { main: { kind: 'kafka', brokers, topics: { create: false }, ...sink } },
+    sinks: { main: sink?.['kind'] === undefined ? kafka : sink },
     routes: Object.fromEntries(
       routes.map(({ name, topic, source = 'main' }) => [name, { source, sink: 'main', topic }]),
     ),
