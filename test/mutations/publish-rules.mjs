@@ -89,6 +89,30 @@ export const PUBLISH_RULES = [
     edits: [edit(SINK, 'late.throwIfAborted();', 'void late;')],
   },
   {
+    name: 'publish-time-of-the-writing',
+    wrong: 'a process that stood still sends what is late with a time that is not',
+    test: sink('gives records the time at which their send began'),
+    edits: [
+      edit(
+        SINK,
+        'producer.produce({ ...batch, stamp })',
+        'producer.produce({ ...batch, stamp, sentMs: this.parts.nowMs() })',
+      ),
+    ],
+  },
+  {
+    name: 'publish-late-records-are-poison',
+    wrong: 'what the brokers find late is set aside as if it could never be stored',
+    test: { path: 'libs/transport/src/kafka/kafka-errors.spec.ts' },
+    edits: [
+      edit(
+        'libs/transport/src/kafka/kafka-errors.ts',
+        "    32,\n    {\n      code: 'unavailable',",
+        "    32,\n    {\n      code: 'record_invalid',",
+      ),
+    ],
+  },
+  {
     name: 'publish-new-partitions-at-once',
     wrong: 'keys take their new partitions while sends to the earlier ones are under way',
     test: sink('gives new lanes once all sends'),

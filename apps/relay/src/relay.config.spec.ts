@@ -234,7 +234,12 @@ sinks:
   main:
     kind: kafka
     brokers: "127.0.0.1:9092"
-    topics: { create: true, partitions: 6, replication: 3, settings: { retention.ms: 3600000, cleanup.policy: delete } }
+    topics:
+      create: true
+      partitions: 6
+      replication: 3
+      settings: { retention.ms: 3600000, cleanup.policy: delete }
+      refuseOlderThan: 30s
     sasl: { mechanism: OAUTHBEARER, tokenFile: /run/kafka/token }
     compression: zstd
     idempotent: true
@@ -254,6 +259,7 @@ routes: { order: { source: order, sink: main } }`,
           partitions: 6,
           replication: 3,
           settings: { 'retention.ms': '3600000', 'cleanup.policy': 'delete' },
+          refuseOlderThanMs: 30_000,
         },
         compression: 'zstd',
         idempotent: true,
@@ -300,6 +306,12 @@ routes: { order: { source: order, sink: main } }`,
     ['topics: { create: false }, sasl: { mechanism: OAUTHBEARER }', ['sasl.token']],
     ['topics: { create: false }, sasl: { mechanism: OAUTHBEARER, token: a, tokenFile: /t }', ['sasl.token']],
     ['topics: { create: false, replication: 3, settings: {} }', ['topics.replication', 'topics.settings']],
+    ['topics: { create: false, refuseOlderThan: 30s }', ['topics.refuseOlderThan']],
+    ['topics: { create: true, partitions: 6, replication: 3, refuseOlderThan: 10s }', ['topics.refuseOlderThan']],
+    [
+      'topics: { create: true, partitions: 6, replication: 3, refuseOlderThan: 30s, settings: { message.timestamp.type: LogAppendTime } }',
+      ['topics.refuseOlderThan'],
+    ],
     [
       'topics: { create: true, partitions: 6, replication: 3, settings: { "Retention": 1 } }',
       ['topics.settings.Retention'],

@@ -19,10 +19,18 @@ function topicsOf({
   partitions,
   replication = 1,
   settings,
+  refuseOlderThan,
 }: CheckedSink<'kafka'>['topics']): KafkaSinkOptions['topics'] {
-  return create
-    ? { create, partitions: partitions ?? 1, replication, ...(settings && { settings }) }
-    : { create, ...(partitions && { partitions }) };
+  if (!create) {
+    return { create, ...(partitions && { partitions }) };
+  }
+  return {
+    create,
+    partitions: partitions ?? 1,
+    replication,
+    ...(settings && { settings }),
+    ...(refuseOlderThan && { refuseOlderThanMs: refuseOlderThan }),
+  };
 }
 
 function tlsOf({

@@ -1,6 +1,7 @@
 import { KAFKA_CLIENTS, KAFKA_COMPRESSIONS, KAFKA_SASL_MECHANISMS } from '@millrace/transport';
 import { z } from 'zod';
 import { flag, mapping, oneOf, text, texts, whole } from './config-values.js';
+import { time } from './retention-schema.js';
 
 const tls = mapping({
   ca: text('give the path of a PEM file').optional(),
@@ -37,23 +38,44 @@ const topicSettings = z.record(
   { error: 'give a mapping from the names of topic settings, such as retention.ms, to their values' },
 );
 
+/** Longer than a request may take, so that nothing is refused that is not late. */
+const LATE_MIN_MS = 20_000;
+const LATE_MAX_MS = 86_400_000;
+
 const topics = mapping({
   create: flag(),
   partitions: whole(1, 10_000).optional(),
   replication: whole(1, 100).optional(),
   settings: topicSettings.optional(),
-}).check(({ value, issues }) => {
-  for (const key of ['partitions', 'replication'] as const) {
-    if (value.create && value[key] === undefined) {
-      issues.push({ code: 'custom', input: value, path: [key], message: 'give it for topics that are to be created' });
+  refuseOlderThan: time()
+    .refine((ms) => ms >= LATE_MIN_MS && ms <= LATE_MAX_MS, { error: 'give a time from 20s to 1d' })
+    .optional(),
+})
+  .check(({ value, issues }) => {
+    for (const key of ['partitions', 'replication'] as const) {
+      if (value.create && value[key] === undefined) {
+        issues.push({
+          code: 'custom',
+          input: value,
+          path: [key],
+          message: 'give it for topics that are to be created',
+        });
+      }
     }
-  }
-  for (const key of ['replication', 'settings'] as const) {
-    if (!value.create && value[key] !== undefined) {
-      issues.push({ code: 'custom', input: value, path: [key], message: 'it is for topics that are to be created' });
+    for (const key of ['replication', 'settings', 'refuseOlderThan'] as const) {
+      if (!value.create && value[key] !== undefined) {
+        issues.push({ code: 'custom', input: value, path: [key], message: 'it is for topics that are to be created' });
+      }
     }
-  }
-});
+  })
+  .refine(({ settings = {}, refuseOlderThan }) => refuseOlderThan === undefined || !setsTime(settings), {
+    path: ['refuseOlderThan'],
+    error: 'it sets what settings has as message.timestamp.*: give the one or the other',
+  });
+
+function setsTime(settings: Readonly<Record<string, string>>): boolean {
+  return Object.keys(settings).some((name) => name.startsWith('message.timestamp.'));
+}
 
 /** A Kafka cluster of the file. */
 export const kafkaSink = mapping({

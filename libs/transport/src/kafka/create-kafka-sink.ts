@@ -9,6 +9,7 @@ import { type KafkaClientSettings, type KafkaProducerPort } from './kafka-produc
 import { KafkaSink } from './kafka-sink.js';
 import { createKafkajsConsumer } from './kafkajs-consumer.js';
 import { createKafkajsProducer } from './kafkajs-producer.js';
+import { assertLateRecords } from './late-records.js';
 import { createPlatformaticConsumer } from './platformatic-consumer.js';
 import { createPlatformaticProducer } from './platformatic-producer.js';
 import { TailReader } from './tail-reader.js';
@@ -47,6 +48,7 @@ export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
   return new KafkaSink({
     create: async () => {
       assertIdempotent(options);
+      assertLateRecords(options.topics, requestTimeoutMs);
       return CREATE[options.client](await settingsOf(options, requestTimeoutMs));
     },
     isIdempotent,
@@ -67,6 +69,7 @@ export function createKafkaSink(options: KafkaSinkOptions): SinkPort {
     },
     sendDeadlineMs: options.sendDeadlineMs ?? 60_000,
     drainMs: options.drainMs ?? 10_000,
+    nowMs: Date.now,
     openReader: async () => new TopicReader(await readingParts(options, requestTimeoutMs)),
     openTailReader: async (sinkErrorOf) =>
       new TailReader({ ...(await readingParts(options, requestTimeoutMs)), sinkErrorOf }),

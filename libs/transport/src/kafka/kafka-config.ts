@@ -38,6 +38,11 @@ export interface KafkaConnection {
 /**
  * Makes a topic that is missing, with these settings (by Kafka's names); one that is there is taken as it is. Or demands
  * that somebody made it, and, where a number of partitions is given, with that number.
+ *
+ * With `refuseOlderThanMs` the brokers refuse a record of a topic that was made so when its send began longer ago than
+ * this, by their clocks: a copy that was held up on its way, or in a process that stood still, comes then at the latest.
+ * The clocks must agree within it. At least twice `requestTimeoutMs`, at most a day; not beside `message.timestamp.*` in
+ * `settings`.
  */
 export type KafkaTopicPolicy =
   | {
@@ -45,6 +50,7 @@ export type KafkaTopicPolicy =
       readonly partitions: number;
       readonly replication: number;
       readonly settings?: Readonly<Record<string, string>>;
+      readonly refuseOlderThanMs?: number;
     }
   | { readonly create: false; readonly partitions?: number };
 

@@ -80,7 +80,8 @@ const BY_PROTOCOL: ReadonlyMap<number, Verdict> = new Map<number, Verdict>([
     32,
     {
       code: 'unavailable',
-      advice: 'Compare the clocks of this machine and of the brokers: the time of the send was refused.',
+      advice:
+        'The brokers found its time too late or too early, by the settings of the topic. If it stays so, compare the clocks of this machine and of the brokers.',
     },
   ],
   [33, { code: 'configuration', advice: 'The brokers do not offer this KAFKA_SASL_MECHANISM.' }],

@@ -14,6 +14,8 @@ export interface KafkaLane {
 export interface KafkaBatch extends KafkaLane {
   readonly records: readonly SinkRecord[];
   readonly acks: typeof ACKS_ALL;
+  /** When the send began, milliseconds since 1970: the time of its records. */
+  readonly sentMs: number;
   /** In idempotent mode. */
   readonly stamp?: ProducerStamp | undefined;
 }

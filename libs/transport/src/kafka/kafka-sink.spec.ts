@@ -119,6 +119,8 @@ interface SinkSettings {
   readonly sendDeadlineMs?: number;
   readonly drainMs?: number;
   readonly now?: () => number;
+  /** Of the wall clock. */
+  readonly nowMs?: () => number;
 }
 
 function sinkOn(cluster: FakeCluster, settings: SinkSettings = {}): KafkaSink {
@@ -142,6 +144,7 @@ function sinkOn(cluster: FakeCluster, settings: SinkSettings = {}): KafkaSink {
     },
     sendDeadlineMs: settings.sendDeadlineMs ?? 1_000,
     drainMs: settings.drainMs ?? 1_000,
+    nowMs: settings.nowMs ?? Date.now,
     openReader: () => Promise.reject(new Error('There is no reader here.')),
     openTailReader: () => Promise.reject(new Error('There is no reader here.')),
   };
@@ -214,6 +217,21 @@ describe('the Kafka sink', () => {
 
     await sink.send(first, [record()]);
     expect(cluster.batches).toHaveLength(3);
+  });
+
+  it('gives records the time at which their send began, whatever it waits for before it goes out', async () => {
+    let nowMs = 1_000;
+    const cluster = new FakeCluster();
+    const sink = sinkOn(cluster, { isIdempotent: true, nowMs: () => nowMs });
+    const lane = await laneOf(sink);
+    cluster.ids.push(new Promise(setImmediate));
+
+    const sending = sink.send(lane, [record()]);
+    nowMs = 9_000;
+    await sending;
+    await sink.send(lane, [record()]);
+
+    expect(cluster.batches.map(({ sentMs }) => sentMs)).toEqual([1_000, 9_000]);
   });
 
   it('refuses a lane that it never opened, and a send without records', async () => {

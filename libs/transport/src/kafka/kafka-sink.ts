@@ -15,7 +15,13 @@ import { assertBatch } from './batch-limits.js';
 import { within } from '../deadline.js';
 import { SinkLife } from '../sink-life.js';
 import { classifyKafkaError, type KafkaFailure, SendDeadlineError } from './kafka-errors.js';
-import { ACKS_ALL, type KafkaAck, type KafkaProducerPort, type ProducerStamp } from './kafka-producer-port.js';
+import {
+  ACKS_ALL,
+  type KafkaAck,
+  type KafkaBatch,
+  type KafkaProducerPort,
+  type ProducerStamp,
+} from './kafka-producer-port.js';
 import { KafkaTopics, type KafkaTopicsOptions } from './kafka-topics.js';
 import { LaneReceipts } from './lane-receipts.js';
 import { LaneSequences } from './lane-sequences.js';
@@ -33,6 +39,8 @@ export interface KafkaSinkParts {
   readonly features: SinkFeatures;
   readonly sendDeadlineMs: number;
   readonly drainMs: number;
+  /** Of the wall clock: the time that stands on records. */
+  readonly nowMs: () => number;
   /** A reader of its own for each reading back. */
   readonly openReader: () => Promise<TopicReader>;
   /** The same for each reading of tails. */
@@ -144,11 +152,14 @@ export class KafkaSink implements SinkPort {
   }
 
   readonly #send = async (lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> => {
+    // before anything is waited for: the caller has just looked whether it may send
+    const { topic, partition } = lane;
+    const batch: KafkaBatch = { topic, partition, records, acks: ACKS_ALL, sentMs: this.parts.nowMs() };
     assertBatch(lane.id, records, this.features);
     const producer = await this.#producer();
     await this.#topics.assertLane(lane, producer);
     try {
-      const acks = await this.#produce(producer, lane, records);
+      const acks = await this.#produce(producer, lane, batch);
       const receipt = this.#receipts.accept(lane, acks, records.length);
       this.#sequences.acknowledged(lane);
       return receipt;
@@ -165,13 +176,13 @@ export class KafkaSink implements SinkPort {
     }
   };
 
-  #produce(producer: KafkaProducerPort, lane: SinkLane, records: readonly SinkRecord[]): Promise<readonly KafkaAck[]> {
+  #produce(producer: KafkaProducerPort, lane: SinkLane, batch: KafkaBatch): Promise<readonly KafkaAck[]> {
     const ms = this.parts.sendDeadlineMs;
     const attempt = new AbortController();
     const produce = async (): Promise<readonly KafkaAck[]> => {
-      const { topic, partition } = lane;
+      const { records } = batch;
       const stamp = this.parts.isIdempotent ? await this.#stamp(producer, lane, records, attempt.signal) : undefined;
-      return producer.produce({ topic, partition, records, acks: ACKS_ALL, stamp });
+      return producer.produce({ ...batch, stamp });
     };
     return within(ms, produce(), () => {
       attempt.abort();

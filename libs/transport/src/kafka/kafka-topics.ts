@@ -5,6 +5,7 @@ import { SinkError } from '../transport.errors.js';
 import { within } from '../deadline.js';
 import { type KafkaTopicPolicy } from './kafka-config.js';
 import { type KafkaProducerPort } from './kafka-producer-port.js';
+import { topicSettingsOf } from './late-records.js';
 
 export interface KafkaTopicsOptions {
   readonly policy: KafkaTopicPolicy;
@@ -117,8 +118,8 @@ export class KafkaTopics {
       );
     }
     const { signal } = this.#ending;
-    const { partitions, replication, settings = {} } = policy;
-    await producer.createTopic(name, { partitions, replication, settings });
+    const { partitions, replication } = policy;
+    await producer.createTopic(name, { partitions, replication, settings: topicSettingsOf(policy) });
     const until = this.options.now() + CREATED_VISIBLE_MS;
     while (this.options.now() < until && !signal.aborted) {
       const count = await servedPartitions(name, producer);

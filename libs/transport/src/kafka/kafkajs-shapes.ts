@@ -30,8 +30,9 @@ export function saslOf(sasl: ClientLogin): kafkajs.SASLOptions {
 }
 
 /** Our records in the shape of kafkajs. */
-export function messagesOf({ partition, records }: KafkaBatch): kafkajs.Message[] {
-  return records.map(({ key, value, headers }) => ({ partition, key, value, headers: named(headers) }));
+export function messagesOf({ partition, records, sentMs }: KafkaBatch): kafkajs.Message[] {
+  const timestamp = String(sentMs);
+  return records.map(({ key, value, headers }) => ({ partition, key, value, headers: named(headers), timestamp }));
 }
 
 /** The client's partitioner: it is asked even when the record names its partition. */

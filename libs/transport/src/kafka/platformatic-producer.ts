@@ -106,7 +106,7 @@ class PlatformaticProducer implements KafkaProducerPort {
   async produce(batch: KafkaBatch): Promise<readonly KafkaAck[]> {
     const connection = await this.#leaderOf(batch);
     const records = await encodeRecordBatch(batch.records, {
-      timestamp: BigInt(Date.now()),
+      timestamp: BigInt(batch.sentMs),
       crc32c: this.client.crc32c,
       compression: this.#compression,
       stamp: batch.stamp,

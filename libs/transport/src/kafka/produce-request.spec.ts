@@ -5,7 +5,7 @@ import { writeProduceRequest } from './produce-request.js';
 
 describe('a Produce request', () => {
   it('asks for the acknowledgement of all in-sync replicas, for one partition of one topic', () => {
-    const batch = { topic: 'orders', partition: 3, records: [], acks: ACKS_ALL } as const;
+    const batch = { topic: 'orders', partition: 3, records: [], acks: ACKS_ALL, sentMs: 0 } as const;
     const records = Buffer.from('the batch');
 
     const { buffer } = writeProduceRequest(Writer.create(), { batch, records, timeoutMs: 7_000 });
