@@ -11,7 +11,7 @@ import { ledgerName } from '../route-shards.js';
 
 const KEY = { aggregateType: 'order', aggregateId: 'o-1' };
 const REFUSAL = { code: 'record_too_large', reason: 'Too large.' };
-const NOTHING: HeldChanges = { events: [], refusedAgain: [], released: [], keys: [], closed: [] };
+const NOTHING: HeldChanges = { revision: 0n, events: [], refusedAgain: [], released: [], keys: [], closed: [] };
 
 let database: TestDatabase;
 let client: pg.Client;
@@ -155,6 +155,27 @@ describe('events that are held', () => {
 
     expect(await positions()).toEqual([{ position: 1, status: 'skipped', code: 'record_invalid', attempts: 2 }]);
     expect(await owner.held.keys()).toEqual([]);
+  });
+
+  it('are tried at once when a person has acted since the keys were read last', async () => {
+    const first = await insert('o-1', '{}');
+    const owner = await claim('a');
+    await owner.write({ events: [{ ...first, refusal: REFUSAL }], keys: [held(null)] }, 1n, [1n]);
+    await client.query('update millrace.ledger set held_revision = held_revision + 1');
+
+    await owner.write({ keys: [held(null)] });
+    expect(await owner.held.keys()).toMatchObject([{ dueInMs: 0 }]);
+    await owner.write({ revision: 1n, keys: [held(null)] });
+    expect(await owner.held.keys()).toMatchObject([{ dueInMs: null }]);
+  });
+
+  it('are found although their key was taken away, and are due', async () => {
+    const first = await insert('o-1', '{}');
+    const owner = await claim('a');
+    await owner.write({ events: [{ ...first, refusal: REFUSAL }], keys: [held(null)] }, 1n, [1n]);
+    await client.query('delete from millrace.held_key');
+
+    expect((await claim('a')).held.stored).toMatchObject([{ ...KEY, dueInMs: 0, events: 1, bytes: 100 }]);
   });
 
   it('are those of the whole route, whichever of its shards has set them aside', async () => {

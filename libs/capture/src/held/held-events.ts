@@ -88,6 +88,11 @@ export interface HeldKeyChange extends AggregateKey {
 
 /** What the owner of a route changes in what is held, with a write of its ledger. No position or key stands in it twice. */
 export interface HeldChanges {
+  /**
+   * `held_revision` as of the last reading of the keys. When a person has acted since, `keys` are due at once, whatever they
+   * say: it was not known what he did.
+   */
+  readonly revision: bigint;
   readonly events: readonly HeldEvent[];
   readonly refusedAgain: readonly RefusedAgain[];
   /** Confirmed by the sink. */
@@ -98,6 +103,12 @@ export interface HeldChanges {
 }
 
 /** Nothing changes. */
-export function isEmptyHeldChange({ events, refusedAgain, released, keys, closed }: HeldChanges): boolean {
+export function isEmptyHeldChange({
+  events,
+  refusedAgain,
+  released,
+  keys,
+  closed,
+}: Omit<HeldChanges, 'revision'>): boolean {
   return events.length + refusedAgain.length + released.length + keys.length + closed.length === 0;
 }

@@ -2,17 +2,22 @@ import { type LedgerPart } from '../offsets/offsets.sql.js';
 import { HEADERS } from '../poll.sql.js';
 import { type HeldChanges, isEmptyHeldChange } from './held-events.js';
 
-/** $1 route. The chains are counted in one pass; a key may have none yet, or no more. */
-export const HELD_KEYS_SQL = `select k.aggregatetype, k.aggregateid, k.attempts::text, k.code, k.reason,
-  case when k.next_try is not null then greatest(0, ceil(extract(epoch from k.next_try - clock_timestamp()) * 1000))
+/**
+ * $1 route. The chains are counted in one pass; a key may have none yet, or no more. A chain whose key was taken away (another
+ * shard found it empty while its own one added to it) is due.
+ */
+export const HELD_KEYS_SQL = `select coalesce(k.aggregatetype, c.aggregatetype) as aggregatetype,
+  coalesce(k.aggregateid, c.aggregateid) as aggregateid, coalesce(k.attempts, 0)::text as attempts,
+  coalesce(k.code, 'held') as code, coalesce(k.reason, 'An earlier event of its key was refused.') as reason,
+  case when k.route is null then 0
+    when k.next_try is not null then greatest(0, ceil(extract(epoch from k.next_try - clock_timestamp()) * 1000))
     end::bigint::text as due_in_ms,
-  greatest(0, floor(extract(epoch from clock_timestamp() - k.since) * 1000))::bigint::text as age_ms,
+  greatest(0, floor(extract(epoch from clock_timestamp() - coalesce(k.since, c.since)) * 1000))::bigint::text as age_ms,
   coalesce(c.events, 0)::text as events, coalesce(c.bytes, 0)::text as bytes
-from millrace.held_key k left join (
-  select h.aggregatetype, h.aggregateid, count(*) as events, sum(h.bytes) as bytes
+from (select * from millrace.held_key where route = $1) k full join (
+  select h.aggregatetype, h.aggregateid, count(*) as events, sum(h.bytes) as bytes, min(h.held_at) as since
   from millrace.held h where h.route = $1 and h.status = 'held' group by h.aggregatetype, h.aggregateid
-) c on c.aggregatetype = k.aggregatetype and c.aggregateid = k.aggregateid
-where k.route = $1`;
+) c on c.aggregatetype = k.aggregatetype and c.aggregateid = k.aggregateid`;
 
 /**
  * The first events of chains, as a poll prints them. The row of the outbox is the event while it is there, then its copy.
@@ -48,7 +53,7 @@ export function heldParts(changes: HeldChanges | undefined): LedgerPart[] {
   return changes === undefined || isEmptyHeldChange(changes) ? [] : [heldPart(changes)];
 }
 
-function heldPart({ events, refusedAgain, released, keys, closed }: HeldChanges): LedgerPart {
+function heldPart({ revision, events, refusedAgain, released, keys, closed }: HeldChanges): LedgerPart {
   return {
     name: 'held',
     sql: heldSql,
@@ -74,6 +79,7 @@ function heldPart({ events, refusedAgain, released, keys, closed }: HeldChanges)
       keys.map(({ refusal }) => refusal.reason),
       closed.map(({ aggregateType }) => aggregateType),
       closed.map(({ aggregateId }) => aggregateId),
+      String(revision),
     ],
   };
 }
@@ -96,10 +102,11 @@ function heldSql(first: number): string {
   delete from millrace.held h using l where h.route = l.of_route and h.position = any(${at(12, 'bigint')})
 ), held_keys as (
   insert into millrace.held_key (route, aggregatetype, aggregateid, status, attempts, next_try, code, reason)
-  select l.of_route, k.aggregatetype, k.aggregateid, case when k.due_ms is null then 'parked' else 'held' end, k.attempts,
-    clock_timestamp() + k.due_ms * interval '1 millisecond', k.code, k.reason
+  select l.of_route, k.aggregatetype, k.aggregateid, case when d.due_ms is null then 'parked' else 'held' end, k.attempts,
+    clock_timestamp() + d.due_ms * interval '1 millisecond', k.code, k.reason
   from l cross join unnest(${at(13, 'text')}, ${at(14, 'text')}, ${at(15, 'integer')}, ${at(16, 'bigint')}, ${at(17, 'text')},
-    ${at(18, 'text')}) k(aggregatetype, aggregateid, attempts, due_ms, code, reason)
+    ${at(18, 'text')}) k(aggregatetype, aggregateid, attempts, wait_ms, code, reason)
+    cross join lateral (select case when l.held_revision = $${first + 21}::bigint then k.wait_ms else 0 end as due_ms) d
   on conflict on constraint held_key_pk do update set status = excluded.status, attempts = excluded.attempts,
     next_try = excluded.next_try, code = excluded.code, reason = excluded.reason
 ), closed as (

@@ -1,4 +1,4 @@
-import { type AggregateKey, type Refusal, type StoredHeldKey } from '@millrace/capture';
+import { type AggregateKey, type HeldEvent, type Refusal, type StoredHeldKey } from '@millrace/capture';
 import { type EventId, type Position } from '@millrace/events';
 import { type PageInFlight } from '../page-window.js';
 
@@ -37,6 +37,8 @@ export interface HeldKey extends AggregateKey {
   isTrying: boolean;
   /** Its first event was confirmed: what follows need not be tried one at a time. */
   isFlowing: boolean;
+  /** A person has acted on the route while it was on its way: what comes of that try does not count. */
+  isOverlooked: boolean;
   /** `null`: not known yet whether it is another shard's. */
   isOwn: boolean | null;
   /** Refused events that are not in the database yet: nothing is tried before. */
@@ -66,6 +68,7 @@ export function openedKey({ aggregateType, aggregateId }: AggregateKey, refusal:
     isStored: false,
     isTrying: false,
     isFlowing: false,
+    isOverlooked: false,
     isOwn: true,
     refusedUnwritten: 0,
     moving: new Set(),
@@ -97,4 +100,20 @@ export function dueAtOf(dueInMs: number | null, nowMs: number): number | null {
 /** The order of a chain. */
 export function byPosition(a: Arrival, b: Arrival): number {
   return a.event.position < b.event.position ? -1 : 1;
+}
+
+/** For how long the oldest of the keys has been held, and how many wait for a person. */
+export function ageOf(keys: Iterable<HeldKey>, nowMs: number): Pick<HeldSummary, 'oldestMs' | 'parkedKeys'> {
+  let [oldestMs, parkedKeys] = [0, 0];
+  for (const { sinceMs, dueAtMs } of keys) {
+    oldestMs = Math.max(oldestMs, nowMs - sinceMs);
+    parkedKeys += dueAtMs === null ? 1 : 0;
+  }
+  return { oldestMs, parkedKeys };
+}
+
+/** As it is written. */
+export function heldEventOf({ event, status, refusal }: Unwritten): HeldEvent {
+  const { position, id, aggregateType, aggregateId, bytes } = event;
+  return { position, id, aggregateType, aggregateId, bytes, status, refusal };
 }

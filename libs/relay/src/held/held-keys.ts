@@ -11,10 +11,12 @@ import { type Position } from '@millrace/events';
 import { backoffMs } from '../backoff.js';
 import { type RelayClock, type RelayRandom } from '../relay-clock.js';
 import {
+  ageOf,
   type Arrival,
   byPosition,
   dueAtOf,
   type EventIdentity,
+  heldEventOf,
   type HeldKey,
   type HeldSummary,
   isAtRest,
@@ -74,14 +76,8 @@ export class HeldKeys {
   }
 
   get summary(): HeldSummary {
-    const nowMs = this.parts.clock.monotonicMs();
-    let oldestMs = 0;
-    let parkedKeys = 0;
-    for (const { sinceMs, dueAtMs } of this.keys.values()) {
-      oldestMs = Math.max(oldestMs, nowMs - sinceMs);
-      parkedKeys += dueAtMs === null ? 1 : 0;
-    }
-    return { events: this.heldEvents, bytes: this.heldBytes, keys: this.keys.size, parkedKeys, oldestMs };
+    const { heldEvents: events, heldBytes: bytes } = this;
+    return { events, bytes, keys: this.keys.size, ...ageOf(this.keys.values(), this.parts.clock.monotonicMs()) };
   }
 
   /** Takes what is stored for the truth, but for what is on its way. A stored key that is no more is due, to be closed. */
@@ -97,6 +93,8 @@ export class HeldKeys {
       } else if (isAtRest(known)) {
         const { dueInMs, attempts, refusal, events, bytes } = each;
         Object.assign(known, { dueAtMs: dueAtOf(dueInMs, nowMs), attempts, refusal, events, bytes });
+      } else {
+        known.isOverlooked = true;
       }
     }
     for (const [name, key] of this.keys) {
@@ -239,9 +237,9 @@ export class HeldKeys {
   }
 
   /** What a write of the ledger that settles all up to page `through` has to take along; `undefined`: nothing. */
-  takeChanges(through: number): HeldChanges | undefined {
-    const events = this.takeArrivals(through);
-    const keys = this.takeKeys();
+  takeChanges(through: number): Omit<HeldChanges, 'revision'> | undefined {
+    const { events, keys: extended } = this.takeArrivals(through);
+    const keys = this.takeKeys(extended);
     const released = this.released.splice(0);
     const refusedAgain = this.refusedAgain.splice(0);
     const closed = [...this.closed.values()];
@@ -251,10 +249,8 @@ export class HeldKeys {
       : { events, keys, released, refusedAgain, closed };
   }
 
-  private takeArrivals(through: number): HeldEvent[] {
-    if (this.unwritten.length === 0) {
-      return [];
-    }
+  private takeArrivals(through: number): { readonly events: HeldEvent[]; readonly keys: ReadonlySet<HeldKey> } {
+    const extended = new Set<HeldKey>();
     const taken = this.unwritten.filter(({ page }) => page.page.number <= through);
     this.unwritten = this.unwritten.filter(({ page }) => page.page.number > through);
     for (const { event, status, refusal } of taken) {
@@ -263,23 +259,25 @@ export class HeldKeys {
         key.events += 1;
         key.bytes += event.bytes;
         key.refusedUnwritten -= refusal === null ? 0 : 1;
+        extended.add(key);
         this.wakeAt(key, key.dueAtMs);
       }
     }
-    return taken.map(({ event: { position, id, aggregateType, aggregateId, bytes }, status, refusal }) => {
-      return { position, id, aggregateType, aggregateId, bytes, status, refusal };
-    });
+    return { events: taken.map(heldEventOf), keys: extended };
   }
 
-  private takeKeys(): HeldKeyChange[] {
+  /** A key is written with the first of its events, and anew with the last refused one: no chain is stored without it. */
+  private takeKeys(extended: ReadonlySet<HeldKey>): HeldKeyChange[] {
     const nowMs = this.parts.clock.monotonicMs();
     const changes: HeldKeyChange[] = [];
     for (const key of this.changed) {
-      if (key.refusedUnwritten === 0) {
+      if (key.refusedUnwritten === 0 || extended.has(key)) {
         const { aggregateType, aggregateId, attempts, refusal, dueAtMs } = key;
         const dueInMs = dueAtMs === null ? null : Math.max(0, dueAtMs - nowMs);
         changes.push({ aggregateType, aggregateId, attempts, refusal, dueInMs });
         key.isStored = true;
+      }
+      if (key.refusedUnwritten === 0) {
         this.changed.delete(key);
       }
     }
@@ -311,7 +309,10 @@ export class HeldKeys {
     key.isFlowing = false;
     key.isTrying = false;
     this.changed.add(key);
-    this.wakeAt(key, policy === 'park' ? null : clock.monotonicMs() + backoffMs(key.attempts, limits, random));
+    const nowMs = clock.monotonicMs();
+    const dueAtMs = policy === 'park' ? null : nowMs + backoffMs(key.attempts, limits, random);
+    this.wakeAt(key, key.isOverlooked ? nowMs : dueAtMs);
+    key.isOverlooked = false;
   }
 
   private left(key: HeldKey, { bytes }: EventIdentity): void {

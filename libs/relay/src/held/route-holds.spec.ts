@@ -193,6 +193,52 @@ describe('an event that the sink refuses', () => {
     expect(held.keyNames).toEqual([]);
   });
 
+  it.each([
+    ['before the relay has seen it', 0],
+    ['and the relay has seen it', 2_500],
+  ])('that a person discards during a try, %s, leaves its chain to go on', async (_, waitMs) => {
+    const { relay, held, stored } = scene({ onPoison: 'park' }, (capture) => {
+      capture.give([event(1, 'a', 'poison'), event(2, 'a')]);
+    });
+    await relay.start();
+    await relay.clock.advance(100);
+    const { length: sends } = relay.sink.sends;
+    relay.sink.isHolding = true;
+    held.retry();
+    await renewed(relay);
+    expect(relay.sink.sends).toHaveLength(sends + 1);
+
+    held.discard(toPosition(1));
+    await relay.clock.advance(waitMs);
+    relay.sink.isHolding = false;
+    relay.sink.sendAt(sends).accept();
+    await renewed(relay);
+
+    expect(stored()).toEqual(['2*']);
+    expect([held.positions, held.keyNames]).toEqual([[], []]);
+  });
+
+  it('has its key beside it in the database, also while another one of the key waits for its page', async () => {
+    const { relay, held } = scene({ topic: 'events.{type}' }, (capture) => {
+      capture.give([anEvent(1, { aggregateId: 'a', type: 'x' })], { isFull: true });
+      capture.give([anEvent(2, { aggregateId: 'a', type: 'y' }), anEvent(3, { aggregateId: 'b', type: 'z' })]);
+    });
+    relay.sink.isHolding = true;
+    await relay.start();
+    await relay.clock.advance(100);
+    const refuse = (position: string): void => {
+      const send = relay.sink.sends.find(({ positions }) => positions[0] === position);
+      send?.fail(new SinkError('record_invalid', 'The broker refuses it.'));
+    };
+
+    refuse('2');
+    await relay.clock.advance(1);
+    refuse('1');
+    await relay.clock.advance(100);
+
+    expect([held.positions, held.keyNames]).toEqual([['1'], ['a']]);
+  });
+
   it('stays held for whoever takes the route over, and so does what comes after it', async () => {
     const { relay, held, poison, stored } = scene();
     relay.source.prepare = (capture) => {

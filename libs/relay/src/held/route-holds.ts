@@ -41,6 +41,8 @@ export interface RouteHoldsParts {
 export class RouteHolds {
   private readonly keys: HeldKeys;
   private revision: bigint;
+  /** As of the last reading of the keys. */
+  private knownRevision: bigint;
   private isStale = false;
   private isClosed = false;
 
@@ -49,6 +51,7 @@ export class RouteHolds {
     const { onPoison: policy, held: tuning, shard } = route;
     this.keys = new HeldKeys({ ...parts, policy, tuning, isShard: shard.count > 1 });
     this.revision = held?.revision ?? 0n;
+    this.knownRevision = this.revision;
     this.keys.load(held?.stored ?? []);
   }
 
@@ -115,7 +118,8 @@ export class RouteHolds {
 
   /** For a write that settles all up to page `through`. */
   takeChanges(through: number): HeldChanges | undefined {
-    return this.keys.takeChanges(through);
+    const changes = this.keys.takeChanges(through);
+    return changes === undefined ? undefined : { revision: this.knownRevision, ...changes };
   }
 
   /** What should be read now; `null`: nothing. What it returns rejects with `CaptureError`. */
@@ -126,8 +130,10 @@ export class RouteHolds {
     }
     if (this.isStale) {
       return async () => {
+        const { revision } = this;
         this.isStale = false;
         this.keys.load(await held.keys());
+        this.knownRevision = revision;
       };
     }
     const due = this.keys.due(clock.monotonicMs(), TRIALS_MAX);

@@ -70,7 +70,7 @@ export class FakeHeld implements HeldReader {
     );
   }
 
-  apply({ events, refusedAgain, released, keys, closed }: HeldChanges): void {
+  apply({ revision, events, refusedAgain, released, keys, closed }: HeldChanges): void {
     for (const { position, id, aggregateType, aggregateId, bytes, status, refusal } of events) {
       this.rows.set(position, { position, id, aggregateType, aggregateId, bytes, status, refusal });
     }
@@ -81,7 +81,7 @@ export class FakeHeld implements HeldReader {
       this.rows.delete(position);
     }
     for (const key of keys) {
-      this.stored.set(nameOf(key), key);
+      this.stored.set(nameOf(key), revision === this.revision ? key : { ...key, dueInMs: 0 });
     }
     for (const key of closed) {
       if (this.chainOf(key).length === 0) {
