@@ -17,6 +17,7 @@ export type { BatchEntry, EntryFailure, HttpFault, ProxiedRequest } from './http
 export { type ChooseHttpFault, HttpFaultProxy } from './http-fault-proxy.js';
 export { javaProgram } from './java.js';
 export {
+  alterTopic,
   createTopic,
   deleteTopic,
   listTopics,

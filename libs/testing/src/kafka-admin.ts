@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Admin } from '@platformatic/kafka';
+import { Admin, ConfigResourceTypes, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka';
 import { LocalServerError } from './testing.errors.js';
 
 /** How a test's topic is made. */
@@ -51,6 +51,17 @@ export async function createTopic(options: TestTopicOptions): Promise<void> {
     });
     await waitForLeaders(admin, options.topic, partitions);
   });
+}
+
+/** Changes settings of a topic, such as `max.message.bytes`; brokers may take a moment to go by them. */
+export async function alterTopic({ brokers, topic, configs = {} }: TestTopicOptions): Promise<void> {
+  const { SET } = IncrementalAlterConfigOperationTypes;
+  const resource = {
+    resourceType: ConfigResourceTypes.TOPIC,
+    resourceName: topic,
+    configs: Object.entries(configs).map(([name, value]) => ({ name, value, configOperation: SET })),
+  };
+  await withAdmin(brokers, async (admin) => admin.incrementalAlterConfigs({ resources: [resource] }));
 }
 
 /** Deletes a topic with its records. */
