@@ -29,6 +29,7 @@ export const DEFAULT_KEY_TEMPLATE = '{aggregateid}';
 
 const KEY_BYTES_MAX = 1_024;
 const CACHE_ENTRIES_MAX = 1_000;
+const CACHED_NAME_MAX = 200;
 const AGGREGATE_ID = Buffer.from(HEADER.aggregateId);
 
 /** How the records of a route are made of its events: made once per route, asked once per event. */
@@ -96,7 +97,9 @@ export class RecordShape {
       this.names.clear();
     }
     const made = Buffer.from(name);
-    this.names.set(name, made);
+    if (made.length <= CACHED_NAME_MAX) {
+      this.names.set(name, made);
+    }
     return made;
   }
 }

@@ -1,9 +1,13 @@
 import { type EventFilter } from '@millrace/capture';
 import { type OutboxEvent } from '@millrace/events';
 import { type EventField, type TemplateRules } from './event-template.js';
+import { LinearRegex } from './regex/linear-regex.js';
+import { RegexProblem } from './regex/regex-problem.js';
 import { RelayError } from './relay.errors.js';
 
 const TOPIC_LENGTH_MAX = 249;
+/** As long as an event's type may be. Headers have no limit, and neither time nor memory may be spent on any length. */
+const VALUE_LENGTH_MAX = 1_024;
 const CACHE_ENTRIES_MAX = 1_000;
 
 const TOPIC_FIELDS: readonly EventField[] = ['aggregatetype', 'type'];
@@ -57,6 +61,9 @@ export class TopicCache {
     if (key === null) {
       throw this.invalid('needs a header that the event does not have');
     }
+    if (key.length > VALUE_LENGTH_MAX) {
+      throw this.invalid(`would be made of ${key.length} characters; at most ${VALUE_LENGTH_MAX} are looked at`);
+    }
     const known = this.topics.get(key);
     if (known !== undefined) {
       return known;
@@ -80,6 +87,24 @@ export class TopicCache {
         'Choose a template without the offending field for this route and restart the relay.',
     );
   }
+}
+
+/**
+ * Tells texts that match the first of these patterns that is not too large; all texts, where every one is. In linear time:
+ * what a configuration repeats must not hold up the process.
+ */
+export function matcherOfFirst(...patterns: readonly string[]): (text: string) => boolean {
+  for (const pattern of patterns) {
+    try {
+      const regex = new LinearRegex(pattern);
+      return (text) => regex.isMatch(text);
+    } catch (error) {
+      if (!(error instanceof RegexProblem)) {
+        throw error;
+      }
+    }
+  }
+  return () => true;
 }
 
 /** As part of a pattern, the text and nothing else. */

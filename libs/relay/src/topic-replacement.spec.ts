@@ -70,6 +70,27 @@ describe("a topic by Debezium's settings", () => {
     expect(byType.topicsOf({ aggregateTypes: null, eventTypes: ['a.b'] })).toEqual(['outbox.event.a.b']);
   });
 
+  it.each<[string, TopicReplacement | null]>([
+    ['settings', { replacement: '$1-'.repeat(20), regex: '(.*)' }],
+    ['a template', null],
+  ])('tells the topics of %s that repeat a value in time, whatever a topic is called', (_what, config) => {
+    const naming = config === null ? new TopicTemplate('{type}-'.repeat(20), FIXED) : new ReplacedTopic(config, FIXED);
+    const startedMs = performance.now();
+
+    expect(naming.matcherOf({ aggregateTypes: null })(`${'-'.repeat(248)}x`)).toBe(false);
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+  });
+
+  it('looks at no value of any length, and remembers none', () => {
+    const given = (length: number): string =>
+      topicOf({ by: 'header:shop', regex: '(.).*', replacement: 'x-$1' }, { headers: { shop: 'a'.repeat(length) } });
+
+    expect(given(1_024)).toBe('x-a');
+    expect(() => given(1_025)).toThrow(
+      expect.objectContaining({ code: 'topic_invalid', message: expect.stringContaining('at most 1024') }),
+    );
+  });
+
   it('and by a template of ours are the same where both can say it', () => {
     const name = fc.stringMatching(/^[A-Za-z0-9._-]{1,30}$/);
     fc.assert(

@@ -5,7 +5,15 @@ import { LinearRegex, type RegexMatch } from './regex/linear-regex.js';
 import { RegexProblem } from './regex/regex-problem.js';
 import { type ReplacementPart, parseReplacement } from './regex/replacement.js';
 import { RelayError } from './relay.errors.js';
-import { escaped, TopicCache, type TopicNaming, topicProblem, topicRules, wantedValues } from './topic-naming.js';
+import {
+  escaped,
+  matcherOfFirst,
+  TopicCache,
+  type TopicNaming,
+  topicProblem,
+  topicRules,
+  wantedValues,
+} from './topic-naming.js';
 
 /** Topics as Debezium's outbox event router names them. */
 export interface TopicReplacement {
@@ -74,9 +82,7 @@ export class ReplacedTopic implements TopicNaming {
     if (!regex.isUniversal) {
       return () => true; // a value that is not matched is a topic by itself
     }
-    const pattern = replacement.map((part) => (typeof part === 'string' ? escaped(part) : '.*')).join('');
-    const wanted = new RegExp(`^${pattern}$`);
-    return (topic) => wanted.test(topic);
+    return matcherOfFirst(replacement.map((part) => (typeof part === 'string' ? escaped(part) : '.*')).join(''));
   }
 
   private valuesOf(filter: EventFilter): readonly string[] | null {

@@ -62,6 +62,13 @@ describe('a topic template', () => {
     }
   });
 
+  it('tells more topics where the wanted values are too many to be compared', () => {
+    const aggregateTypes = Array.from({ length: 1_000 }, (_, number) => `type${number}`);
+    const isTopic = new TopicTemplate('x.{aggregatetype}', FIXED).matcherOf({ aggregateTypes });
+
+    expect([isTopic('x.type7'), isTopic('x.other'), isTopic('y.type7')]).toEqual([true, true, false]);
+  });
+
   it('takes the names that Kafka takes', () => {
     expect(topicProblem('A.b_c-9')).toBeNull();
     expect(topicProblem('x'.repeat(249))).toBeNull();

@@ -2,7 +2,17 @@ import { type EventFilter } from '@millrace/capture';
 import { type OutboxEvent } from '@millrace/events';
 import { EventTemplate, type FixedFields, type TemplatePart, templateProblem } from './event-template.js';
 import { RelayError } from './relay.errors.js';
-import { escaped, TopicCache, type TopicNaming, topicProblem, topicRules, wantedValues } from './topic-naming.js';
+import {
+  escaped,
+  matcherOfFirst,
+  TopicCache,
+  type TopicNaming,
+  topicProblem,
+  topicRules,
+  wantedValues,
+} from './topic-naming.js';
+
+const ANY_TEXT = '[A-Za-z0-9._-]+';
 
 type Field = Extract<TemplatePart, { kind: 'field' }>;
 
@@ -41,9 +51,12 @@ export class TopicTemplate implements TopicNaming {
 
   /** Contract: `TopicNaming`. */
   matcherOf(filter: EventFilter): (topic: string) => boolean {
-    const pattern = this.parts.map((part) => (part.kind === 'text' ? escaped(part.text) : anyOf(part, filter)));
-    const wanted = new RegExp(`^${pattern.join('')}$`);
-    return (topic) => wanted.test(topic);
+    const patternOf = (values: (field: Field) => string): string =>
+      this.parts.map((part) => (part.kind === 'text' ? escaped(part.text) : values(part))).join('');
+    return matcherOfFirst(
+      patternOf((field) => anyOf(field, filter)),
+      patternOf(() => ANY_TEXT),
+    );
   }
 
   /** Legal names hold no line feed, so that different values never make one key of a legal name. */
@@ -68,5 +81,5 @@ function filled(parts: readonly TemplatePart[], valueOf: (field: Field) => strin
 
 function anyOf({ name }: Field, filter: EventFilter): string {
   const values = wantedValues(filter, name);
-  return values === null ? '[A-Za-z0-9._-]+' : `(?:${values.map(escaped).join('|')})`;
+  return values === null ? ANY_TEXT : `(?:${values.map(escaped).join('|')})`;
 }
