@@ -40,6 +40,11 @@ export class Backlog {
     readonly payloadBytes: number,
   ) {}
 
+  /** The original, which nobody drains. */
+  get databaseUrl(): string {
+    return this.postgres.databaseUrl(this.name);
+  }
+
   static async fill(postgres: LocalPostgres, events: number): Promise<Backlog> {
     const name = 'backlog';
     const url = await createMigratedDatabase(postgres, name);

@@ -5,26 +5,27 @@ import { type Servers } from '../harness/servers.js';
 export interface Cpu {
   readonly relay: number;
   readonly postgres: number;
-  readonly kafka: number;
+  /** The server that the events go to. */
+  readonly sink: number;
 }
 
 /** Milliseconds that each has used so far; of PostgreSQL, those of the processes that it has now. */
 export function cpuMs(relayPid: number, { postgres, kafka }: Servers): Cpu {
-  return { relay: processCpuMs(relayPid), postgres: familyCpuMs(postgres.pid), kafka: processCpuMs(kafka.pid) };
+  return { relay: processCpuMs(relayPid), postgres: familyCpuMs(postgres.pid), sink: processCpuMs(kafka.pid) };
 }
 
 export function cpuBetween(before: Cpu, after: Cpu): Cpu {
   return {
     relay: after.relay - before.relay,
     postgres: after.postgres - before.postgres,
-    kafka: after.kafka - before.kafka,
+    sink: after.sink - before.sink,
   };
 }
 
 /** Milliseconds of all, as microseconds per event. */
 export function cpuPerEvent(ms: Cpu, events: number): Cpu {
   const micros = (used: number): number => (used * 1_000) / events;
-  return { relay: micros(ms.relay), postgres: micros(ms.postgres), kafka: micros(ms.kafka) };
+  return { relay: micros(ms.relay), postgres: micros(ms.postgres), sink: micros(ms.sink) };
 }
 
 /** Milliseconds within so many seconds, as a share of one core in percent. */

@@ -85,7 +85,7 @@ async function measureIdle(
     return {
       relay: shareOfCore(used.relay, seconds),
       postgres: shareOfCore(used.postgres, seconds),
-      kafka: shareOfCore(used.kafka, seconds),
+      kafka: shareOfCore(used.sink, seconds),
       statements: (after.statements - before.statements) / seconds,
     };
   } finally {

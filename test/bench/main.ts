@@ -5,17 +5,23 @@ import { say } from '../harness/say.js';
 import { benchCaptureDrain, type DrainKind } from './capture/capture-drain.js';
 import { benchConsume, CONSUME_PARTS } from './consume/consume-bench.js';
 import { benchDebeziumParity } from './debezium/debezium-parity.js';
-import { benchDrain } from './drain.js';
+import { benchDrain, type DrainOptions } from './drain/drain-bench.js';
+import { startKafkaDrain } from './drain/kafka-drain.js';
+import { startPostgresDrain } from './drain/postgres-drain.js';
+import { SQS_QUEUES, type SqsQueueKind, startSqsDrain } from './drain/sqs-drain.js';
+import { benchEncode } from './encode/encode-bench.js';
 import { benchIdle } from './idle.js';
 import { benchLatency } from './latency.js';
 import { benchOldSnapshot } from './old-snapshot.js';
 import { benchBigOutbox } from './outbox/big-outbox.js';
 
 const USAGE = `Usage:
-  npm run bench -- drain [--events 500000] [--runs 3] [--client platformatic|kafkajs|both] [--idempotent on|off|both]
-                         [--profile FOLDER]
+  npm run bench -- drain [--sink kafka|postgres|sqs|all] [--events 500000] [--runs 3] [--profile FOLDER]
+                         [--client platformatic|kafkajs|both] [--idempotent on|off|both] [--queue fifo|standard|both]
+                         with postgres 200,000 events by default, with sqs 50,000
   npm run bench -- drain --capture polling|wal|both [--events 500000] [--runs 3] [--profile FOLDER]
   npm run bench -- big-transaction [--capture polling|wal|both] [--events 200000] [--runs 3] [--profile FOLDER]
+  npm run bench -- encode [--runs 3]
   npm run bench -- latency [--capture polling|wal|both] [--rates 1000,2000,5000] [--seconds 60] [--runs 3] [--profile FOLDER]
   npm run bench -- latency --old-snapshot 600 [--capture polling|wal|both] [--rates 2000]
   npm run bench -- idle [--capture polling|wal|both] [--sources 3] [--seconds 60] [--runs 3] [--profile FOLDER]
@@ -38,9 +44,11 @@ const OPTIONS = {
   rows: { type: 'string', default: '20000000' },
   runs: { type: 'string', default: '3' },
   profile: { type: 'string' },
+  queue: { type: 'string', default: 'both' },
   rates: { type: 'string' },
   seconds: { type: 'string' },
   seed: { type: 'string', default: '1' },
+  sink: { type: 'string', default: 'kafka' },
   sources: { type: 'string', default: '3' },
 } as const;
 
@@ -50,10 +58,21 @@ const COMMANDS: Readonly<Record<string, (values: Values) => Promise<void>>> = {
   drain: (values) => (values.capture === undefined ? drain(values) : captureDrain('backlog', values, '500000')),
   'big-transaction': (values) => captureDrain('transaction', values, '200000'),
   latency: (values) => (values['old-snapshot'] === undefined ? latency(values) : oldSnapshot(values)),
+  encode: ({ runs }) => benchEncode({ runs: whole(runs) }),
   idle,
   'big-outbox': bigOutbox,
   consume,
   'debezium-parity': debeziumParity,
+};
+
+/** By sink: what starts it, and how many events there are by default. */
+const DRAINS: Readonly<Record<string, (values: Values) => { start: DrainOptions['start']; events: string }>> = {
+  kafka: ({ client, idempotent: modes }) => {
+    const idempotent = modes === 'both' ? [false, true] : [modes === 'on'];
+    return { start: () => startKafkaDrain({ clients: clientsOf(client), idempotent }), events: '500000' };
+  },
+  postgres: () => ({ start: startPostgresDrain, events: '200000' }),
+  sqs: ({ queue }) => ({ start: () => startSqsDrain(queuesOf(queue)), events: '50000' }),
 };
 
 await main();
@@ -69,15 +88,21 @@ async function main(): Promise<void> {
   }
 }
 
-async function drain({
-  client,
-  events = '500000',
-  runs,
-  profile: profileDir,
-  idempotent: modes,
-}: Values): Promise<void> {
-  const idempotent = modes === 'both' ? [false, true] : [modes === 'on'];
-  await benchDrain({ clients: clientsOf(client), idempotent, events: whole(events), runs: whole(runs), profileDir });
+/** One sink after the other. */
+async function drain(values: Values): Promise<void> {
+  const sinks = Object.entries(DRAINS).filter(([sink]) => values.sink === 'all' || values.sink === sink);
+  if (sinks.length === 0) {
+    throw new Error(`--sink takes kafka, postgres, sqs or all.\n${USAGE}`);
+  }
+  for (const [, optionsOf] of sinks) {
+    const { start, events } = optionsOf(values);
+    await benchDrain({
+      start,
+      events: whole(values.events ?? events),
+      runs: whole(values.runs),
+      nodeArguments: profilerOf(values),
+    });
+  }
 }
 
 async function captureDrain(kind: DrainKind, values: Values, eventsByDefault: string): Promise<void> {
@@ -125,18 +150,32 @@ async function debeziumParity({ seconds = '20', rates = '500', seed }: Values): 
 }
 
 /** How the relay is run where captures are compared. */
-function relayOf({ capture = 'both', client = 'platformatic', node, profile }: Values): {
+function relayOf(values: Values): {
   readonly captures: readonly CaptureMode[];
   readonly client: KafkaClient;
   readonly nodeArguments: readonly string[];
 } {
+  const { capture = 'both', client = 'platformatic', node } = values;
   const captures = (['polling', 'wal'] as const).filter((mode) => capture === 'both' || capture === mode);
   const [only, ...others] = clientsOf(client);
   if (captures.length === 0 || only === undefined || others.length > 0) {
     throw new Error(`--capture takes polling, wal or both, and --client one client.\n${USAGE}`);
   }
-  const profiler = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
-  return { captures, client: only, nodeArguments: [...profiler, ...node.split(',').filter((text) => text !== '')] };
+  const nodeArguments = [...profilerOf(values), ...node.split(',').filter((text) => text !== '')];
+  return { captures, client: only, nodeArguments };
+}
+
+/** Arguments for Node. */
+function profilerOf({ profile }: Values): readonly string[] {
+  return profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+}
+
+function queuesOf(text: string): readonly SqsQueueKind[] {
+  const kinds = SQS_QUEUES.filter((kind) => text === 'both' || text === kind);
+  if (kinds.length === 0) {
+    throw new Error(`--queue takes fifo, standard or both.\n${USAGE}`);
+  }
+  return kinds;
 }
 
 function clientsOf(text = 'both'): readonly KafkaClient[] {

@@ -19,6 +19,7 @@ export type { CaptureChange, CaptureObserver } from './capture-observer.js';
 export type { CaptureClock } from './capture-clock.js';
 export { CaptureError } from './capture.errors.js';
 export type { CaptureDisposition, CaptureErrorCode } from './capture.errors.js';
+export { RowFilter } from './event-filter.js';
 export type { EventFilter, HeaderValues } from './event-filter.js';
 export { readIncidents } from './fork/incidents.js';
 export type { Incident, IncidentsRequest, LostEvent } from './fork/incidents.js';
@@ -63,6 +64,7 @@ export type {
   SequenceReading,
 } from './outbox-reader.js';
 export type { LaneOffset, LedgerNotes, StoredLaneOffset } from './offsets/lane-offset.js';
+export { polledRow } from './polled-row.js';
 export { PollingCapture } from './polling-capture.js';
 export type { PollingCaptureParts } from './polling-capture.js';
 export { adoptLedger, createOutboxSource } from './outbox-source.js';

@@ -25,6 +25,8 @@ export type {
   TailsRead,
   ZombieRecords,
 } from './relay-observer.js';
+export { RecordEncoder } from './event-record.js';
+export type { EncodedEvent, RecordOrigin } from './event-record.js';
 export type { FixedFields } from './event-template.js';
 export type { HeaderMapping } from './header-mapping.js';
 export { CLOUD_EVENTS_MODES } from './payload-format.js';

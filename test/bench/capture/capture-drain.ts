@@ -144,7 +144,7 @@ function cellsOf(runs: readonly DrainResult[], reference: number): string[] {
     of((run) => run.firstAppendMs),
     of((run) => run.cpu.relay, 1),
     of((run) => run.cpu.postgres, 1),
-    of((run) => run.cpu.kafka, 1),
+    of((run) => run.cpu.sink, 1),
     of((run) => run.peakMiB),
   ];
 }
