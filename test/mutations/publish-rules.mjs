@@ -68,7 +68,7 @@ export const PUBLISH_RULES = [
     name: 'publish-strings',
     wrong: 'what is no Buffer reaches a client, which may store it as an empty record',
     test: sink('that is no Buffer'),
-    edits: [edit('libs/transport/src/kafka/batch-limits.ts', 'if (!Buffer.isBuffer(field)) {', 'if (field === 0) {')],
+    edits: [edit('libs/transport/src/batch-limits.ts', 'if (!Buffer.isBuffer(field)) {', 'if (field === 0) {')],
   },
   {
     name: 'publish-number-of-another-batch',

@@ -25,7 +25,7 @@ export type {
 export { SinkError } from './transport.errors.js';
 export type { SinkErrorCode, SinkOutcome } from './transport.errors.js';
 export { partitionOfKey } from './murmur2.js';
-export { recordBytes } from './kafka/batch-limits.js';
+export { recordBytes } from './batch-limits.js';
 export { createKafkaSink } from './kafka/create-kafka-sink.js';
 export { KAFKA_CLIENTS, KAFKA_COMPRESSIONS, KAFKA_SASL_MECHANISMS, parseKafkaEnv } from './kafka/kafka-config.js';
 export type {

@@ -1,6 +1,6 @@
+import { recordBytesMaxOf } from '../batch-limits.js';
 import { type SinkPort } from '../sink-port.js';
 import { SinkError } from '../transport.errors.js';
-import { recordBytesMaxOf } from './batch-limits.js';
 import { connectionSettings } from './client-settings.js';
 import { KafkaCluster } from './kafka-cluster.js';
 import { type KafkaClientName, type KafkaSinkOptions } from './kafka-config.js';

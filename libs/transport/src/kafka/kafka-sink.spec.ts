@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { recordBytes } from '../batch-limits.js';
 import { type SinkLane, type SinkRecord } from '../sink-port.js';
 import { SinkError } from '../transport.errors.js';
-import { recordBytes } from './batch-limits.js';
 import { type KafkaTopicPolicy } from './kafka-config.js';
 import {
   type KafkaAck,

@@ -11,7 +11,7 @@ import {
 } from '../sink-port.js';
 import { type Delivery } from '../subscription-port.js';
 import { SinkError } from '../transport.errors.js';
-import { assertBatch } from './batch-limits.js';
+import { assertBatch } from '../batch-limits.js';
 import { within } from '../deadline.js';
 import { SinkLife } from '../sink-life.js';
 import { classifyKafkaError, type KafkaFailure, SendDeadlineError } from './kafka-errors.js';
@@ -155,7 +155,7 @@ export class KafkaSink implements SinkPort {
     // before anything is waited for: the caller has just looked whether it may send
     const { topic, partition } = lane;
     const batch: KafkaBatch = { topic, partition, records, acks: ACKS_ALL, sentMs: this.parts.nowMs() };
-    assertBatch(lane.id, records, this.features);
+    assertBatch(lane.id, records, this.features, "messageBytesMax and the brokers' message.max.bytes");
     const producer = await this.#producer();
     await this.#topics.assertLane(lane, producer);
     try {

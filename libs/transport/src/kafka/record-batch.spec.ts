@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { compressionsAlgorithms, crc32c, createRecordsBatch, Reader, readRecordsBatch } from '@platformatic/kafka';
 import { type SinkHeader, type SinkRecord } from '../sink-port.js';
 import { batchCompression } from './batch-compression.js';
-import { recordBytes } from './batch-limits.js';
+import { recordBytes } from '../batch-limits.js';
 import { encodeRecordBatch } from './record-batch.js';
 
 const timestamp = 1_795_000_000_123n;

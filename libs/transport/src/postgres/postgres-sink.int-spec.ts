@@ -176,6 +176,31 @@ describe('the Postgres sink', () => {
     await observer.end();
   });
 
+  it('forgets a bounded number of positions with a batch, when its floor has stood still for long', async () => {
+    const { sink, lane } = await opened();
+    for (let batch = 0; batch < 12; batch += 1) {
+      const positions = Array.from({ length: 1_000 }, (_, index) => batch * 1_000 + index + 1);
+      await sink.send(
+        lane,
+        positions.map((position) => relayRecord(position)),
+      );
+    }
+    const known = async (): Promise<unknown> =>
+      (
+        await client.query(
+          'select floor::integer, (select count(*)::integer from millrace.delivery_settled) as positions from millrace.delivery_stream',
+        )
+      ).rows[0];
+
+    await sink.send(lane, [relayRecord(12_001, { low: 12_000 })]);
+    expect(await known()).toEqual({ floor: 12_000, positions: 7_001 });
+    await sink.send(lane, [relayRecord(3), relayRecord(11_000), relayRecord(12_002, { low: 12_000 })]);
+    expect(await known()).toEqual({ floor: 12_000, positions: 2_002 });
+    await sink.send(lane, [relayRecord(12_003, { low: 12_000 })]);
+    expect(await known()).toEqual({ floor: 12_000, positions: 3 });
+    expect(await storedValues()).toHaveLength(12_003);
+  });
+
   it('takes a late event with a position below others, once', async () => {
     const { sink, lane } = await opened();
     await sink.send(lane, [relayRecord(9, { low: 4 })]);
@@ -421,6 +446,14 @@ describe('the Postgres sink', () => {
     await client.query('delete from millrace.delivery_topic');
 
     await expect(sink.send(lane, [relayRecord(1)])).rejects.toMatchObject({ code: 'topic_deleted' });
+  });
+
+  it('refuses what is no Buffer, as a record that it will never take', async () => {
+    const { sink, lane } = await opened();
+    const wrong: SinkRecord = { ...relayRecord(1) };
+    Reflect.set(wrong, 'value', 'text');
+
+    await expect(sink.send(lane, [wrong])).rejects.toMatchObject({ code: 'record_invalid', outcome: 'refused' });
   });
 
   it('refuses what is too large before anything is sent', async () => {

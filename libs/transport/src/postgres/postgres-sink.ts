@@ -1,6 +1,6 @@
-import { recordBytes } from '../kafka/batch-limits.js';
-import { within } from '../deadline.js';
-import { partitionOfKey } from '../murmur2.js';
+import { assertBatch } from '../batch-limits.js';
+import { assertTopicName, PartitionedTopic } from '../partitioned-topic.js';
+import { SinkLife } from '../sink-life.js';
 import {
   type ReadBackRequest,
   type ReadBackResult,
@@ -24,7 +24,6 @@ import { readDeliveriesBack, readDeliveryTails } from './read-back.js';
 import { stampedBatch } from './stamped-batch.js';
 
 const BATCH_RECORDS_MAX = 1_000;
-const TOPIC_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
 
 /**
  * A sink that writes into the database of a consumer, where `createPostgresSubscription` reads; nothing is opened before
@@ -46,13 +45,10 @@ class PostgresSink implements SinkPort {
   readonly features: SinkFeatures;
   readonly #database: DeliveryDatabase;
   readonly #oldRecords: OldRecords;
-  readonly #inFlight = new Map<string, Promise<unknown>>();
   readonly #topics = new Map<string, SinkTopic>();
   readonly #ends = new LaneEnds();
   readonly #partitions: number;
-  readonly #drainMs: number;
-  #isStarted = false;
-  #stopping: Promise<void> | undefined;
+  readonly #life: SinkLife;
 
   constructor(options: PostgresSinkOptions) {
     const { partitions = 6, connectionsMax = 4, sendDeadlineMs = 30_000, drainMs = 10_000 } = options;
@@ -60,7 +56,6 @@ class PostgresSink implements SinkPort {
     assertWithin('partitions', partitions, 1, 1_000);
     assertWithin('connectionsMax', connectionsMax, 1, 64);
     this.#partitions = partitions;
-    this.#drainMs = drainMs;
     this.features = {
       isOrdered: true,
       isBatchAtomic: true,
@@ -80,52 +75,35 @@ class PostgresSink implements SinkPort {
       keepReadMs: options.keepReadMs ?? 3_600_000,
       intervalMs: options.removeIntervalMs ?? 5_000,
     });
+    this.#life = new SinkLife({
+      name: 'Postgres',
+      opensItself: false,
+      drainMs,
+      open: async () => {
+        await this.#database.rows('select 1', []);
+        this.#oldRecords.start();
+      },
+      close: () => this.#close(),
+    });
   }
 
-  async start(): Promise<void> {
-    await this.#stopping;
-    if (!this.#isStarted) {
-      await this.#database.rows('select 1', []);
-      this.#isStarted = true;
-      this.#oldRecords.start();
-    }
+  start(): Promise<void> {
+    return this.#life.start();
   }
 
   async openTopic(name: string): Promise<SinkTopic> {
-    if (!TOPIC_NAME.test(name)) {
-      throw new SinkError(
-        'configuration',
-        `"${name.slice(0, 260)}" is no legal topic name: use 1 to 249 letters, digits, dots, underscores and hyphens.`,
-      );
-    }
-    this.#assertStarted();
+    assertTopicName(name);
+    this.#life.assertOpen();
     const [row] = await this.#database.rows(OPEN_TOPIC_SQL, [name, this.#partitions], 'millrace_open_topic');
-    const topic = topicOf(name, Number(textOf(row, 'partitions')));
+    const topic = new PartitionedTopic(name, Number(textOf(row, 'partitions')));
     this.#topics.set(name, topic);
     this.#ends.forgive(topic);
     return topic;
   }
 
   /** Besides `SinkError`, a plain `Error` for a caller's mistake: a lane in flight already, an unknown lane, no records. */
-  async send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
-    if (this.#inFlight.has(lane.id)) {
-      throw new Error(`Lane ${lane.id} has a send in flight: wait for it before the next one.`);
-    }
-    if (records.length === 0) {
-      throw new Error(`A send on lane ${lane.id} needs at least one record.`);
-    }
-    this.#assertStarted();
-    if (!this.#topics.has(lane.topic)) {
-      throw new Error(`Lane ${lane.id} belongs to no topic that was opened: take lanes from openTopic().`);
-    }
-    this.#assertSize(lane.id, records);
-    const sending = this.#deliver(lane, records);
-    this.#inFlight.set(lane.id, sending);
-    try {
-      return await sending;
-    } finally {
-      this.#inFlight.delete(lane.id);
-    }
+  send(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
+    return this.#life.send(lane, records, this.#send);
   }
 
   readBack(request: ReadBackRequest, take: (records: readonly Delivery[]) => Promise<void>): Promise<ReadBackResult> {
@@ -137,12 +115,17 @@ class PostgresSink implements SinkPort {
   }
 
   stop(): Promise<void> {
-    this.#isStarted = false;
-    this.#stopping ??= this.#drainAndClose().finally(() => {
-      this.#stopping = undefined;
-    });
-    return this.#stopping;
+    return this.#life.stop();
   }
+
+  readonly #send = async (lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> => {
+    this.#life.assertOpen();
+    if (!this.#topics.has(lane.topic)) {
+      throw new Error(`Lane ${lane.id} belongs to no topic that was opened: take lanes from openTopic().`);
+    }
+    assertBatch(lane.id, records, this.features, 'recordBytesMax');
+    return this.#deliver(lane, records);
+  };
 
   /** Of a batch that was there already, or in part, the receipt is as if it stood at the end: what comes after it does. */
   async #deliver(lane: SinkLane, records: readonly SinkRecord[]): Promise<SinkReceipt> {
@@ -173,55 +156,12 @@ class PostgresSink implements SinkPort {
     }
   }
 
-  #assertSize(laneId: string, records: readonly SinkRecord[]): void {
-    const { recordBytesMax, batchBytesMax, batchRecordsMax } = this.features;
-    let total = 0;
-    for (const record of records) {
-      const bytes = recordBytes(record);
-      total += bytes;
-      if (bytes > recordBytesMax) {
-        const limit = `A record for ${laneId} takes ${bytes} bytes, and at most ${recordBytesMax} fit`;
-        throw new SinkError('record_too_large', `${limit}: raise recordBytesMax, or make the event smaller.`);
-      }
-    }
-    if (total > batchBytesMax || records.length > batchRecordsMax) {
-      const batch = `A batch of ${records.length} records and ${total} bytes for ${laneId}`;
-      throw new SinkError('record_too_large', `${batch} is over the limits of the sink: send smaller batches.`);
-    }
-  }
-
-  #assertStarted(): void {
-    if (!this.#isStarted) {
-      throw new SinkError('unavailable', 'The Postgres sink is not started: start it before sending.');
-    }
-  }
-
-  async #drainAndClose(): Promise<void> {
+  async #close(): Promise<void> {
     await this.#oldRecords.stop();
-    await within(this.#drainMs, Promise.allSettled(this.#inFlight.values()), () => undefined);
     await this.#database.close();
     this.#topics.clear();
     this.#ends.clear();
   }
-}
-
-function topicOf(name: string, partitions: number): SinkTopic {
-  const lanes = Array.from({ length: partitions }, (_, partition) => ({
-    id: `${name}/${partition}`,
-    topic: name,
-    partition,
-  }));
-  return {
-    name,
-    lanes,
-    laneOf: (key) => {
-      const lane = lanes[partitionOfKey(key, lanes.length)];
-      if (lane === undefined) {
-        throw new Error(`Topic ${name} has no partitions.`);
-      }
-      return lane;
-    },
-  };
 }
 
 function assertWithin(name: string, value: number, least: number, most: number): void {

@@ -1,5 +1,5 @@
-import { type SinkRecord } from '../sink-port.js';
-import { SinkError } from '../transport.errors.js';
+import { type SinkRecord } from './sink-port.js';
+import { SinkError } from './transport.errors.js';
 
 /** Lengths, delta and attributes of a record, at their largest. */
 const RECORD_OVERHEAD_BYTES = 36;
@@ -34,9 +34,10 @@ export function recordBytesMaxOf(messageBytesMax: number): number {
 
 /**
  * Refuses what no client may see: anything but Buffers (a client stores a number as an empty record, and acknowledges
- * it), and what is larger than the limits. Throws `SinkError` `record_invalid` or `record_too_large`.
+ * it), and what is larger than the limits. `raise` names what to raise for a larger record. Throws `SinkError`
+ * `record_invalid` or `record_too_large`.
  */
-export function assertBatch(laneId: string, records: readonly SinkRecord[], limits: BatchLimits): void {
+export function assertBatch(laneId: string, records: readonly SinkRecord[], limits: BatchLimits, raise: string): void {
   let total = 0;
   for (const [index, record] of records.entries()) {
     assertBuffers(laneId, index, record);
@@ -44,7 +45,7 @@ export function assertBatch(laneId: string, records: readonly SinkRecord[], limi
     if (bytes > limits.recordBytesMax) {
       throw new SinkError(
         'record_too_large',
-        `Record ${index} of ${records.length} for ${laneId} takes ${bytes} bytes, and at most ${limits.recordBytesMax} fit: raise messageBytesMax and the brokers' message.max.bytes, or make the event smaller.`,
+        `Record ${index} of ${records.length} for ${laneId} takes ${bytes} bytes, and at most ${limits.recordBytesMax} fit: raise ${raise}, or make the event smaller.`,
       );
     }
     total += bytes;
