@@ -1,5 +1,6 @@
 import { type SinkLane, type SinkRecord } from '@millrace/transport';
-import { type SimDatabase } from './sim-database.js';
+import { type PoisonPlan } from './poison.js';
+import { type SimDatabase, type TrueEvent } from './sim-database.js';
 import { type LoggedRecord, readRecord, type SimKafka } from './sim-kafka.js';
 import { type SendWatch } from './sim-sink.js';
 
@@ -21,6 +22,8 @@ export interface HistoryParts {
   readonly route: string;
   readonly database: SimDatabase;
   readonly kafka: SimKafka;
+  /** Absent: nothing is held. */
+  readonly holding?: Pick<PoisonPlan, 'onPoison' | 'heldEventsMax'> & { readonly inFlightMax: number };
   /** Rules that are not looked at. */
   readonly blindTo: readonly string[];
 }
@@ -35,23 +38,30 @@ export class History implements SendWatch {
   private readonly route: string;
   private readonly database: SimDatabase;
   private readonly kafka: SimKafka;
+  private readonly holding: HistoryParts['holding'];
   private readonly blindTo: ReadonlySet<string>;
   private readonly inFlight = new Map<string, OpenSend>();
   private readonly unknown = new Map<string, OpenSend>();
+  /** What a process was told to be stored, by process and epoch. */
+  private readonly stored = new Map<string, Set<string>>();
   /** By epoch: of each partition. */
   private readonly lengthsAtClaim = new Map<bigint, readonly number[]>();
 
   constructor(parts: HistoryParts) {
-    const { route, database, kafka, blindTo } = parts;
+    const { route, database, kafka, holding, blindTo } = parts;
     this.route = route;
     this.database = database;
     this.kafka = kafka;
+    this.holding = holding;
     this.blindTo = new Set(blindTo);
     database.claimWatch = (epoch) => {
       this.lengthsAtClaim.set(
         epoch,
         kafka.logs.map(({ length }) => length),
       );
+    };
+    kafka.storeWatch = (record) => {
+      this.checkOrder(record);
     };
     database.ledgerWatch = (isSettled, byEpoch) => {
       this.ledgerWritten(isSettled, byEpoch);
@@ -81,6 +91,7 @@ export class History implements SendWatch {
     for (const record of logged) {
       this.checkLow(record);
       this.checkCopy(record, lane.partition);
+      this.checkOnce(process, record);
     }
     this.unknown.delete(stream);
     this.inFlight.set(stream, send);
@@ -92,6 +103,9 @@ export class History implements SendWatch {
     this.inFlight.delete(stream);
     if (outcome === 'unknown' && send !== undefined) {
       this.unknown.set(stream, send);
+    } else if (outcome === 'stored' && send !== undefined) {
+      const known = `${process} ${send.epoch}`;
+      this.stored.set(known, new Set([...(this.stored.get(known) ?? []), ...send.ids.split(' ')]));
     }
   }
 
@@ -105,8 +119,6 @@ export class History implements SendWatch {
   /** What can be said when nothing goes on any more. */
   checkLogs(): void {
     const truth = new Map(this.database.truth.map((event) => [event.id, event]));
-    const versions = new Map<string, number>();
-    const seen = new Set<string>();
     for (const log of this.kafka.logs) {
       for (const record of log) {
         const event = truth.get(record.id);
@@ -115,16 +127,6 @@ export class History implements SendWatch {
           event?.position === record.position && event.key === record.key,
           `${record.id} is in the topic but not in the outbox`,
         );
-        if (!seen.has(record.id)) {
-          seen.add(record.id);
-          const before = versions.get(record.key) ?? 0;
-          this.rule(
-            'order per key',
-            record.version === before + 1,
-            `${record.id} is version ${record.version} of ${record.key} and came after version ${before}`,
-          );
-          versions.set(record.key, record.version);
-        }
       }
     }
   }
@@ -135,9 +137,53 @@ export class History implements SendWatch {
       byEpoch === this.database.epochOf(this.route),
       `epoch ${byEpoch} wrote`,
     );
-    for (const { id, position } of this.database.truth) {
-      this.rule('settled after it was stored', !isSettled(position) || this.kafka.published.has(id), `${id} is lost`);
+    for (const event of this.database.truth) {
+      this.rule(
+        'settled after it was stored',
+        !isSettled(event.position) || this.kafka.published.has(event.id) || this.isSetAside(event),
+        `${event.id} is lost`,
+      );
     }
+    if (this.holding !== undefined && this.holding.onPoison !== 'skip') {
+      const { heldEventsMax, inFlightMax } = this.holding;
+      const { events } = this.database.held;
+      this.rule('held within limits', events < heldEventsMax + inFlightMax, `${events} events are held`);
+    }
+  }
+
+  /** It is in the tables of what is held, or was given up by a person. */
+  private isSetAside({ position, id }: TrueEvent): boolean {
+    const { rows, fates } = this.database.held;
+    return rows.get(position)?.id === id || fates.get(id) === 'discarded';
+  }
+
+  /** No event enters the topic for the first time before all earlier ones of its key have, but for those that were left out. */
+  private checkOrder({ id, key, version }: LoggedRecord): void {
+    if (this.kafka.published.has(id)) {
+      return;
+    }
+    for (const event of this.database.truth) {
+      if (event.key === key && event.version < version && !this.mayFollow(event)) {
+        const isHeld = this.database.held.rows.has(event.position) ? 'held' : 'not published';
+        this.rule(
+          'order per key',
+          false,
+          `${id}, version ${version} of ${key}, is stored while ${event.id} is ${isHeld}`,
+        );
+      }
+    }
+  }
+
+  /** Later events of its key may be published, whatever becomes of it. */
+  private mayFollow({ id }: TrueEvent): boolean {
+    const { fates } = this.database.held;
+    const isSkipped = this.holding?.onPoison === 'skip' && (fates.get(id) === 'left out' || this.kafka.refused.has(id));
+    return this.kafka.published.has(id) || fates.get(id) === 'discarded' || isSkipped;
+  }
+
+  /** What the sink has confirmed is not sent again by the claim that was told. */
+  private checkOnce(process: string, { id, epoch }: LoggedRecord): void {
+    this.rule('sent once', this.stored.get(`${process} ${epoch}`)?.has(id) !== true, `${process} sends ${id} again`);
   }
 
   /** Whoever takes the route over finds what stood there when he won it. */
@@ -150,17 +196,19 @@ export class History implements SendWatch {
     );
   }
 
-  /** Consumers forget what lies at or below `low`: it must all have been stored before. */
-  private checkLow({ low, id }: LoggedRecord): void {
+  /** Consumers forget what lies at or below `low`: it must all have been stored before, or be set aside. */
+  private checkLow({ low, id, position, headers }: LoggedRecord): void {
     for (const event of this.database.truth) {
       if (event.position > low) {
         break;
       }
       this.rule(
         'low is true',
-        this.kafka.published.has(event.id),
+        this.kafka.published.has(event.id) || this.isSetAside(event),
         `${id} says low ${low}, ${event.id} was not sent yet`,
       );
     }
+    const saysSo = position > low || headers.has('millrace-unparked');
+    this.rule('what comes below the floor says so', saysSo, `${id} at ${position} says low ${low}`);
   }
 }

@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { toPosition } from '@millrace/events';
 import * as fc from 'fast-check';
+import { EventAddresses } from '../../libs/relay/src/event-addresses.js';
 import { RecordEncoder } from '../../libs/relay/src/event-record.js';
+import { HeldKeys } from '../../libs/relay/src/held/held-keys.js';
 import { Lane } from '../../libs/relay/src/lane.js';
 import { LaneSender } from '../../libs/relay/src/lane-sender.js';
 import { LeaseValidity } from '../../libs/relay/src/lease-validity.js';
@@ -10,12 +12,15 @@ import { SendGate } from '../../libs/relay/src/send-gate.js';
 import { LaneOffsets } from '../../libs/relay/src/take-over/lane-offsets.js';
 import { TakeOver } from '../../libs/relay/src/take-over/take-over.js';
 import { InvariantBroken } from './history.js';
+import { actedOnScenario, poisonedScenario } from './poison.js';
 import { RelayWorld, type WorldMutations } from './relay-world.js';
 import { scenario } from './scenario.js';
 import { SimSink } from './sim-sink.js';
 
 const SEED = 20_260;
 const SCENARIOS = fc.sample(scenario, { seed: SEED, numRuns: 2_000 });
+const POISONED = fc.sample(poisonedScenario, { seed: SEED, numRuns: 2_000 });
+const ACTED_ON = fc.sample(actedOnScenario, { seed: SEED, numRuns: 2_000 });
 
 /** Runs random scenarios, always the same, until one breaks a rule; says which. */
 async function firstBrokenRule(mutations: WorldMutations = {}, scenarios = SCENARIOS): Promise<string> {
@@ -166,5 +171,93 @@ describe('the simulation, with the relay broken on purpose', () => {
     const scenarios = fc.sample(asynchronous, { seed: SEED, numRuns: 2_000 });
     expect(await firstBrokenRule({}, scenarios.slice(0, 50))).toBe('no rule was broken');
     expect(await firstBrokenRule({ database: { flushesNever: true } }, scenarios)).toMatch(/^no phantom:/);
+  });
+});
+
+describe('the simulation, with the holding of events broken on purpose', () => {
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  async function firstBroken(mutations: WorldMutations = {}): Promise<string> {
+    return firstBrokenRule(mutations, POISONED);
+  }
+
+  it('sees an event pass one that is held when its key is not held with it', async () => {
+    jest.spyOn(HeldKeys.prototype, 'has').mockReturnValue(false);
+    expect(await firstBroken()).toMatch(/^order per key: .* is held$/);
+  });
+
+  it('sees it when what is queued already does not join the chain', async () => {
+    jest.spyOn(LaneSender.prototype, 'sweep').mockReturnValue([]);
+    expect(await firstBroken()).toMatch(/^order per key: .* is (held|not published)$/);
+  });
+
+  it('sees a new event pass a chain of which only the first event was released', async () => {
+    const spy = jest.spyOn(HeldKeys.prototype, 'confirmed');
+    const confirmed = spy.getMockImplementation();
+    spy.mockImplementation(function (this: HeldKeys, event) {
+      confirmed?.call(this, event);
+      const key = this.find(event);
+      if (key !== undefined) {
+        this.close(key);
+      }
+    });
+    expect(await firstBroken()).toMatch(/^order per key: .* is held$/);
+  });
+
+  it('sees it when a new owner does not know what is held', async () => {
+    jest.spyOn(HeldKeys.prototype, 'load').mockImplementation(() => undefined);
+    expect(await firstBroken({ blindTo: ['liveness'] })).toMatch(/^order per key: .* is held$/);
+  });
+
+  it('sees a second copy when what was released stays in the table', async () => {
+    const spy = jest.spyOn(HeldKeys.prototype, 'takeChanges');
+    const take = spy.getMockImplementation();
+    spy.mockImplementation(function (this: HeldKeys, through) {
+      const changes = take?.call(this, through);
+      return changes === undefined ? undefined : { ...changes, released: [] };
+    });
+    expect(await firstBroken()).toMatch(/^sent once:/);
+  });
+
+  it('sees a loss when what is held is not written by the statement that settles it', async () => {
+    expect(await firstBroken({ database: { holdsLater: true } })).toMatch(/^settled after it was stored:/);
+  });
+
+  it('sees more held than the limits allow', async () => {
+    jest.spyOn(HeldKeys.prototype, 'isFull', 'get').mockReturnValue(false);
+    expect(await firstBroken()).toMatch(/^held within limits:/);
+  });
+
+  it('sees a released event that consumers would take for a repeat', async () => {
+    const spy = jest.spyOn(EventAddresses.prototype, 'of');
+    const of = spy.getMockImplementation();
+    spy.mockImplementation(function (this: EventAddresses, event) {
+      const address = of?.call(this, event);
+      if (address === undefined) {
+        throw new Error('no address');
+      }
+      return address;
+    });
+    expect(await firstBroken()).toMatch(/^what comes below the floor says so:/);
+  });
+
+  it('sees a chain that waits behind nothing when a discard during a try is forgotten', async () => {
+    expect(await firstBrokenRule({ database: { forgetsActs: true } }, ACTED_ON)).toMatch(/^liveness:/);
+    const spy = jest.spyOn(HeldKeys.prototype, 'load');
+    const load = spy.getMockImplementation();
+    spy.mockImplementation(function (this: HeldKeys, stored) {
+      load?.call(this, stored);
+      for (const each of stored) {
+        Object.assign(this.find(each) ?? {}, { isOverlooked: false });
+      }
+    });
+    expect(await firstBrokenRule({}, ACTED_ON)).toMatch(/^liveness:/);
+  });
+
+  it('sees a chain that is never tried again', async () => {
+    jest.spyOn(HeldKeys.prototype, 'due').mockReturnValue([]);
+    expect(await firstBroken()).toMatch(/^liveness:/);
   });
 });

@@ -2,6 +2,7 @@ import { RelayEngine } from '@millrace/relay';
 import { type SinkLane, type SinkRecord } from '@millrace/transport';
 import { History } from './history.js';
 import { Network } from './network.js';
+import { HELD_RETRY, type PersonsAct } from './poison.js';
 import { endOfTrouble, type Fault, type Scenario, UNWANTED_KEY } from './scenario.js';
 import { type DatabaseFaults, SimDatabase } from './sim-database.js';
 import { SimKafka } from './sim-kafka.js';
@@ -16,6 +17,8 @@ const RECOVERY_MS = 30_000;
 /** Messages, one after the other, that one event takes when pages and batches have room for one. */
 const MESSAGES_PER_EVENT = 5;
 const STOP_MS = 30_000;
+/** How often somebody looks after what is held when all trouble is over. */
+const CARE_MS = 2_000;
 const PAGE_EVENT_BYTES_MAX = 300;
 
 interface RunningRelay {
@@ -55,17 +58,21 @@ export class RelayWorld {
     this.random = seededRandom(scenario.seed);
     this.database = new SimDatabase(this.time, (key) => key !== UNWANTED_KEY, mutations.database);
     this.kafka = new SimKafka(scenario.partitions, scenario.brokerBatchMax);
+    const { poison, pagesInFlightMax, pageRowsMax } = scenario;
+    const untilMs = new Map(poison?.events.map((event) => [event.nth, event.untilMs ?? Number.POSITIVE_INFINITY]));
+    this.kafka.isPoison = (id) => this.time.nowMs < (untilMs.get(Number(id.slice(-12))) ?? 0);
     this.history = new History({
       route: ROUTE,
       database: this.database,
       kafka: this.kafka,
+      ...(poison && { holding: { ...poison, inFlightMax: pagesInFlightMax * pageRowsMax } }),
       blindTo: mutations.blindTo ?? [],
     });
   }
 
   /** Throws `InvariantBroken` when a rule was broken. */
   async run(): Promise<RunSummary> {
-    const { relays, transactions, faults } = this.scenario;
+    const { relays, transactions, faults, poison } = this.scenario;
     for (let slot = 0; slot < relays; slot += 1) {
       this.startRelay(slot);
     }
@@ -75,11 +82,16 @@ export class RelayWorld {
     faults.forEach((fault) => {
       this.planFault(fault);
     });
+    poison?.acts.forEach((act) => {
+      this.planAct(act);
+    });
     const troubleMs = endOfTrouble(this.scenario);
     await this.time.runUntil(() => this.history.broken !== null, troubleMs);
-    const recoveryMs = this.recoveryMs();
-    await this.time.runUntil(() => this.history.broken !== null || this.isDone(), troubleMs + recoveryMs);
-    this.history.rule('liveness', this.isDone(), `${this.unfinished()} after ${recoveryMs} ms without faults`);
+    await this.recover(() => this.unfinished(), 'without faults');
+    if (poison !== undefined) {
+      this.careForHeld();
+      await this.recover(() => (this.database.held.isEmpty ? this.unfinished() : 'something is held'), 'of care');
+    }
     await this.stopAll();
     this.history.checkLogs();
     if (this.history.broken !== null) {
@@ -100,11 +112,17 @@ export class RelayWorld {
       random,
     });
     const network = new Network(this.time, random, this.scenario.travelMs);
-    const { pageRowsMax, gapRangesMax, pagesInFlightMax, bytesInFlightMax, batchRecordsMax } = this.scenario;
+    const { pageRowsMax, gapRangesMax, pagesInFlightMax, bytesInFlightMax, batchRecordsMax, poison } = this.scenario;
     const engine: RelayEngine = new RelayEngine({
       owner: process.name,
       sources: new Map([
-        ['db', new SimSource({ process, network, database: this.database, pageRowsMax, gapRangesMax })],
+        [
+          'db',
+          new SimSource({
+            ...{ process, network, database: this.database, pageRowsMax, gapRangesMax },
+            canHold: poison !== undefined,
+          }),
+        ],
       ]),
       sinks: new Map([
         ['kafka', new SimSink({ process, network, kafka: this.kafka, watch: this.watchOf(() => engine) })],
@@ -115,6 +133,7 @@ export class RelayWorld {
           source: 'db',
           sink: 'kafka',
           tuning: { pagesInFlightMax, bytesInFlightMax, batchRecordsMax },
+          ...(poison && { onPoison: poison.onPoison, held: { ...HELD_RETRY, eventsMax: poison.heldEventsMax } }),
         },
       ],
       clock: process.clock,
@@ -230,31 +249,88 @@ export class RelayWorld {
     }
   }
 
-  private recoveryMs(): number {
-    const { transactions, travelMs } = this.scenario;
-    const events = transactions.reduce((sum, { keys }) => sum + keys.length, 0);
-    return RECOVERY_MS + events * MESSAGES_PER_EVENT * travelMs;
+  private planAct({ action, of, atMs }: PersonsAct): void {
+    this.time.in(atMs, () => {
+      this.database.act(
+        action,
+        ({ aggregateId, refusal }) => of === 'all' || aggregateId === of || (of === 'refused' && refusal !== null),
+      );
+    });
   }
 
-  private isDone(): boolean {
-    return this.unfinished() === null;
+  /** Somebody gives up what the sink will never have, and has the rest tried again. */
+  private careForHeld(): void {
+    const { database, kafka, time } = this;
+    database.act('discard', ({ id }) => kafka.isPoison(id));
+    if ([...database.held.rows.values()].some(({ refusal }) => refusal !== null)) {
+      database.act('retry', () => true);
+    }
+    time.in(CARE_MS, () => {
+      this.careForHeld();
+    });
+  }
+
+  private async recover(unfinished: () => string | null, how: string): Promise<void> {
+    const recoveryMs = this.recoveryMs();
+    const isDone = (): boolean => this.history.broken !== null || unfinished() === null;
+    await this.time.runUntil(isDone, this.time.nowMs + recoveryMs);
+    const left = unfinished();
+    this.history.rule('liveness', left === null, `${left ?? ''} after ${recoveryMs} ms ${how}`);
+  }
+
+  private recoveryMs(): number {
+    const { transactions, travelMs, poison } = this.scenario;
+    const events = transactions.reduce((sum, { keys }) => sum + keys.length, 0);
+    const tries = (poison?.events.length ?? 0) * HELD_RETRY.retryMaxMs;
+    return RECOVERY_MS + tries + events * MESSAGES_PER_EVENT * travelMs;
   }
 
   private unfinished(): string | null {
-    const missing = this.database.truth.filter(({ id }) => !this.kafka.published.has(id));
+    if (this.isFullOfPoison()) {
+      return null;
+    }
+    const missing = this.database.truth.filter(
+      ({ id, key }) => !this.kafka.published.has(id) && !this.waitsRightly(id, key),
+    );
     if (missing.length > 0) {
       return `${missing.length} events are not published, ${missing[0]?.id ?? ''} first`;
     }
-    if (!this.database.isQuiet || !this.database.isSettled(ROUTE)) {
-      return 'the ledger is not settled';
-    }
+    return this.database.isQuiet && this.database.isSettled(ROUTE) ? this.unwell() : 'the ledger is not settled';
+  }
+
+  private unwell(): string | null {
     const statuses = this.relays.map(({ engine }) => engine.routeStatus(ROUTE));
     const running = statuses.filter(({ state }) => state.kind === 'running');
     if (running.length !== 1) {
-      return `the route is ${statuses.map(({ state }) => JSON.stringify(state, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).join(' and ')}`;
+      const isText = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
+      return `the route is ${statuses.map(({ state }) => JSON.stringify(state, isText)).join(' and ')}`;
     }
     const lag = running[0]?.lagSeconds ?? 0;
     return lag === 0 ? null : `the lag is ${lag} s`;
+  }
+
+  /** It was given up, or left out, or waits behind an event that the sink will not have, or a person has to look at. */
+  private waitsRightly(id: string, key: string): boolean {
+    const { held } = this.database;
+    if (held.fates.get(id) === 'discarded') {
+      return true;
+    }
+    const row = [...held.rows.values()].find((each) => each.id === id);
+    const head = held.headOf(key);
+    if (row === undefined || row.status === 'skipped') {
+      return row !== undefined;
+    }
+    return (
+      head !== null && (this.kafka.isPoison(head.row.id) || (head.isParked && this.kafka.refused.has(head.row.id)))
+    );
+  }
+
+  /** So much is held that nothing more is read, and all of it stands behind what the sink will not have. */
+  private isFullOfPoison(): boolean {
+    const { truth, held } = this.database;
+    const problems = this.relays.map(({ engine }) => engine.routeStatus(ROUTE).state);
+    const isFull = problems.some((state) => state.kind === 'stalled' && state.problem.code === 'held_limit');
+    return isFull && truth.every(({ id, key, position }) => !held.rows.has(position) || this.waitsRightly(id, key));
   }
 
   private async stopAll(): Promise<void> {

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { type Server, type Weather } from './network.js';
+import { type PoisonPlan } from './poison.js';
 import { type TransactionPlan } from './sim-database.js';
 
 /** One thing that goes wrong, when, and for how long. `relay` counts from 0 and wraps around. */
@@ -41,6 +42,8 @@ export interface Scenario {
   readonly travelMs: number;
   readonly transactions: readonly TransactionPlan[];
   readonly faults: readonly Fault[];
+  /** Absent: the sink takes every event. */
+  readonly poison?: PoisonPlan;
 }
 
 /** Events of this key are not wanted by the route. */
@@ -98,10 +101,12 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
 });
 
 /** When the last of the planned things has ended. */
-export function endOfTrouble({ transactions, faults }: Scenario): number {
+export function endOfTrouble({ transactions, faults, poison }: Scenario): number {
   const ends = [
     ...transactions.map((plan) => plan.atMs + plan.keys.length * plan.paceMs + plan.holdMs),
     ...faults.map((each) => each.atMs + Math.max(0, each.forMs)),
+    ...(poison?.events ?? []).map(({ untilMs }) => untilMs ?? 0),
+    ...(poison?.acts ?? []).map(({ atMs: actAtMs }) => actAtMs),
   ];
   return Math.max(0, ...ends);
 }

@@ -1,7 +1,11 @@
 import {
   CaptureError,
+  type ChainEvent,
+  type ChainRequest,
   type GapRange,
   gapDelta,
+  type HeldAction,
+  type HeldChanges,
   type LedgerClaim,
   type LedgerClaimRequest,
   type LedgerNotes,
@@ -14,6 +18,7 @@ import {
   type StoredLaneOffset,
 } from '@millrace/capture';
 import { toEpoch, toEventId, toPosition } from '@millrace/events';
+import { type HeldRow, SimHeld } from './sim-held.js';
 import { SimMembers } from './sim-members.js';
 import { type VirtualTime } from './virtual-time.js';
 
@@ -71,6 +76,10 @@ interface LedgerRow {
 export interface DatabaseFaults {
   readonly ignoresEpoch?: boolean;
   readonly flushesNever?: boolean;
+  /** What is held is written by a statement of its own, which comes with the next write. */
+  readonly holdsLater?: boolean;
+  /** What a person has done is overwritten by a relay that did not know of it. */
+  readonly forgetsActs?: boolean;
 }
 
 /** Told after each ledger write, with what it settled. */
@@ -91,6 +100,7 @@ export class SimDatabase {
   /** Told of each epoch that is won. */
   claimWatch: (epoch: bigint) => void = () => undefined;
   readonly members: SimMembers;
+  readonly held: SimHeld;
   private xid = 100n;
   private sequence = 0n;
   private sequenceLsn: { readonly value: bigint; readonly lsn: bigint }[] = [];
@@ -104,6 +114,7 @@ export class SimDatabase {
   private readonly ledgers = new Map<string, LedgerRow>();
   private eventNumber = 0;
   private unfinished = 0;
+  private readonly heldLater: HeldChanges[] = [];
 
   constructor(
     private readonly time: VirtualTime,
@@ -111,6 +122,7 @@ export class SimDatabase {
     private readonly faults: DatabaseFaults = {},
   ) {
     this.members = new SimMembers(time);
+    this.held = new SimHeld(time);
     this.runWalWriter();
   }
 
@@ -276,10 +288,45 @@ export class SimDatabase {
       const atMs = this.time.nowMs - lane.ageMs;
       row.lanes.set(`${lane.topic}/${lane.partition}`, { ...lane, atMs });
     }
+    this.hold(states.notes.held);
     row.expiresMs = this.time.nowMs + held.ttlMs;
     this.commitSynchronously();
     this.ledgerWatch((position) => isSettledBy(row, position), held.epoch);
-    return { isPaused: row.isPaused, mode: null, xid };
+    return { isPaused: row.isPaused, mode: null, heldRevision: this.held.revision, xid };
+  }
+
+  /** The first events of chains, with their rows of the outbox. */
+  chains(request: ChainRequest): readonly ChainEvent[] {
+    return this.held.chains(request).map(({ position, id, aggregateType, aggregateId, bytes }) => {
+      const row = this.committed.find((each) => each.position === position);
+      return {
+        position,
+        id,
+        aggregateType,
+        aggregateId,
+        bytes,
+        event: row === undefined ? null : polled(row, true).event,
+      };
+    });
+  }
+
+  /** A person does something with held events. */
+  act(action: HeldAction, isPicked: (row: HeldRow) => boolean): void {
+    if (this.isUp) {
+      this.held.act(action, isPicked);
+      this.commitSynchronously();
+    }
+  }
+
+  private hold(changes: HeldChanges | undefined): void {
+    if (changes === undefined) {
+      return;
+    }
+    const due = this.faults.holdsLater === true ? this.heldLater.splice(0, 1, changes) : [changes];
+    for (const each of due) {
+      const revision = this.faults.forgetsActs === true ? this.held.revision : each.revision;
+      this.held.apply({ ...each, revision });
+    }
   }
 
   release(route: string, epoch: bigint): void {

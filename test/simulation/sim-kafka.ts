@@ -15,8 +15,14 @@ export interface LoggedRecord {
 export class SimKafka {
   isUp = true;
   isTopicThere = true;
+  /** Events that are refused now, by id. */
+  isPoison: (id: string) => boolean = () => false;
+  /** Told of each record at the moment at which it is stored. */
+  storeWatch: (record: LoggedRecord, partition: number) => void = () => undefined;
   readonly logs: LoggedRecord[][];
   readonly published = new Set<string>();
+  /** Ids that were refused with no other record beside them. */
+  readonly refused = new Set<string>();
 
   constructor(
     readonly partitions: number,
@@ -31,10 +37,24 @@ export class SimKafka {
     const base = BigInt(log.length);
     for (const record of records) {
       const logged = readRecord(record);
+      this.storeWatch(logged, lane.partition);
       log.push(logged);
       this.published.add(logged.id);
     }
     return base;
+  }
+
+  /** The sink will not have one of them as it is now. */
+  refuses(records: readonly SinkRecord[]): boolean {
+    const ids = records.map((record) => readRecord(record).id);
+    const [id] = ids;
+    if (!ids.some((each) => this.isPoison(each))) {
+      return false;
+    }
+    if (ids.length === 1 && id !== undefined) {
+      this.refused.add(id);
+    }
+    return true;
   }
 }
 

@@ -81,6 +81,9 @@ export class SimSink implements SinkPort {
         if (records.length > kafka.batchRecordsMax) {
           throw new SinkError('record_too_large', 'The simulated broker takes smaller batches only.');
         }
+        if (kafka.refuses(records)) {
+          throw new SinkError('record_invalid', 'The simulated broker will not have it.');
+        }
         return kafka.append(lane, records);
       });
       watch.ended(process.name, lane, 'stored');

@@ -2,6 +2,7 @@ import {
   type AuditEntry,
   CaptureError,
   type CaptureRequest,
+  type ClaimedHeld,
   type ClaimRequest,
   type ClaimResult,
   FirstPage,
@@ -38,6 +39,8 @@ export interface SimSourceParts {
   readonly database: SimDatabase;
   readonly pageRowsMax: number;
   readonly gapRangesMax: number;
+  /** Events can be held. */
+  readonly canHold: boolean;
 }
 
 /** One connection: requests arrive in the order in which they were made, and none after it has broken. */
@@ -133,12 +136,27 @@ class SimLedgerStore implements LedgerStorePort {
   }
 
   async claim(request: LedgerClaimRequest): Promise<LedgerClaim> {
-    const claim = await this.connection.ask(() => this.parts.database.claim(request));
+    const { database, canHold } = this.parts;
+    const { claim, revision } = await this.connection.ask(() => {
+      return { claim: database.claim(request), revision: database.held.revision };
+    });
     if (claim.kind === 'claimed') {
       this.held = { route: request.route, epoch: claim.epoch, ttlMs: request.ttlMs };
       this.stored = claim.state;
     }
-    return claim;
+    return claim.kind === 'claimed' && canHold ? { ...claim, held: await this.heldSince(revision) } : claim;
+  }
+
+  /** Read after the epoch was won, by a statement of its own. */
+  private async heldSince(revision: bigint): Promise<ClaimedHeld> {
+    const { connection } = this;
+    const { database } = this.parts;
+    return {
+      revision,
+      stored: await connection.ask(() => database.held.stored()),
+      keys: () => connection.ask(() => database.held.stored()),
+      chains: (request) => connection.ask(() => database.chains(request)),
+    };
   }
 
   async save(
@@ -195,8 +213,8 @@ export class SimSource implements SourcePort {
       options: { pageRowsMax, pageBytesMax: 1_000_000, gapRangesMax },
       firstPage: this.firstPage,
     });
-    const { epoch, isPaused, laneOffsets = [] } = claim;
-    return { kind: 'claimed', epoch, isPaused, fence: null, capture, laneOffsets };
+    const { epoch, isPaused, laneOffsets = [], held } = claim;
+    return { kind: 'claimed', epoch, isPaused, fence: null, capture, laneOffsets, ...(held && { held }) };
   }
 
   setPaused({ route, isPaused }: PauseRequest): Promise<void> {
