@@ -19,7 +19,7 @@ export interface InFlightSettings {
   readonly visibilitySeconds: number;
   /** Messages at a time. */
   readonly messagesMax: number;
-  /** SQS has shown so many to others. */
+  /** SQS has shown so many to others that are still in work here. */
   readonly lost: (messages: number) => void;
 }
 
@@ -96,21 +96,22 @@ export class InFlightMessages {
     this.#timer = null;
   }
 
-  /** A request that fails is no matter: the next comes before the visibility ends. */
+  /**
+   * A request that fails is no matter: the next comes before the visibility ends. What was done while it was on its way
+   * may be deleted already, and SQS knows it no more than what it has shown to others.
+   */
   async #extend(): Promise<void> {
     const held = new Map(
       [...this.#messages.values()].filter(({ isLost }) => !isLost).map((one) => [one.message.receiptHandle, one]),
     );
     const messages = [...held.values()].map(({ message }) => message);
     const refused = await changeVisibility(this.settings.client, messages, this.settings.visibilitySeconds);
-    for (const handle of refused) {
-      const one = held.get(handle);
-      if (one !== undefined) {
-        one.isLost = true;
-      }
+    const lost = refused.flatMap((handle) => held.get(handle) ?? []).filter(({ isDone }) => !isDone);
+    for (const one of lost) {
+      one.isLost = true;
     }
-    if (refused.length > 0) {
-      this.settings.lost(refused.length);
+    if (lost.length > 0) {
+      this.settings.lost(lost.length);
     }
   }
 }
