@@ -1,4 +1,4 @@
-import { routeOfHeader } from '@millrace/events';
+import { HEADER, routeOfHeader } from '@millrace/events';
 import { type ConsumedRecord } from '@millrace/testing';
 
 /** An event that was committed, as the table of its transactions and the outbox tell. */
@@ -67,19 +67,27 @@ type FirstDelivery = Omit<Repeat, 'epoch'>;
  * - partition: a key in two partitions
  * - payload, header: not byte for byte what was committed, or not as the interface says
  * - low: a first delivery at or below a `millrace-low` that its partition has already told, so that a consumer which
- *   forgets what lies below would take it for a repeat
+ *   forgets what lies below would take it for a repeat; not for an event that tells that it was held
  * - epoch: a first delivery with an older epoch than one before it in its partition: two writers at once
  *
  * Repeats are no problem; they are returned to be counted.
+ *
+ * `turnOf` is for a topic that has grown: a consumer reads the records of a turn to their end before it reads the next,
+ * and a key may have another partition in it. All records are of one turn when it is left out.
  */
 export function checkDeliveries(
   committed: readonly CommittedEvent[],
   records: readonly ConsumedRecord[],
   names: RouteNames,
+  turnOf: (record: ConsumedRecord) => number = () => 0,
 ): DeliveryVerdict {
   const check = new DeliveryCheck(committed, names);
-  for (const record of inLogOrder(records)) {
-    check.take(record);
+  const turns = [...new Set(records.map(turnOf))].sort((a, b) => a - b);
+  for (const turn of turns) {
+    check.beginTurn();
+    for (const record of inLogOrder(records.filter((each) => turnOf(each) === turn))) {
+      check.take(record);
+    }
   }
   return check.verdict();
 }
@@ -100,6 +108,11 @@ class DeliveryCheck {
     private readonly names: RouteNames,
   ) {
     this.committed = new Map(committed.map((event) => [event.id, event]));
+  }
+
+  /** All of the earlier turns was read; from here on a key may be in another partition. */
+  beginTurn(): void {
+    this.partitionOf.clear();
   }
 
   take(record: ConsumedRecord): void {
@@ -142,10 +155,11 @@ class DeliveryCheck {
     where: string,
   ): void {
     const { epoch, low } = delivery;
-    const { topic, partition, offset } = delivery.record;
+    const { topic, partition, offset, headers } = delivery.record;
     this.firsts.set(event.id, { firstEpoch: epoch, lane: `${topic}/${partition}`, firstOffset: offset });
     this.checkOrder(event, partition, where);
-    if (event.position <= (this.lowTold.get(partition) ?? -1n) || event.position <= low) {
+    const isReleased = HEADER.unparked in headers;
+    if (!isReleased && (event.position <= (this.lowTold.get(partition) ?? -1n) || event.position <= low)) {
       this.found('low', `${where}: ${nameOf(event)} lies at or below a low that was told`);
     }
     const newest = this.epochSeen.get(partition) ?? 0n;

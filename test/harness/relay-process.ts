@@ -14,6 +14,8 @@ export interface RelayRoute {
   readonly topic: string;
   /** `main` when left out. */
   readonly source?: string;
+  /** More settings, as in its configuration. */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 /** One that names its topics by Debezium's settings. */
@@ -124,7 +126,7 @@ function configurationOf({ databaseUrl, otherSources, capture, brokers, routes, 
     sources: Object.fromEntries(sources.map(([name, url]) => [name, { databaseUrl: url, capture }])),
     sinks: { main: sink?.['kind'] === undefined ? kafka : sink },
     routes: Object.fromEntries(
-      routes.map(({ name, topic, source = 'main' }) => [name, { source, sink: 'main', topic }]),
+      routes.map(({ name, topic, source = 'main', settings }) => [name, { source, sink: 'main', topic, ...settings }]),
     ),
   });
 }

@@ -9,10 +9,12 @@ export interface OwnEvents {
   readonly from?: number;
   /** Bytes of filler in each payload; none when left out. */
   readonly fillerBytes?: number;
+  /** How long a handler of the consume rows is to work on each; not at all when left out. */
+  readonly workMs?: number;
 }
 
 /** One statement that inserts the events and what the check needs to know of them, version after version. */
-export function ownEventsSql({ name, keys, versions, from = 1, fillerBytes = 0 }: OwnEvents): string {
+export function ownEventsSql({ name, keys, versions, from = 1, fillerBytes = 0, workMs = 0 }: OwnEvents): string {
   return `with event as materialized (
   select gen_random_uuid() as id, '${name}-' || n % ${keys} as key, n / ${keys} + ${from} as version
   from generate_series(0, ${keys * versions - 1}) n order by n
@@ -21,5 +23,5 @@ export function ownEventsSql({ name, keys, versions, from = 1, fillerBytes = 0 }
 )
 insert into millrace.outbox (id, aggregatetype, aggregateid, type, aggregateversion, payload)
 select id, 'order', key, 'order.changed', version,
-  ('{"version": ' || version || ',"own":  "${'x'.repeat(fillerBytes)}"}')::json from event`;
+  ('{"key":"' || key || '","workMs":${workMs},"version": ' || version || ',"own":  "${'x'.repeat(fillerBytes)}"}')::json from event`;
 }

@@ -1,6 +1,6 @@
 import { type CaptureMode } from '@millrace/capture';
 import { routeOfHeader } from '@millrace/events';
-import { type ConsumedRecord, consoleConsume, createTopic, freePort, LocalPostgres } from '@millrace/testing';
+import { type ConsumedRecord, freePort, LocalPostgres } from '@millrace/testing';
 import pg from 'pg';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ import { countText } from '../run-report.js';
 import { committedEvents, Workload } from '../workload.js';
 import { type CaptureRow } from './capture-row.js';
 import { type Finding, type FindingKind } from './findings.js';
+import { kafkaTarget, type RowTarget } from './row-target.js';
 import { IS_SETTLED_SQL, LAST_COMMITTED_SQL } from './settled.sql.js';
 
 /** What a run of a row is given. */
@@ -30,17 +31,8 @@ export interface RowSetup {
   readonly row: CaptureRow;
   readonly mode: CaptureMode;
   readonly seed: number;
-  /** On one node and with four partitions when left out. */
-  readonly topics?: RowTopics | undefined;
-}
-
-/** How the topics of a row are made. */
-export interface RowTopics {
-  /** For the harness; the relays may be given others, behind proxies. */
-  readonly brokers: () => readonly string[];
-  readonly partitions: number;
-  readonly replicas: number;
-  readonly configs?: Readonly<Record<string, string>> | undefined;
+  /** Topics of four partitions on these brokers when left out. */
+  readonly target?: RowTarget | undefined;
 }
 
 /** What the run of a row has shown. */
@@ -61,7 +53,6 @@ export interface Beginning {
   readonly relays?: readonly string[];
 }
 
-const PARTITIONS = 4;
 const EVENTS_PER_SECOND = 300;
 /** On a busy machine a relay starts slowly. */
 const START_MS = 60_000;
@@ -85,13 +76,16 @@ export class RowWorld {
   private readonly closers: (() => Promise<unknown>)[] = [];
   private load: RowLoad | undefined;
   private recoveredMs: number | undefined;
+  private readonly target: RowTarget;
+  private turnOf: ((record: ConsumedRecord) => number) | undefined;
   private excuse: (problem: Problem, route: string) => boolean = () => false;
   private causeOf: ((repeat: Repeat, route: string) => string) | undefined;
   private isRepeatFound = false;
   private url = '';
 
   private constructor(readonly setup: RowSetup) {
-    const { folder, row, mode, client, seed } = setup;
+    const { folder, row, mode, client, seed, brokers, target = kafkaTarget(() => brokers) } = setup;
+    this.target = target;
     this.random = new Random(seed);
     this.folder = join(folder, `row-${row.id}-${mode}-${client}`);
     this.postgres = new LocalPostgres({
@@ -109,18 +103,13 @@ export class RowWorld {
       world.url = await createMigratedDatabase(world.postgres, 'faults');
       await world.query(`create role ${RELAY_ROLE} login replication; grant millrace_relay to ${RELAY_ROLE}`);
       for (const topic of new Set(world.routes.map((route) => route.topic))) {
-        const topics = setup.topics ?? { partitions: PARTITIONS };
-        await createTopic({ ...topics, brokers: world.harnessBrokers, topic });
+        await world.target.makeTopic(topic);
       }
       return world;
     } catch (error) {
       await world.close();
       throw error;
     }
-  }
-
-  private get harnessBrokers(): readonly string[] {
-    return this.setup.topics?.brokers() ?? this.setup.brokers;
   }
 
   get mode(): CaptureMode {
@@ -165,6 +154,11 @@ export class RowWorld {
   /** A problem of the topics that this row has on purpose, and that it accounts for itself. */
   excuses(excuse: (problem: Problem, route: string) => boolean): void {
     this.excuse = excuse;
+  }
+
+  /** The topics are to be read turn by turn: see `checkDeliveries`. */
+  readsInTurns(turnOf: (record: ConsumedRecord) => number): void {
+    this.turnOf = turnOf;
   }
 
   /** What each repeat is due to; counted by it in the table of results. */
@@ -223,7 +217,9 @@ export class RowWorld {
       capture: mode,
       port: this.relays.get(name)?.options.port ?? (await freePort()),
       routes: this.routes,
+      sink: this.target.sink,
       ...given,
+      environment: { ...this.target.environment, ...given.environment },
     });
     this.relays.set(name, relay);
     return relay;
@@ -373,7 +369,7 @@ export class RowWorld {
     const committed = await committedEvents(this.url);
     const causes: string[] = [];
     for (const route of this.routes) {
-      const records = await consoleConsume({ brokers: this.harnessBrokers, topic: route.topic });
+      const records = await this.target.recordsOf(route.topic);
       const own = records.filter((record) => this.isOf(record, route.name));
       causes.push(...this.judge(committed, own, route.name));
     }
@@ -406,7 +402,7 @@ export class RowWorld {
 
   /** Returns the cause of each repeat. */
   private judge(committed: readonly CommittedEvent[], records: readonly ConsumedRecord[], route: string): string[] {
-    const { problems, repeats } = checkDeliveries(committed, records, { source: 'main', route });
+    const { problems, repeats } = checkDeliveries(committed, records, { source: 'main', route }, this.turnOf);
     this.findings.push(...problems.filter((problem) => !this.excuse(problem, route)));
     if (this.isRepeatFound && repeats.length > 0) {
       this.found('repeated', `${repeats.length} events came again on route ${route}`);

@@ -2,46 +2,65 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CaptureMode } from '@millrace/capture';
-import { LocalKafkaCluster } from '@millrace/testing';
 import { copyWithEdits } from '../../harness/libs-copy.js';
-import { type KafkaClient } from '../../harness/relay-process.js';
 import { say } from '../../harness/say.js';
-import { RowWorld, type RowVerdict } from '../capture/row-world.js';
+import { RowWorld, type RowSetup, type RowVerdict } from '../capture/row-world.js';
 import { LaneClock } from './lane-clock.js';
-import { isPassed, PUBLISH_TABLE_HEAD, publishLine } from './publish-report.js';
-import { type PublishRow } from './publish-row.js';
-import { PUBLISH_ROWS } from './publish-rows.js';
+import { headingText, isPassed, publishLine } from './publish-report.js';
+import { type RowDescription } from './publish-row.js';
 
 /** What one run is asked to do. */
 export interface PublishFaultsOptions {
-  readonly client: KafkaClient;
   readonly mode: CaptureMode;
   readonly seed: number;
-  readonly rows: readonly string[];
   readonly seconds: number;
   readonly eventsPerSecond: number;
+  readonly kills: number;
 }
 
-/** The rows that there are. */
-export const PUBLISH_ROW_IDS: readonly string[] = PUBLISH_ROWS.map(({ id }) => id);
+/** What an attempt at a row is given. */
+export interface RowAttempt extends PublishFaultsOptions {
+  /** Of the whole run. */
+  readonly folder: string;
+  /** The programs of the tests, on a copy of the libraries which builds beside the run do not disturb. */
+  readonly programs: string;
+  readonly lanes: LaneClock;
+}
 
-/** Each row on a Kafka and a PostgreSQL of its own. True when every promise was kept and every control was found. */
-export async function runPublishFaults(options: PublishFaultsOptions): Promise<boolean> {
-  const { client, seed, rows, seconds, eventsPerSecond, mode } = options;
-  say(
-    `\n${client}, capture ${mode}, seed ${seed}, ${seconds} s of ${eventsPerSecond} events/s\n\n${PUBLISH_TABLE_HEAD}`,
-  );
+/** Rows that have what they publish to in common. */
+export interface RowSeries<Row extends RowDescription> {
+  /** For the heading of their table. */
+  readonly subject: string;
+  readonly rows: readonly Row[];
+  attempt(row: Row, given: RowAttempt): Promise<RowVerdict>;
+  /** After each of them. */
+  readonly rowEnded?: (isPassed: boolean) => Promise<void>;
+  /** After the last. */
+  readonly close?: () => Promise<void>;
+}
+
+/** One row after the other. True when every promise was kept and every control was found. */
+export async function runSeries<Row extends RowDescription>(
+  series: RowSeries<Row>,
+  options: PublishFaultsOptions,
+): Promise<boolean> {
+  say(headingText({ ...options, subject: series.subject }));
   const folder = mkdtempSync(join(tmpdir(), 'millrace-publish-'));
   chmodSync(folder, 0o755); // PostgreSQL may run under another account
-  const programs = copyWithEdits(join(folder, 'programs'), []); // which builds beside the run do not disturb
   let isAllPassed = true;
-  for (const row of PUBLISH_ROWS.filter(({ id }) => rows.includes(id))) {
-    const startedMs = performance.now();
-    const lanes = new LaneClock();
-    const verdict = await attempt({ ...options, row, folder, programs, lanes });
-    const outcome = { row, verdict, longestGap: lanes.longest, seconds: (performance.now() - startedMs) / 1_000 };
-    say(publishLine(outcome));
-    isAllPassed &&= isPassed(outcome);
+  try {
+    const programs = copyWithEdits(join(folder, 'programs'), []);
+    for (const row of series.rows) {
+      const startedMs = performance.now();
+      const lanes = new LaneClock();
+      const verdict = await series.attempt(row, { ...options, folder, programs, lanes });
+      const outcome = { row, verdict, longestGap: lanes.longest, seconds: (performance.now() - startedMs) / 1_000 };
+      say(publishLine(outcome));
+      await series.rowEnded?.(isPassed(outcome));
+      isAllPassed &&= isPassed(outcome);
+    }
+  } finally {
+    await series.close?.();
   }
   if (isAllPassed) {
     rmSync(folder, { recursive: true, force: true });
@@ -51,52 +70,27 @@ export async function runPublishFaults(options: PublishFaultsOptions): Promise<b
   return isAllPassed;
 }
 
-interface Attempt extends PublishFaultsOptions {
-  readonly row: PublishRow;
-  readonly folder: string;
-  readonly programs: string;
-  readonly lanes: LaneClock;
-}
-
-/** The verdict of one run of a row. An error of the run itself is a finding, too. */
-async function attempt(setup: Attempt): Promise<RowVerdict> {
-  const { row, mode, client } = setup;
-  const folder = join(setup.folder, `row-${row.id}-${mode}-${client}`);
-  mkdirSync(folder, { mode: 0o755 });
-  const cluster = await LocalKafkaCluster.start({ folder, nodes: row.nodes ?? 3, heapMb: 512, isQuickStart: true });
-  try {
-    return await runOn(cluster, setup);
-  } finally {
-    await cluster.stop();
-    for (const { nodeId } of cluster.nodes) {
-      rmSync(join(folder, `kafka-${nodeId}`), { recursive: true, force: true });
-    }
-  }
-}
-
-async function runOn(cluster: LocalKafkaCluster, setup: Attempt): Promise<RowVerdict> {
-  const { row, programs } = setup;
+/**
+ * Makes the world of a row, lets it be done there, and judges. An error of the run itself is a finding, too, and so is a
+ * control that says that it did not find what is wrong.
+ */
+export async function attemptIn(
+  setup: Omit<RowSetup, 'row'> & { readonly lanes: LaneClock; readonly row: Omit<RowSetup['row'], 'modes' | 'run'> },
+  perform: (world: RowWorld) => Promise<RowVerdict>,
+): Promise<RowVerdict> {
+  const { folder, row, mode, client, lanes } = setup;
+  mkdirSync(join(folder, `row-${row.id}-${mode}-${client}`), { mode: 0o755 });
   const world = await RowWorld.create({
     ...setup,
-    row: { ...row, modes: [setup.mode], run: async () => Promise.resolve() },
-    brokers: cluster.brokers,
-    relayMain: join(programs, '..', 'apps', 'relay', 'main.js'),
-    topics: {
-      brokers: () => cluster.directBrokers,
-      partitions: row.partitions ?? 12,
-      replicas: cluster.nodes.length,
-      configs: row.topicConfigs,
-    },
+    row: { ...row, modes: [mode], run: async () => Promise.resolve() },
   });
   try {
-    const [topic = ''] = world.routes.map((route) => route.topic);
-    await row.run({ ...setup, world, cluster, topic });
-    return row.isControl === true ? world.brokenOff() : await world.verdict();
+    return await perform(world);
   } catch (error) {
     world.found('other', error instanceof Error ? error.message : String(error));
     return world.brokenOff();
   } finally {
-    setup.lanes.end();
+    lanes.end();
     await world.close();
   }
 }

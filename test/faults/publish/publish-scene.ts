@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { peakMemoryMiB } from '../../harness/process-usage.js';
 import { type RelayProcess, type RelayRoute } from '../../harness/relay-process.js';
-import { type PublishScene } from './publish-row.js';
+import { type RowScene } from './publish-row.js';
 import { SteadyLoad } from './steady-load.js';
 
 /** The longest that a lane may wait for an acknowledgement while one broker is away. */
@@ -22,7 +22,7 @@ export interface RelayExtras {
 
 /** Starts a relay that tells when its lanes are acknowledged. */
 export async function startRelay(
-  { world, lanes, programs }: PublishScene,
+  { world, lanes, programs }: RowScene,
   name = 'relay',
   { preload = [], environment = {}, routes = world.routes, onLine }: RelayExtras = {},
 ): Promise<RelayProcess> {
@@ -39,13 +39,13 @@ export async function startRelay(
 }
 
 /** One relay at work under the steady load; the clock of its lanes runs. */
-export async function begin(scene: PublishScene, eventsPerSecond?: number): Promise<SteadyLoad> {
+export async function begin(scene: RowScene, eventsPerSecond?: number): Promise<SteadyLoad> {
   await startRelay(scene);
   return beginLoad(scene, eventsPerSecond);
 }
 
 /** The steady load, until it is published; then the clock of the lanes runs. */
-export async function beginLoad(scene: PublishScene, eventsPerSecond = ROW_RATE): Promise<SteadyLoad> {
+export async function beginLoad(scene: RowScene, eventsPerSecond = ROW_RATE): Promise<SteadyLoad> {
   const { world, lanes, topic, row } = scene;
   const load = await SteadyLoad.start({ databaseUrl: world.databaseUrl, seed: world.setup.seed, eventsPerSecond });
   world.takeLoad(load);
@@ -58,7 +58,7 @@ export async function beginLoad(scene: PublishScene, eventsPerSecond = ROW_RATE)
 }
 
 /** Ends the clock of the lanes: none may have waited longer than is promised. */
-export function checkLanes({ world, lanes }: PublishScene, limitMs = LANE_LIMIT_MS): void {
+export function checkLanes({ world, lanes }: RowScene, limitMs = LANE_LIMIT_MS): void {
   lanes.end();
   const gap = lanes.longest;
   if (gap === undefined || gap.ms > limitMs) {
@@ -70,7 +70,7 @@ export function checkLanes({ world, lanes }: PublishScene, limitMs = LANE_LIMIT_
 }
 
 /** What the relay has had resident at most is to stay within its bound. */
-export function checkMemory({ world }: PublishScene, name = 'relay'): void {
+export function checkMemory({ world }: RowScene, name = 'relay'): void {
   const peakMiB = Math.round(peakMemoryMiB(world.relay(name).pid));
   world.note(`most memory ${peakMiB} MiB`);
   if (peakMiB > MEMORY_LIMIT_MIB) {
@@ -82,7 +82,7 @@ export function checkMemory({ world }: PublishScene, name = 'relay'): void {
  * Within ten seconds of a fault the relay is to show it: it counts failed sends, or a send that is getting old, or does
  * not say that it is ready. Resolves when that time is over or it has shown it.
  */
-export async function isTold({ world }: PublishScene, name = 'relay'): Promise<void> {
+export async function isTold({ world }: RowScene, name = 'relay'): Promise<void> {
   const relay = world.relay(name);
   const failedBefore = (await relay.metric(SEND_ERRORS)) ?? 0;
   const isShown = await world.holds(TOLD_MS, async () => {

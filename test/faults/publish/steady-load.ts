@@ -22,7 +22,7 @@ const BEHIND_MS = 1_000;
 /** In the order of the arrays: the positions of a key grow with its versions. */
 const WRITE_SQL = `with written as (
   insert into millrace.outbox (id, aggregatetype, aggregateid, type, aggregateversion, payload)
-  select uuidv7(), 'order', key, 'order.changed', version, jsonb_build_object('version', version, 'filler', repeat('x', 100))
+  select uuidv7(), 'order', key, 'order.changed', version, jsonb_build_object('key', key, 'version', version, 'filler', repeat('x', 100))
   from unnest($1::text[], $2::int[]) as change(key, version)
   returning id, aggregateid, aggregateversion)
 insert into truth (id, key, version) select id, aggregateid, aggregateversion from written`;
