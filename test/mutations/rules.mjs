@@ -4,6 +4,7 @@ import { CONSUMER_RULES } from './consumer-rules.mjs';
 import { DELIVERY_RULES } from './delivery-rules.mjs';
 import { FORK_RULES } from './fork-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
+import { LANES_RULES } from './lanes-rules.mjs';
 import { PUBLISH_RULES } from './publish-rules.mjs';
 import { QUEUE_RULES } from './queue-rules.mjs';
 import { ROUTES_RULES } from './routes-rules.mjs';
@@ -211,6 +212,7 @@ export const RULES = [
   ...DELIVERY_RULES,
   ...INBOX_RULES,
   ...CONSUMER_RULES,
+  ...LANES_RULES,
   ...PUBLISH_RULES,
   ...QUEUE_RULES,
 ];

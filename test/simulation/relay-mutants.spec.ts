@@ -203,7 +203,8 @@ describe('the simulation, with the holding of events broken on purpose', () => {
         this.close(key);
       }
     });
-    expect(await firstBroken()).toMatch(/^order per key: .* is held$/);
+    // what is left of the chain is forgotten: that may be seen first
+    expect(await firstBroken({ blindTo: ['liveness'] })).toMatch(/^order per key: .* is held$/);
   });
 
   it('sees it when a new owner does not know what is held', async () => {

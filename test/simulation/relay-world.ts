@@ -9,7 +9,7 @@ import { SimKafka } from './sim-kafka.js';
 import { SimProcess } from './sim-process.js';
 import { type SendWatch, SimSink } from './sim-sink.js';
 import { SimSource } from './sim-source.js';
-import { seededRandom, VirtualTime } from './virtual-time.js';
+import { BEGINS_AT_MS, seededRandom, VirtualTime } from './virtual-time.js';
 
 const ROUTE = 'orders';
 /** From the end of all trouble until events are published again: lease, back-off and the last late message. */
@@ -19,7 +19,9 @@ const MESSAGES_PER_EVENT = 5;
 const STOP_MS = 30_000;
 /** How often somebody looks after what is held when all trouble is over. */
 const CARE_MS = 2_000;
-const PAGE_EVENT_BYTES_MAX = 300;
+/** What an event on its way takes in memory at most, and a page. */
+const EVENT_BYTES_MAX = 2_000;
+const PAGE_BYTES_MAX = 1_500;
 
 interface RunningRelay {
   readonly process: SimProcess;
@@ -58,14 +60,14 @@ export class RelayWorld {
     this.random = seededRandom(scenario.seed);
     this.database = new SimDatabase(this.time, (key) => key !== UNWANTED_KEY, mutations.database);
     this.kafka = new SimKafka(scenario.partitions, scenario.brokerBatchMax);
-    const { poison, pagesInFlightMax, pageRowsMax } = scenario;
+    const { poison, eventsInFlightMax, pageRowsMax } = scenario;
     const untilMs = new Map(poison?.events.map((event) => [event.nth, event.untilMs ?? Number.POSITIVE_INFINITY]));
     this.kafka.isPoison = (id) => this.time.nowMs < (untilMs.get(Number(id.slice(-12))) ?? 0);
     this.history = new History({
       route: ROUTE,
       database: this.database,
       kafka: this.kafka,
-      ...(poison && { holding: { ...poison, inFlightMax: pagesInFlightMax * pageRowsMax } }),
+      ...(poison && { holding: { ...poison, inFlightMax: eventsInFlightMax + pageRowsMax } }),
       blindTo: mutations.blindTo ?? [],
     });
   }
@@ -112,7 +114,15 @@ export class RelayWorld {
       random,
     });
     const network = new Network(this.time, random, this.scenario.travelMs);
-    const { pageRowsMax, gapRangesMax, pagesInFlightMax, bytesInFlightMax, batchRecordsMax, poison } = this.scenario;
+    const {
+      pageRowsMax,
+      gapRangesMax,
+      batchRecordsMax,
+      pagesInFlightMax,
+      eventsInFlightMax,
+      bytesInFlightMax,
+      poison,
+    } = this.scenario;
     const engine: RelayEngine = new RelayEngine({
       owner: process.name,
       sources: new Map([
@@ -132,7 +142,7 @@ export class RelayWorld {
           name: ROUTE,
           source: 'db',
           sink: 'kafka',
-          tuning: { pagesInFlightMax, bytesInFlightMax, batchRecordsMax },
+          tuning: { pagesInFlightMax, eventsInFlightMax, bytesInFlightMax, batchRecordsMax },
           ...(poison && { onPoison: poison.onPoison, held: { ...HELD_RETRY, eventsMax: poison.heldEventsMax } }),
         },
       ],
@@ -149,15 +159,12 @@ export class RelayWorld {
     return {
       sending: (process: string, lane: SinkLane, records: readonly SinkRecord[]): void => {
         history.sending(process, lane, records);
-        const claim = engine().routeStatus(ROUTE).claim;
-        const bytesMax = scenario.bytesInFlightMax + scenario.pageRowsMax * PAGE_EVENT_BYTES_MAX;
+        const { eventsInFlight = 0, bytesInFlight = 0 } = engine().routeStatus(ROUTE).claim ?? {};
+        const { eventsInFlightMax, bytesInFlightMax, pageRowsMax } = scenario;
         const isBounded =
-          claim !== null && claim.pagesInFlight <= scenario.pagesInFlightMax && claim.bytesInFlight <= bytesMax;
-        history.rule(
-          'bounded memory',
-          isBounded,
-          `${claim?.pagesInFlight ?? 0} pages, ${claim?.bytesInFlight ?? 0} bytes`,
-        );
+          eventsInFlight < eventsInFlightMax + pageRowsMax &&
+          bytesInFlight < bytesInFlightMax + pageRowsMax * EVENT_BYTES_MAX + PAGE_BYTES_MAX;
+        history.rule('bounded memory', isBounded, `${eventsInFlight} events, ${bytesInFlight} bytes`);
       },
       ended: (process, lane, outcome): void => {
         history.ended(process, lane, outcome);
@@ -193,6 +200,14 @@ export class RelayWorld {
           this.kafka.isTopicThere = true;
         });
         return;
+      case 'lane-silent': {
+        const end = this.kafka.silence(fault.partition);
+        this.time.in(fault.forMs, () => {
+          this.checkOtherLanes();
+          end();
+        });
+        return;
+      }
       case 'database-crash':
         this.database.crash(fault.forMs);
         return;
@@ -202,6 +217,18 @@ export class RelayWorld {
       case 'long-transaction':
         this.database.planForeign(0, fault.forMs);
     }
+  }
+
+  private checkOtherLanes(): void {
+    const { database, kafka, scenario, time } = this;
+    const { othersWithinMs = Number.POSITIVE_INFINITY } = scenario;
+    const late = database.truth.filter(
+      ({ id, key, occurredAtMs }) =>
+        !kafka.published.has(id) &&
+        !kafka.silent.includes(kafka.partitionOf(Buffer.from(key))) &&
+        occurredAtMs < BEGINS_AT_MS + time.nowMs - othersWithinMs,
+    );
+    this.history.rule('other lanes go on', late.length === 0, `${late.length} events wait, ${late[0]?.id ?? ''} first`);
   }
 
   private beginAtRelay(fault: Extract<Fault, { relay: number }>): void {

@@ -11,6 +11,7 @@ export type Fault =
       readonly atMs: number;
       readonly forMs: number;
     }
+  | { readonly kind: 'lane-silent'; readonly partition: number; readonly atMs: number; readonly forMs: number }
   | { readonly kind: 'wall-clock-set'; readonly relay: number; readonly atMs: number; readonly forMs: number }
   | {
       readonly kind: 'network';
@@ -35,6 +36,7 @@ export interface Scenario {
   readonly pageRowsMax: number;
   readonly gapRangesMax: number;
   readonly pagesInFlightMax: number;
+  readonly eventsInFlightMax: number;
   readonly bytesInFlightMax: number;
   readonly batchRecordsMax: number;
   readonly brokerBatchMax: number;
@@ -42,6 +44,8 @@ export interface Scenario {
   readonly travelMs: number;
   readonly transactions: readonly TransactionPlan[];
   readonly faults: readonly Fault[];
+  /** While a partition is silent, what belongs to others is to be published so soon after it was written. */
+  readonly othersWithinMs?: number;
   /** Absent: the sink takes every event. */
   readonly poison?: PoisonPlan;
 }
@@ -81,6 +85,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
     atMs,
     forMs: fc.nat(12_000),
   }),
+  fc.record({ kind: fc.constant('lane-silent'), partition: fc.nat(2), atMs, forMs: fc.nat(12_000) }),
   fc.record({ kind: fc.constant('wall-clock-set'), relay, atMs, forMs: fc.integer({ min: -30_000, max: 30_000 }) }),
 );
 
@@ -92,7 +97,8 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   pageRowsMax: fc.integer({ min: 1, max: 6 }),
   gapRangesMax: fc.constantFrom(1_000, 2),
   pagesInFlightMax: fc.integer({ min: 1, max: 4 }),
-  bytesInFlightMax: fc.constantFrom(1_000_000, 1_500, 300),
+  eventsInFlightMax: fc.constantFrom(1_000, 20, 4),
+  bytesInFlightMax: fc.constantFrom(1_000_000, 8_000, 300),
   batchRecordsMax: fc.integer({ min: 1, max: 5 }),
   brokerBatchMax: fc.constantFrom(100, 2, 1),
   travelMs: fc.constantFrom(2, 20, 150),

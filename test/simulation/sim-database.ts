@@ -20,7 +20,7 @@ import {
 import { toEpoch, toEventId, toPosition } from '@millrace/events';
 import { type HeldRow, SimHeld } from './sim-held.js';
 import { SimMembers } from './sim-members.js';
-import { type VirtualTime } from './virtual-time.js';
+import { BEGINS_AT_MS, type VirtualTime } from './virtual-time.js';
 
 /** One transaction of a producer: it locks its keys in order, inserts, stays open for a while and ends. */
 export interface TransactionPlan {
@@ -413,7 +413,7 @@ export class SimDatabase {
       id: `00000000-0000-7000-8000-${String(this.eventNumber).padStart(12, '0')}`,
       key,
       version,
-      occurredAtMs: 1_800_000_000_000 + this.time.nowMs,
+      occurredAtMs: BEGINS_AT_MS + this.time.nowMs,
     });
     this.time.in(paceMs, () => {
       this.insertNext(transaction, at + 1);

@@ -19,6 +19,8 @@ export class SimKafka {
   isPoison: (id: string) => boolean = () => false;
   /** Told of each record at the moment at which it is stored. */
   storeWatch: (record: LoggedRecord, partition: number) => void = () => undefined;
+  /** Partitions that give no answer now; a number may stand there more than once. */
+  silent: readonly number[] = [];
   readonly logs: LoggedRecord[][];
   readonly published = new Set<string>();
   /** Ids that were refused with no other record beside them. */
@@ -30,6 +32,21 @@ export class SimKafka {
     readonly batchRecordsMax: number,
   ) {
     this.logs = Array.from({ length: partitions }, () => []);
+  }
+
+  /** Nothing reaches the partition, and nothing comes back, until what is returned is called. */
+  silence(partition: number): () => void {
+    const which = partition % this.partitions;
+    this.silent = [...this.silent, which];
+    return () => {
+      const at = this.silent.indexOf(which);
+      this.silent = this.silent.filter((_, index) => index !== at);
+    };
+  }
+
+  /** The partition of a key. */
+  partitionOf(key: Buffer): number {
+    return (key[0] ?? 0) % this.partitions;
   }
 
   append(lane: SinkLane, records: readonly SinkRecord[]): bigint {

@@ -1,5 +1,5 @@
 import { type RelayClock } from '@millrace/relay';
-import { type VirtualTime } from './virtual-time.js';
+import { BEGINS_AT_MS, type VirtualTime } from './virtual-time.js';
 
 /** How a process sees time, and how far away its servers are. */
 export interface ProcessTraits {
@@ -59,7 +59,7 @@ export class SimProcess {
 
   readonly clock: RelayClock = {
     monotonicMs: () => (this.time.nowMs - this.bornMs) * this.traits.clockSpeed,
-    wallMs: () => 1_800_000_000_000 + this.time.nowMs + this.wallOffsetMs,
+    wallMs: () => BEGINS_AT_MS + this.time.nowMs + this.wallOffsetMs,
     after: (delayMs, run) =>
       this.time.in(delayMs / this.traits.clockSpeed, () => {
         this.wake(run);

@@ -60,7 +60,7 @@ export class SimSink implements SinkPort {
         name: topic,
         lanes,
         laneOf: (key) => {
-          const lane = lanes[(key[0] ?? 0) % lanes.length];
+          const lane = lanes[kafka.partitionOf(key)];
           if (lane === undefined) {
             throw new Error('a topic without lanes');
           }
@@ -85,7 +85,7 @@ export class SimSink implements SinkPort {
           throw new SinkError('record_invalid', 'The simulated broker will not have it.');
         }
         return kafka.append(lane, records);
-      });
+      }, lane);
       watch.ended(process.name, lane, 'stored');
       return { baseOffset };
     } catch (error) {
@@ -113,8 +113,10 @@ export class SimSink implements SinkPort {
   private tailOf({ topic, partition, from }: TailStart): { readonly records: Delivery[]; readonly end: TailEnd } {
     const { kafka } = this.parts;
     const lane = { topic, partition };
-    if (!kafka.isTopicThere) {
-      const error = new SinkError('topic_missing', 'The simulated topic is missing.');
+    if (!kafka.isTopicThere || kafka.silent.includes(partition)) {
+      const error = kafka.isTopicThere
+        ? new SinkError('timeout', 'The simulated partition did not answer.')
+        : new SinkError('topic_missing', 'The simulated topic is missing.');
       return { records: [], end: { ...lane, kind: 'failed', error } };
     }
     const log = kafka.logs[partition] ?? [];
@@ -125,10 +127,10 @@ export class SimSink implements SinkPort {
     return { records, end: { ...lane, kind: 'read', topicId: 'topic', end, records: records.length, unreadable: 0 } };
   }
 
-  private ask<T>(serve: () => T): Promise<T> {
+  private ask<T>(serve: () => T, lane?: SinkLane): Promise<T> {
     const { process, network, kafka } = this.parts;
     return process.call({
-      there: network.travel('kafka', 0),
+      there: lane !== undefined && kafka.silent.includes(lane.partition) ? 'lost' : network.travel('kafka', 0),
       back: network.travel('kafka', 0),
       timeoutMs: SEND_TIMEOUT_MS,
       timeoutError: () => new SinkError('timeout', 'The simulated broker did not answer.'),

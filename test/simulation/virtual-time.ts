@@ -9,6 +9,9 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
+/** What clocks on the wall show, in milliseconds since 1970, when a simulation begins. */
+export const BEGINS_AT_MS = 1_800_000_000_000;
+
 interface Due {
   readonly atMs: number;
   readonly order: number;

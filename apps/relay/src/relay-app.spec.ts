@@ -80,6 +80,7 @@ class FakeSource implements SourcePort {
       events: [],
       rowCount: 0,
       bytes: 0,
+      retainedBytes: 0,
       isFull: false,
       isChanged: false,
       hasWaited: false,

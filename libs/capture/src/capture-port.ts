@@ -21,6 +21,8 @@ export interface CapturedPage {
   readonly rowCount: number;
   /** Bytes of the payloads and headers of `events`. */
   readonly bytes: number;
+  /** What the page itself takes in memory until it is settled, without its events; about. */
+  readonly retainedBytes: number;
   /** Cut by the row or byte limit: there is more to read at once. */
   readonly isFull: boolean;
   /** True when the ledger changed: rows were read or gaps died. A page without change need not be settled. */

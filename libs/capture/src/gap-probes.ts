@@ -50,7 +50,7 @@ export class GapProbes {
     if (gaps.length === 0) {
       return atMost;
     }
-    // a gap cannot be looked at before its page is in the database, which takes as long as the sink takes
+    // a gap cannot be looked at before the ledger was written after its page was read: when the sink has answered, or to renew
     const leastMs = gaps.some(isBounded) ? 1 : INTERVAL_MIN_MS;
     return Math.min(atMost, Math.max(this.dueAtMs - this.clock.nowMs(), leastMs));
   }

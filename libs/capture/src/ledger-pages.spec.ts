@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { toPosition } from '@millrace/events';
 import { LedgerPages } from './ledger-pages.js';
 import { type LedgerStorePort } from './ledger-store.js';
+import { type PolledRow } from './outbox-reader.js';
 import { printedRow } from './polled-row.js';
 
 /** The ledger of a claim at a clock that the test turns, and what its writes say of how long pages have been unsettled. */
@@ -37,6 +38,33 @@ describe('the ledger of a claim', () => {
     await pages.renew();
 
     expect(told).toEqual([0, 1_500, 500, 0, 0]);
+  });
+
+  it('lets gaps of a page that waits to be settled die once the lease was renewed after it was read', async () => {
+    const clock = { nowMs: 0 };
+    const { pages } = pagesAt(clock);
+    const row = (position: number): PolledRow => ({ position: toPosition(position), event: null, bytes: 0 });
+    pages.take({ rows: [row(3)], isFull: false, endedBelow: 0n });
+    expect(pages.take({ rows: [], isFull: false, endedBelow: 9n }).isChanged).toBe(false);
+
+    clock.nowMs = 5_000;
+    const renewal = pages.renew();
+    pages.take({ rows: [row(6)], isFull: false, endedBelow: 0n });
+    await renewal;
+
+    expect(pages.state.gaps.map(({ lo, hi, bound }) => [lo, hi, bound.xid, bound.knownAtMs])).toEqual([
+      [1n, 2n, 1n, 5_000],
+      [4n, 5n, null, Number.POSITIVE_INFINITY],
+    ]);
+    expect(pages.take({ rows: [], isFull: false, endedBelow: 9n }).isChanged).toBe(true);
+    expect(pages.state.gaps).toMatchObject([{ lo: 4n, hi: 5n }]);
+    expect(pages.settled.gaps).toEqual([]);
+  });
+
+  it('says what a page takes until it is settled: its positions, and the gaps of its ledger', () => {
+    const { pages } = pagesAt({ nowMs: 0 });
+    const rows = [2, 4, 5].map((position) => ({ position: toPosition(position), event: null, bytes: 0 }));
+    expect(pages.take({ rows, isFull: false, endedBelow: 0n }).retainedBytes).toBe(3 * 40 + 2 * 8);
   });
 
   it('settles a page that has forgotten its events', async () => {

@@ -26,6 +26,10 @@ export interface PageReading extends Pick<LedgerReading, 'isFull' | 'endedBelow'
   readonly hasMore?: boolean;
 }
 
+/** What a position of a page, and a gap of its ledger, takes. */
+const POSITION_BYTES = 40;
+const GAP_BYTES = 8;
+
 /** A page together with the ledger as it is once the page has been settled. */
 export class LedgerPage implements CapturedPage {
   readonly rowCount: number;
@@ -33,6 +37,7 @@ export class LedgerPage implements CapturedPage {
   readonly isFull: boolean;
   readonly hasWaited: boolean;
   readonly isChanged: boolean;
+  readonly retainedBytes: number;
   private wanted: readonly OutboxEvent[];
 
   constructor(
@@ -49,6 +54,7 @@ export class LedgerPage implements CapturedPage {
     this.hasWaited = hasWaited;
     this.readAtMs = readAtMs;
     this.isChanged = step.isChanged;
+    this.retainedBytes = step.taken.length * POSITION_BYTES + step.state.gaps.length * GAP_BYTES;
   }
 
   /** That of the gaps which this page found. */
@@ -79,7 +85,7 @@ interface PageOrigin {
 export class LedgerPages {
   private current: LedgerState;
   private written: LedgerState;
-  private unsettled: readonly LedgerPage[] = [];
+  private readonly unsettled: LedgerPage[] = [];
   private count = 0;
   private died = 0n;
   private changed = 0;
@@ -160,7 +166,8 @@ export class LedgerPages {
     if (!(page instanceof LedgerPage)) {
       throw new CaptureError('internal', 'settle() was given a page that this capture did not hand out.');
     }
-    const pages = this.unsettled.filter(({ number }) => number <= page.number);
+    const later = this.unsettled.findIndex(({ number }) => number > page.number);
+    const pages = this.unsettled.slice(0, later === -1 ? undefined : later);
     const saved = await this.store.save(
       page.step.state,
       pages.map(({ step }) => step.taken),
@@ -169,18 +176,27 @@ export class LedgerPages {
     );
     this.written = page.step.state;
     this.settledPage = page.number;
-    const nowMs = this.clock.nowMs();
-    for (const { bound } of pages) {
-      bound.xid = saved.xid;
-      bound.knownAtMs = nowMs;
-    }
-    this.unsettled = this.unsettled.filter(({ number }) => number > page.number);
+    this.boundGaps(pages, saved);
+    this.unsettled.splice(0, pages.length);
     return saved;
   }
 
-  /** Writes the ledger as it was written last. */
+  /** Writes the ledger as it was written last. Gaps of pages that wait to be settled may die from then on all the same. */
   async renew(notes: LedgerNotes = {}): Promise<LedgerSaved> {
-    return this.store.save(this.written, [], this.unsettledMs(this.settledPage), notes);
+    const pages = this.unsettled.slice();
+    const saved = await this.store.save(this.written, [], this.unsettledMs(this.settledPage), notes);
+    this.boundGaps(pages, saved);
+    return saved;
+  }
+
+  /** The write began after all of these were read: whoever may still fill a gap of theirs has an xid below its own. */
+  private boundGaps(pages: readonly LedgerPage[], { xid }: LedgerSaved): void {
+    const knownAtMs = this.clock.nowMs();
+    for (const { bound } of pages) {
+      if (bound.xid === null) {
+        Object.assign(bound, { xid, knownAtMs });
+      }
+    }
   }
 
   /** For how long the oldest page after this one has been on its way. */
@@ -196,7 +212,7 @@ export class LedgerPages {
     const page = new LedgerPage(this.count, rows, step, { ...origin, readAtMs: this.clock.nowMs() });
     if (step.isChanged) {
       this.changed = page.number;
-      this.unsettled = [...this.unsettled, page];
+      this.unsettled.push(page);
     }
     return page;
   }

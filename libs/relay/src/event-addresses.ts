@@ -36,12 +36,18 @@ export interface EventAddressesParts {
 export class EventAddresses {
   private readonly topics = new Map<string, SinkTopic>();
   private readonly refused = new Map<string, RouteProblem>();
+  private lanes = 0;
 
   constructor(private readonly parts: EventAddressesParts) {}
 
   /** The topics that were opened. */
   get opened(): readonly SinkTopic[] {
     return [...this.topics.values()];
+  }
+
+  /** How many lanes the opened topics have, those of other shards left out. */
+  get laneCount(): number {
+    return this.lanes;
   }
 
   /** The topic that has to be opened before the event is addressed; `null`: none. */
@@ -66,6 +72,7 @@ export class EventAddresses {
         return { kind: 'later', problem: { side: 'relay', code: 'shards_unfit', message: unfit } };
       }
       this.topics.set(name, topic);
+      this.lanes += topic.lanes.filter(({ partition }) => isOwnPartition(route.shard, partition)).length;
       return { kind: 'open' };
     } catch (error) {
       const problem = sinkProblemOf(error);

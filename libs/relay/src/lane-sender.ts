@@ -2,6 +2,7 @@ import { type Refusal } from '@millrace/capture';
 import { type SinkLane, type SinkPort, type SinkReceipt } from '@millrace/transport';
 import { backoffMs } from './backoff.js';
 import { Lane, type LaneBatch, type LaneItem } from './lane.js';
+import { LaneDelays } from './lane-delays.js';
 import { type LeaseValidity } from './lease-validity.js';
 import { sinkProblemOf } from './problem.js';
 import { type RelayClock, type RelayRandom, type RelayTimer } from './relay-clock.js';
@@ -49,6 +50,7 @@ export class LaneSender {
   private readonly kept = new Set<Lane>();
   /** Their items came before it was known what stands in the lane already. */
   private readonly unread = new Set<Lane>();
+  private readonly delays: LaneDelays;
   private inFlight = 0;
   private isPaused = false;
   private isClosed = false;
@@ -57,7 +59,14 @@ export class LaneSender {
   constructor(
     private readonly parts: LaneSenderParts,
     private readonly events: LaneSenderEvents,
-  ) {}
+  ) {
+    this.delays = new LaneDelays(parts.clock, parts.route.tuning.laneBehindAfterMs);
+  }
+
+  /** How many lanes are behind: others do not wait for them. */
+  get lanesBehind(): number {
+    return this.delays.behind;
+  }
 
   /** Sends of this claim that have had no answer yet. */
   get sendsInFlight(): number {
@@ -89,6 +98,11 @@ export class LaneSender {
       return;
     }
     lane.push(item);
+  }
+
+  /** Finds out which lanes are behind; to be called now and then. */
+  lookForDelays(): void {
+    this.delays.look();
   }
 
   /** Sends on every lane that can. */
@@ -135,6 +149,7 @@ export class LaneSender {
     const { lease, breaker } = this.parts;
     const free = this.whenFree(lane.sinkLane);
     if (free !== null) {
+      this.delays.waits(lane);
       this.waitForLane(lane, free);
       return;
     }
@@ -190,6 +205,7 @@ export class LaneSender {
     const { gate, clock, route, breaker } = this.parts;
     const startedMs = clock.monotonicMs();
     this.parts.takeOver.sending(lane.sinkLane);
+    this.delays.waits(lane);
     const call = this.callSink(lane, batch);
     this.inFlight += 1;
     gate.enter(lane.sinkLane.id, { route: route.name, call });
@@ -222,6 +238,7 @@ export class LaneSender {
     this.parts.takeOver.confirmed(lane.sinkLane, { baseOffset, count: items.length, page });
     this.parts.meter.batchSent({ lane: lane.sinkLane, events: items.length, bytes, durationMs });
     lane.acked();
+    this.delays.answered(lane);
     this.failing.delete(lane);
     for (const item of items) {
       this.confirmed(item);
@@ -233,7 +250,7 @@ export class LaneSender {
     if (item.page === null) {
       this.events.released(item);
     } else {
-      item.page.pending -= 1;
+      item.page.confirmed(item.bytes);
     }
   }
 
@@ -281,6 +298,7 @@ export class LaneSender {
 
   private narrow(lane: Lane, error: unknown, reason: 'too_large' | 'invalid'): void {
     const poison = lane.refused(reason);
+    this.delays.answered(lane);
     this.parts.takeOver.refused(lane.sinkLane);
     this.failing.delete(lane);
     if (poison !== null) {

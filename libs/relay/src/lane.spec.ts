@@ -9,7 +9,9 @@ const SINK_LANE = { id: 't/0', topic: 't', partition: 0 };
 function items(count: number, options: { readonly page?: number; readonly bytes?: number } = {}): LaneItem[] {
   const { page: number = 1, bytes = 100 } = options;
   const events = Array.from({ length: count }, (_, index) => anEvent(number * 1_000 + index));
-  const page = new PageWindow({ pagesMax: 9, bytesMax: 9 }).add(aPage(number, events));
+  const page = new PageWindow({ pagesInFlightMax: 9, eventsInFlightMax: 9, bytesInFlightMax: 9 }).add(
+    aPage(number, events),
+  );
   const record = { key: Buffer.alloc(0), value: Buffer.alloc(0), headers: [] };
   return events.map((event) => laneItem(event, { topic: 't', record, bytes }, page));
 }

@@ -2,7 +2,7 @@ import { type AggregateKey } from '@millrace/capture';
 import { type EventId, type OutboxEvent, type Position } from '@millrace/events';
 import { type SinkLane, type SinkRecord } from '@millrace/transport';
 import { type EncodedEvent } from './event-record.js';
-import { type PageInFlight } from './page-window.js';
+import { type PageInFlight } from './page-in-flight.js';
 
 /** One event on its way through a lane. */
 export interface LaneItem extends AggregateKey {
@@ -46,6 +46,7 @@ export class Lane {
   private readonly items: LaneItem[] = [];
   private batch: LaneBatch | null = null;
   private phase: 'idle' | 'sending' | 'waiting' = 'idle';
+  private isBehind = false;
   private suspects = 0;
   private readonly failures = new Map<string, number>();
   private bytesMax: number;
@@ -62,6 +63,10 @@ export class Lane {
     return this.phase === 'idle' && this.items.length > 0;
   }
 
+  get isEmpty(): boolean {
+    return this.items.length === 0;
+  }
+
   /** Failures of the batch at the head: of all codes, or of one. */
   attempts(code?: string): number {
     if (code !== undefined) {
@@ -76,6 +81,23 @@ export class Lane {
 
   push(item: LaneItem): void {
     this.items.push(item);
+    if (this.isBehind) {
+      item.page?.delayed(1);
+    }
+  }
+
+  /** From now on its events are those of a lane that is behind: their pages wait for it, and nobody else does. */
+  fallBehind(): void {
+    if (!this.isBehind) {
+      this.isBehind = true;
+      this.delay(this.items, 1);
+    }
+  }
+
+  /** The end of `fallBehind`. */
+  catchUp(): void {
+    this.delay(this.items, -1);
+    this.isBehind = false;
   }
 
   /** The batch to send now; `null` while one is out, while the lane waits, or without items of pages up to `pageMax`. */
@@ -106,6 +128,7 @@ export class Lane {
     for (const item of left) {
       this.items.push(item);
     }
+    this.delay(swept, -1);
     return swept;
   }
 
@@ -114,7 +137,7 @@ export class Lane {
     const count = this.batch?.items.length ?? 0;
     this.suspects = Math.max(0, this.suspects - count);
     this.failures.clear();
-    this.items.splice(0, count);
+    this.delay(this.items.splice(0, count), -1);
     this.batch = null;
     this.phase = 'idle';
   }
@@ -148,13 +171,23 @@ export class Lane {
     const count = batch?.items.length ?? 0;
     if (count === 1) {
       this.suspects = Math.max(0, this.suspects - 1);
-      return this.items.shift() ?? null;
+      const [item = null] = this.items.splice(0, 1);
+      this.delay(item === null ? [] : [item], -1);
+      return item;
     }
     this.suspects = count;
     if (reason === 'too_large') {
       this.bytesMax = Math.max(BATCH_BYTES_FLOOR, Math.floor((batch?.bytes ?? 0) / 2));
     }
     return null;
+  }
+
+  private delay(items: readonly LaneItem[], by: 1 | -1): void {
+    if (this.isBehind) {
+      for (const { page } of items) {
+        page?.delayed(by);
+      }
+    }
   }
 
   private cut(pageMax: number): LaneBatch {

@@ -1,6 +1,6 @@
 import { type CapturedPage, type CapturePort } from '@millrace/capture';
 import { type OutboxEvent } from '@millrace/events';
-import { type EventAddresses } from './event-addresses.js';
+import { type Address, type EventAddresses } from './event-addresses.js';
 import { type RouteHolds } from './held/route-holds.js';
 import { type LaneSender } from './lane-sender.js';
 import { type PageWindow } from './page-window.js';
@@ -83,7 +83,8 @@ export class PageReader {
   }
 
   private get hasRoom(): boolean {
-    return this.parts.window.hasRoom() && !this.parts.holds.isFull;
+    const { window, holds, sender, addresses } = this.parts;
+    return window.hasRoom(sender.lanesBehind < addresses.laneCount) && !holds.isFull;
   }
 
   /** There may be new events: does not wait any longer, nor after the poll that is under way. */
@@ -164,8 +165,9 @@ export class PageReader {
         return;
       }
     }
-    window.leaveOut(inFlight, found.filter(({ address }) => address.kind === 'other-shard').length);
-    for (const { event, address } of found) {
+    const own = found.filter(({ address }) => address.kind !== 'other-shard');
+    inFlight.dispatched(own.map(recordBytesOf), found.length - own.length);
+    for (const { event, address } of own) {
       holds.place(event, address, inFlight);
     }
     page.forgetEvents();
@@ -207,6 +209,11 @@ export class PageReader {
     }
     return false;
   }
+}
+
+/** What is refused has no record; until its page is settled it is kept as it is. */
+function recordBytesOf({ event, address }: { readonly event: OutboxEvent; readonly address: Address }): number {
+  return address.kind === 'lane' ? address.encoded.bytes : event.payload.length;
 }
 
 function nameOf({ id, position }: OutboxEvent): string {

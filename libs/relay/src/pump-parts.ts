@@ -59,7 +59,9 @@ export interface PumpSnapshot {
   readonly capture: CaptureStatus;
   readonly pagesInFlight: number;
   readonly bytesInFlight: number;
-  readonly unsettledEvents: number;
+  readonly eventsInFlight: number;
+  /** Of which nothing was confirmed for a while, though there is something to send: others do not wait for them. */
+  readonly lanesBehind: number;
   readonly oldestEventMs: number | null;
   /** For so long the source has had more than the fence lets through, as far as this claim has seen; 0: it has not. */
   readonly heldBackMs: number;

@@ -6,6 +6,7 @@ export type RelayErrorCode =
   | 'topic_invalid'
   | 'event_refused'
   | 'held_limit'
+  | 'lanes_behind'
   | 'shards_unfit'
   | 'fork_repair'
   | 'fork_waits'

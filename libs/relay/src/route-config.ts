@@ -9,10 +9,14 @@ import { TopicTemplate } from './topic-template.js';
 
 /** Limits and waits of one route. */
 export interface RouteTuning {
-  /** Pages read but not yet settled. */
+  /** Pages read but not yet settled; those that wait for nothing but lanes which are behind do not count. */
   readonly pagesInFlightMax: number;
-  /** Bytes of pages read but not yet settled; reading stops above it, so one page more may be in memory. */
+  /** Events of pages read but not yet settled; reading stops there, so one page more may be in flight. */
+  readonly eventsInFlightMax: number;
+  /** What pages read but not yet settled take in memory; reading stops there, so one page more may be in memory. */
   readonly bytesInFlightMax: number;
+  /** A lane of which nothing was confirmed for so long is behind: others do not wait for it. */
+  readonly laneBehindAfterMs: number;
   readonly batchRecordsMax: number;
   readonly batchBytesMax: number;
   readonly leaseTtlMs: number;
@@ -40,12 +44,15 @@ export interface RouteTuning {
 
 /**
  * The defaults. The poll waits give about 3 ms from commit to send under load and cost an idle relay well under 2 %
- * of a core; the batch stays below Kafka's default limit of 1 MiB. The lease, with the waits of `SharingTuning`, lets a
+ * of a core; the batch stays below Kafka's default limit of 1 MiB. The events in flight are half of what a new owner
+ * remembers of the ends of lanes (`FoundRecords`), so that none of them is published twice. The lease, with the waits of `SharingTuning`, lets a
  * killed relay's routes publish again within 10 s.
  */
 export const DEFAULT_ROUTE_TUNING: RouteTuning = {
   pagesInFlightMax: 3,
+  eventsInFlightMax: 100_000,
   bytesInFlightMax: 32 * 1024 * 1024,
+  laneBehindAfterMs: 1_000,
   batchRecordsMax: 1_000,
   batchBytesMax: 768 * 1024,
   leaseTtlMs: 6_000,

@@ -9,6 +9,11 @@ function events(from: number, to: number): ReturnType<typeof anEvent>[] {
   return Array.from({ length: to - from + 1 }, (_, index) => anEvent(from + index));
 }
 
+/** For the other lane. */
+function otherEvent(position: number): ReturnType<typeof anEvent> {
+  return anEvent(position, { aggregateId: 'other' });
+}
+
 /** Resolves when the test says so. */
 function hold(): { readonly until: Promise<void>; readonly release: () => void } {
   let release: () => void = () => undefined;
@@ -56,27 +61,112 @@ describe('the pump of a claimed route', () => {
     await relay.stop();
   });
 
-  it('reads ahead while a send is out, up to its limit of pages, and sends what came as one batch', async () => {
+  it('reads ahead while sends are out, up to its limit of pages, and sends what came as one batch', async () => {
     const relay = new FakeRelay({ pagesInFlightMax: 3 });
     relay.sink.isHolding = true;
     relay.source.prepare = (capture) => {
       for (let page = 0; page < 9; page += 1) {
-        capture.give(events(10 * page, 10 * page + 9), { isFull: true });
+        capture.give([...events(10 * page, 10 * page + 8), otherEvent(10 * page + 9)], { isFull: true });
       }
     };
     await relay.start();
     await relay.clock.advance(20_000);
     expect(relay.source.capture.polls).toBe(3);
-    expect(relay.status.claim).toMatchObject({ pagesInFlight: 3 });
-    expect(relay.sink.sends).toHaveLength(1);
+    expect(relay.status.claim).toMatchObject({ pagesInFlight: 3, eventsInFlight: 30, lanesBehind: 2 });
+    expect(relay.sink.sends).toHaveLength(2);
     relay.sink.sendAt(0).accept();
     await relay.clock.advance(1);
-    expect(relay.sink.sendAt(1).positions).toHaveLength(20);
+    expect(relay.sink.sendAt(2).positions).toHaveLength(18);
+    await relay.stop();
+  });
+
+  it('goes on with other lanes while one gives no answer, settles nothing meanwhile, and all of it afterwards', async () => {
+    const relay = new FakeRelay({ pagesInFlightMax: 3 });
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      for (let page = 1; page <= 50; page += 1) {
+        capture.give([anEvent(2 * page), otherEvent(2 * page + 1)], { isFull: true });
+      }
+    };
+    await relay.start();
+    expect(relay.sink.sends.map(({ lane }) => lane.slice(-1))).toEqual(['0', '1']);
+    relay.sink.isHolding = false;
+    relay.sink.sendAt(1).accept();
+    await relay.clock.advance(900);
+    expect(relay.source.capture.polls).toBe(3);
+    await relay.clock.advance(600);
+    expect(relay.status.claim).toMatchObject({ pagesInFlight: 50, eventsInFlight: 100, lanesBehind: 1 });
+    const others = relay.sink.sends.filter(({ lane }) => lane.endsWith('/1')).flatMap(({ positions }) => positions);
+    expect(others).toEqual(Array.from({ length: 50 }, (_, index) => String(2 * index + 3)));
+    expect(relay.source.capture.settled).toEqual([]);
+
+    relay.sink.sendAt(0).accept();
+    await relay.clock.advance(1);
+    expect(relay.source.capture.settled).toEqual([1, 50]);
+    expect(relay.status).toMatchObject({ eventsSent: 100, lagSeconds: 0, claim: { bytesInFlight: 0, lanesBehind: 0 } });
+    await relay.stop();
+  });
+
+  it.each([
+    ['events', { eventsInFlightMax: 20 }],
+    ['bytes', { bytesInFlightMax: 19_000 }],
+  ])('stops reading at its limit of %s, whoever waits, and says why', async (_, limit) => {
+    const relay = new FakeRelay({ pagesInFlightMax: 3, ...limit });
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      for (let page = 1; page <= 50; page += 1) {
+        capture.give([anEvent(2 * page), otherEvent(2 * page + 1)], { isFull: true });
+      }
+    };
+    await relay.start();
+    relay.sink.isHolding = false;
+    relay.sink.sendAt(1).accept();
+    await relay.clock.advance(2_000);
+    expect(relay.status.claim).toMatchObject({ pagesInFlight: 10, eventsInFlight: 20 });
+    expect(relay.source.capture.polls).toBe(10);
+    expect(relay.problem).toMatch(/^lanes_behind: 1 lanes are behind, and 20 events with \d+ bytes wait to be settled/);
+
+    relay.sink.sendAt(0).accept();
+    await relay.clock.advance(1_000);
+    expect(relay.source.capture.settled.at(-1)).toBe(50);
+    expect(relay.status.state.kind).toBe('running');
+    await relay.stop();
+  });
+
+  it('passes a lane by that fails again and again, and tells of its failure', async () => {
+    const relay = new FakeRelay({ pagesInFlightMax: 1 });
+    relay.sink.isHolding = true;
+    relay.source.prepare = (capture) => {
+      capture.give([anEvent(1)], { isFull: true });
+      capture.give([otherEvent(2)]);
+    };
+    await relay.start();
+    for (let attempt = 0; relay.sink.sendAt(attempt).lane.endsWith('/0'); attempt += 1) {
+      relay.sink.sendAt(attempt).fail(new SinkError('unavailable', 'Its broker is away.'));
+      await relay.clock.advance(500);
+    }
+    expect(relay.sink.sends.find(({ lane }) => lane.endsWith('/1'))?.positions).toEqual(['2']);
+    expect(relay.problem).toContain('unavailable: Its broker is away.');
+    await relay.stop();
+  });
+
+  it('reads no further for lanes that stand still because the route is paused', async () => {
+    const relay = new FakeRelay({ pagesInFlightMax: 3 });
+    relay.source.prepare = (capture) => {
+      capture.isPaused = true;
+      for (let page = 1; page <= 9; page += 1) {
+        capture.give([anEvent(page)], { isFull: true });
+      }
+    };
+    await relay.start();
+    await relay.clock.advance(20_000);
+    expect(relay.source.capture.polls).toBe(3);
+    expect(relay.status.claim).toMatchObject({ lanesBehind: 0 });
     await relay.stop();
   });
 
   it('reads no further than its limit of bytes while the sink is slow', async () => {
-    const relay = new FakeRelay({ bytesInFlightMax: 5_000 });
+    const relay = new FakeRelay({ bytesInFlightMax: 10_000 });
     relay.sink.isHolding = true;
     relay.source.prepare = (capture) => {
       for (let page = 0; page < 9; page += 1) {

@@ -9,10 +9,11 @@ import { LaneSender, type LaneSenderEvents } from './lane-sender.js';
 import { LeaseValidity, type LeaseStamp } from './lease-validity.js';
 import { LedgerCalls } from './ledger-calls.js';
 import { PageReader } from './page-reader.js';
-import { type PageInFlight, PageWindow } from './page-window.js';
+import { type PageInFlight } from './page-in-flight.js';
+import { PageWindow } from './page-window.js';
 import { PumpDrain } from './pump-drain.js';
 import { type PumpClaim, type PumpEnd, type PumpHealth, type PumpParts, type PumpSnapshot } from './pump-parts.js';
-import { silenceProblem } from './pump-problem.js';
+import { pumpProblem } from './pump-problem.js';
 import { type RelayTimer } from './relay-clock.js';
 import { type RouteProblem } from './route-state.js';
 import { TakeOver, type TakeOverEvents } from './take-over/take-over.js';
@@ -63,7 +64,7 @@ export class RoutePump {
     this.drain = new PumpDrain(parts.clock, tuning.drainMs, (end) => {
       this.finish(end);
     });
-    this.window = new PageWindow({ pagesMax: tuning.pagesInFlightMax, bytesMax: tuning.bytesInFlightMax });
+    this.window = new PageWindow(tuning);
     const lifetime = { ttlMs: tuning.leaseTtlMs, marginMs: tuning.leaseMarginMs };
     this.lease = new LeaseValidity(parts.clock, lifetime, claim.claimedAt);
     const { source, name, topic, shape } = route;
@@ -138,7 +139,8 @@ export class RoutePump {
       capture: this.claim.capture.status(),
       pagesInFlight: this.window.size,
       bytesInFlight: this.window.bytes,
-      unsettledEvents: this.window.eventsHeld,
+      eventsInFlight: this.window.eventsHeld,
+      lanesBehind: this.sender.lanesBehind,
       oldestEventMs: this.window.oldestEventMs,
       heldBackMs: this.fence.heldBackMs,
       held: this.holds.summary,
@@ -181,11 +183,12 @@ export class RoutePump {
     };
   }
 
-  /** The one place from which the ledger is written and the end is seen; called after everything that happens. */
+  /** The one place from which reading goes on, the ledger is written and the end is seen; called after all that happens. */
   private advance(): void {
     if (this.isOver) {
       return;
     }
+    this.reader.poke();
     if (!this.calls.isBusy) {
       this.callLedger();
     }
@@ -264,7 +267,6 @@ export class RoutePump {
       this.isStarved = false;
       this.sender.flush();
     }
-    this.reader.poke();
     this.advance();
   }
 
@@ -301,6 +303,7 @@ export class RoutePump {
   private scheduleBeat(): void {
     this.beat = this.parts.clock.after(this.parts.route.tuning.beatMs, () => {
       this.renewSoon ||= this.isPaused || this.claim.fence !== null;
+      this.sender.lookForDelays();
       this.scheduleBeat();
       this.advance();
     });
@@ -315,11 +318,8 @@ export class RoutePump {
   }
 
   private problem(): RouteProblem | null {
-    const { gate, route } = this.parts;
-    const sourceMs = Math.max(this.calls.waitingMs, this.reader.pollMs);
-    const silence = silenceProblem({ sourceMs, sinkMs: gate.oldestMs(route.name) }, route.tuning.stalledAfterMs);
-    const hindrance = this.sender.problem ?? this.takeOver.problem ?? this.reader.problem ?? this.holds.problem;
-    return silence ?? (this.isPaused ? null : hindrance);
+    const { calls, reader, window, sender, takeOver, holds, isPaused } = this;
+    return pumpProblem({ ...this.parts, calls, reader, window, sender, takeOver, holds, isPaused });
   }
 
   private finish(end: PumpEnd): void {

@@ -70,6 +70,9 @@ export interface ClaimStatus {
   readonly lagEvents: number;
   readonly pagesInFlight: number;
   readonly bytesInFlight: number;
+  readonly eventsInFlight: number;
+  /** Lanes of which nothing was confirmed for a second, though there is something to send: others do not wait for them. */
+  readonly lanesBehind: number;
   /** Lanes of which the end is still to be read, before anything is sent there: a take-over is under way. */
   readonly unreadLanes: number;
   /** Events that are held because the sink refused them, or an earlier one of their key. */
@@ -111,19 +114,21 @@ export function routeStatusOf(parts: StatusParts): RouteStatus {
 }
 
 function claimStatusOf(pump: PumpSnapshot, meter: RouteMeter): ClaimStatus {
-  const { epoch, fence, capture, pagesInFlight, bytesInFlight, unreadLanes, held } = pump;
+  const { epoch, fence, capture, unreadLanes, held } = pump;
+  const { pagesInFlight, eventsInFlight, bytesInFlight, lanesBehind } = pump;
+  const inFlight = { pagesInFlight, eventsInFlight, bytesInFlight, lanesBehind };
   const { mode, reading, slot, streamsLost } = capture;
   const { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder } = capture;
   const lagEvents = lagEventsOf(pump, meter);
   const ledger = { low, high, lastPosition, leavesAhead, gapRanges, gapsDied, gapHolder };
   const reader = { mode, reading, slot, streamsLost };
-  return { ...ledger, ...reader, epoch, fence, lagEvents, pagesInFlight, bytesInFlight, unreadLanes, held };
+  return { ...ledger, ...reader, ...inFlight, epoch, fence, lagEvents, unreadLanes, held };
 }
 
-function lagEventsOf({ capture, unsettledEvents, heldBackMs }: PumpSnapshot, meter: RouteMeter): number {
+function lagEventsOf({ capture, eventsInFlight, heldBackMs }: PumpSnapshot, meter: RouteMeter): number {
   const isCaughtUp = !meter.isBehind && meter.blindMs < BLIND_AFTER_MS && heldBackMs === 0;
   const numbers = Number(capture.lastPosition - capture.high);
-  return isCaughtUp ? unsettledEvents : Math.max(unsettledEvents, numbers, 0);
+  return isCaughtUp ? eventsInFlight : Math.max(eventsInFlight, numbers, 0);
 }
 
 function lagSecondsOf({ state, meter, pump, wallMs }: StatusParts): number | null {

@@ -69,9 +69,19 @@ export const ROUTE_GAUGES: readonly RouteGauge[] = [
     valueOf: ({ claim }) => claim?.pagesInFlight ?? 0,
   },
   {
+    name: 'millrace_relay_in_flight_events',
+    help: 'Events of the pages read and not yet settled',
+    valueOf: ({ claim }) => claim?.eventsInFlight ?? 0,
+  },
+  {
     name: 'millrace_relay_in_flight_bytes',
-    help: 'Bytes of the pages read and not yet settled',
+    help: 'What the pages read and not yet settled take in memory, about',
     valueOf: ({ claim }) => claim?.bytesInFlight ?? 0,
+  },
+  {
+    name: 'millrace_relay_lanes_behind',
+    help: 'Lanes of which nothing was confirmed for a second, though there is something to send: others do not wait for them',
+    valueOf: ({ claim }) => claim?.lanesBehind ?? null,
   },
   {
     name: 'millrace_relay_in_flight_sends',

@@ -1,6 +1,6 @@
 import { type AggregateKey, type HeldEvent, type Refusal, type StoredHeldKey } from '@millrace/capture';
 import { type EventId, type Position } from '@millrace/events';
-import { type PageInFlight } from '../page-window.js';
+import { type PageInFlight } from '../page-in-flight.js';
 
 /** What is told of an event that is set aside. */
 export interface EventIdentity extends AggregateKey {

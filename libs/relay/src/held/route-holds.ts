@@ -4,7 +4,7 @@ import { type SinkLane } from '@millrace/transport';
 import { type Address, type EventAddresses } from '../event-addresses.js';
 import { laneItem, type LaneItem } from '../lane.js';
 import { type LaneSender } from '../lane-sender.js';
-import { type PageInFlight } from '../page-window.js';
+import { type PageInFlight } from '../page-in-flight.js';
 import { type RelayClock, type RelayRandom } from '../relay-clock.js';
 import { type Route } from '../route-config.js';
 import { type RouteMeter } from '../route-meter.js';

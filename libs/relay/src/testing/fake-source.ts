@@ -47,6 +47,7 @@ export function aPage(number: number, events: readonly OutboxEvent[], more: Part
     rowCount: events.length,
     bytes,
     isFull: false,
+    retainedBytes: 0,
     hasWaited: false,
     isChanged: events.length > 0,
     forgetEvents: () => undefined,

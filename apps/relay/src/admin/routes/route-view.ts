@@ -36,8 +36,12 @@ const claimView = z
     gapsDied: count(),
     gapHolder: z.string().nullable().describe('who holds gaps open, while reading waits for that'),
     lagEvents: count().describe('events not settled; an upper bound while behind'),
-    pagesInFlight: count(),
-    bytesInFlight: count(),
+    pagesInFlight: count().describe('pages read and not settled'),
+    eventsInFlight: count(),
+    bytesInFlight: count().describe('what they take in memory, about'),
+    lanesBehind: count().describe(
+      'lanes of which nothing was confirmed for a second, though there is something to send: others do not wait for them',
+    ),
     held: z
       .object({
         events: count(),
@@ -102,7 +106,8 @@ export function routeViewOf(status: RouteStatus): RouteView {
 }
 
 function claimViewOf(claim: ClaimStatus): NonNullable<RouteView['claim']> {
-  const { leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight, unreadLanes } = claim;
+  const { leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, unreadLanes } = claim;
+  const { pagesInFlight, eventsInFlight, bytesInFlight, lanesBehind } = claim;
   return {
     epoch: String(claim.epoch),
     low: String(claim.low),
@@ -110,7 +115,8 @@ function claimViewOf(claim: ClaimStatus): NonNullable<RouteView['claim']> {
     fence: claim.fence === null ? null : String(claim.fence),
     lastPosition: String(claim.lastPosition),
     held: { ...claim.held },
-    ...{ leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, pagesInFlight, bytesInFlight, unreadLanes },
+    ...{ leavesAhead, gapRanges, gapsDied, gapHolder, lagEvents, unreadLanes },
+    ...{ pagesInFlight, eventsInFlight, bytesInFlight, lanesBehind },
   };
 }
 
