@@ -3,6 +3,7 @@ import { CAPTURE_RULES } from './capture-rules.mjs';
 import { CONSUMER_RULES } from './consumer-rules.mjs';
 import { DELIVERY_RULES } from './delivery-rules.mjs';
 import { FORK_RULES } from './fork-rules.mjs';
+import { HELD_RULES } from './held-rules.mjs';
 import { INBOX_RULES } from './inbox-rules.mjs';
 import { LANES_RULES } from './lanes-rules.mjs';
 import { PUBLISH_RULES } from './publish-rules.mjs';
@@ -207,6 +208,7 @@ export const RULES = [
   ...SHARDS_RULES,
   ...ROUTES_RULES,
   ...TAKE_OVER_RULES,
+  ...HELD_RULES,
   ...CAPTURE_RULES,
   ...FORK_RULES,
   ...DELIVERY_RULES,

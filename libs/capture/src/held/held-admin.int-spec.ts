@@ -102,6 +102,22 @@ describe('what is held of a route', () => {
     expect((await client.query('select from millrace.audit')).rowCount).toBe(0);
   });
 
+  it('is for any member of millrace_relay to see and to change', async () => {
+    const login = `login_${database.name}`;
+    await client.query(`create role ${login} login password 'x'; grant millrace_relay to ${login}`);
+    try {
+      const databaseUrl = Object.assign(new URL(database.url), { username: login, password: 'x' }).toString();
+      const asMember = { ...place(), databaseUrl };
+      expect(await listParked({ ...asMember, limit: 9 })).toHaveLength(3);
+      expect(await listHeldKeys({ ...asMember, limit: 9 })).toHaveLength(2);
+      const command = { ...asMember, filter: { state: 'skipped' as const }, actor: 'anna', reason: null };
+      expect(await changeHeld({ ...command, action: 'retry' })).toMatchObject({ done: 1 });
+      expect(await changeHeld({ ...command, filter: {}, action: 'discard' })).toMatchObject({ done: 5 });
+    } finally {
+      await client.query(`drop role ${login}`);
+    }
+  });
+
   it('is that of a route which has run', async () => {
     await expect(previewHeld({ ...place(), route: 'none' }, {})).rejects.toMatchObject({ code: 'route_unknown' });
     const command = { ...place(), route: 'none', action: 'retry' as const, filter: {}, actor: 'a', reason: null };

@@ -138,7 +138,7 @@ describe('events that are held', () => {
     await owner.write({ events: [first, second], keys: [held(0)] }, 2n, [1n, 2n]);
 
     await owner.write({ released: [first.position], closed: [KEY] });
-    expect(await owner.held.keys()).toHaveLength(1);
+    expect(await owner.held.keys()).toMatchObject([{ ...KEY, attempts: 1, events: 1 }]);
     await owner.write({ released: [second.position], closed: [KEY] });
 
     expect(await owner.held.keys()).toEqual([]);
