@@ -9,7 +9,7 @@ import { WorkspaceCopy } from './workspace-copy.mjs';
  * test turns red for each. Ends with 1 when one survives, or when a test is not green without them.
  */
 const ROOT = join(import.meta.dirname, '..', '..');
-/** No test named here needs Kafka. */
+/** No test named here needs a Kafka that it does not start itself. */
 const NO_KAFKA = '127.0.0.1:1';
 
 const say = (line) => process.stdout.write(`${line}\n`);

@@ -1,5 +1,6 @@
 const SINK = 'libs/transport/src/kafka/kafka-sink.ts';
 const RECEIPTS = 'libs/transport/src/kafka/lane-receipts.ts';
+const TOPICS = 'libs/transport/src/kafka/kafka-topics.ts';
 const SEQUENCES = 'libs/transport/src/kafka/lane-sequences.ts';
 
 const sink = (only) => ({ path: 'libs/transport/src/kafka/kafka-sink.spec.ts', only });
@@ -51,6 +52,57 @@ export const PUBLISH_RULES = [
     ],
   },
   {
+    name: 'publish-leaders-of-another-client',
+    wrong: 'what a client that was thrown away looks up counts for the new one',
+    test: sink('has each client look up the leaders itself'),
+    edits: [edit(TOPICS, 'if (running?.producer === producer) {', 'if (running !== undefined) {')],
+  },
+  {
+    name: 'publish-opens-without-a-deadline',
+    wrong: 'a topic that a client never opens is waited for',
+    test: sink('that a client never opens'),
+    edits: [
+      edit(
+        SINK,
+        'await this.#inTime(this.#topics.open(topic, producer));',
+        'await this.#topics.open(topic, producer);',
+      ),
+    ],
+  },
+  {
+    name: 'publish-sends-without-a-deadline',
+    wrong: 'a send that a client never ends is waited for',
+    test: sink('throws the client away on its own deadline'),
+    edits: [edit(SINK, 'return this.#inTime(produce(), () => {', 'return Promise.race([produce()]).finally(() => {')],
+  },
+  {
+    name: 'publish-retries-of-the-client',
+    wrong: 'kafkajs sends a batch again by itself',
+    test: {
+      path: 'libs/transport/src/kafka/kafka-sink-faults.int-spec.ts',
+      only: 'on kafkajs leaves a connection that stopped answering',
+    },
+    edits: [
+      edit(
+        'libs/transport/src/kafka/kafkajs-producer.ts',
+        'retry: { retries: 0 },',
+        'retry: { retries: 2, initialRetryTime: 10 },',
+      ),
+    ],
+  },
+  {
+    name: 'publish-compresses-at-any-price',
+    wrong: 'a batch that does not shrink goes compressed, above the limit that it was cut by',
+    test: { path: 'libs/transport/src/kafka/record-batch.spec.ts', only: 'does not make it smaller' },
+    edits: [
+      edit(
+        'libs/transport/src/kafka/record-batch.ts',
+        'small.length < plain.length - HEADER_BYTES',
+        'small.length > 0',
+      ),
+    ],
+  },
+  {
     name: 'publish-acks-of-the-leader',
     wrong: 'a send does not carry acks of all replicas, and the default of the client counts',
     test: { path: 'libs/transport/src/kafka/produce-request.spec.ts' },
@@ -62,7 +114,7 @@ export const PUBLISH_RULES = [
     name: 'publish-acks-dropped-by-the-sink',
     wrong: 'the sink leaves acks to what its client was made with',
     test: sink('sends one topic and one partition with acks'),
-    edits: [edit(SINK, 'records, acks: ACKS_ALL, stamp }', 'records, stamp, ...(ACKS_ALL ? {} : {}) }')],
+    edits: [edit(SINK, 'records, acks: ACKS_ALL, sentMs', 'records, ...(ACKS_ALL ? {} : {}), sentMs')],
   },
   {
     name: 'publish-strings',

@@ -77,7 +77,7 @@ export interface KafkaSinkOptions {
   readonly metadataMaxAgeMs?: number;
   /** One request's answer. The broker's own limit for the replicas is 2 s less. Default 9,000. */
   readonly requestTimeoutMs?: number;
-  /** One send, whatever the client does: then the client is thrown away and built again. Default 60,000. */
+  /** One send, or one opening of a topic, whatever the client does: then the client is thrown away. Default 60,000. */
   readonly sendDeadlineMs?: number;
   /** How long `stop` waits for sends in flight. Default 10,000. */
   readonly drainMs?: number;

@@ -130,6 +130,12 @@ describe('an error of a Kafka client', () => {
     }
   });
 
+  it('is no answer of a broker for having a number', () => {
+    // 21 and 23, which are mistakes of a configuration in the protocol
+    expect(classifyKafkaError(new DOMException('payload', 'URLMismatchError'))).toMatchObject({ code: 'unavailable' });
+    expect(classifyKafkaError(new DOMException('payload', 'TimeoutError'))).toMatchObject({ code: 'timeout' });
+  });
+
   it('that is ours stays what it is', () => {
     expect(classifyKafkaError(new SinkError('topic_missing', 'm'))).toMatchObject({ code: 'topic_missing' });
   });

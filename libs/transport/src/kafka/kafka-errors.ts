@@ -190,11 +190,13 @@ function ofError(error: Error): KafkaFailure | undefined {
 }
 
 function ofProtocol(error: Error): KafkaFailure | undefined {
-  const number = property(error, 'apiCode') ?? property(error, 'code');
+  const type = property(error, 'type');
+  // a number alone is no answer of a broker: a DOMException has one too
+  const number = property(error, 'apiCode') ?? (typeof type === 'string' ? property(error, 'code') : undefined);
   if (typeof number !== 'number' || number <= 0) {
     return undefined;
   }
-  const name = property(error, 'apiId') ?? property(error, 'type');
+  const name = property(error, 'apiId') ?? type;
   const reason = typeof name === 'string' ? name : `Kafka error ${number}`;
   const isSequenceLost = SEQUENCE_LOST.has(number);
   return { ...(BY_PROTOCOL.get(number) ?? PASSING), reason, isClientSuspect: false, isSequenceLost };

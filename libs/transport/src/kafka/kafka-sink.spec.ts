@@ -35,6 +35,8 @@ class FakeCluster {
   lastId = 0n;
   /** What the next questions for a producer id wait for. */
   readonly ids: Promise<unknown>[] = [];
+  /** What the next looks at a topic wait for. */
+  readonly looks: Promise<unknown>[] = [];
   connectError: Error | undefined;
   createError: Error | undefined;
   /** A client whose sends stay open when it is closed. */
@@ -76,10 +78,11 @@ class FakeProducer implements KafkaProducerPort {
     });
   }
 
-  refreshTopic(topic: string): Promise<number | undefined> {
+  async refreshTopic(topic: string): Promise<number | undefined> {
     this.refreshes.push(topic);
     this.cluster.log.push(`refresh ${topic}`);
-    return Promise.resolve(this.cluster.partitions.get(topic));
+    await this.cluster.looks.shift();
+    return this.cluster.partitions.get(topic);
   }
 
   createTopic(topic: string, shape: KafkaTopicShape): Promise<void> {
@@ -334,6 +337,24 @@ describe('the Kafka sink', () => {
       expect(cluster.producers.map(({ isClosed }) => isClosed)).toEqual([true]);
       expect(await sink.send(lane, [record()])).toEqual({ baseOffset: 0n });
       expect(cluster.producers).toHaveLength(2);
+    });
+
+    it('has each client look up the leaders itself, also while an earlier one that was thrown away still looks', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { sendDeadlineMs: 20 });
+      const [lane, other] = await Promise.all([laneOf(sink, 0), laneOf(sink, 1)]);
+      const stale = new ProtocolError(6, 'NOT_LEADER_OR_FOLLOWER');
+      let found: (value: unknown) => void = () => undefined;
+      cluster.looks.push(new Promise((resolve) => (found = resolve)));
+      cluster.answers.push(reject(stale), never, reject(stale));
+
+      const looking = failureOf(sink.send(lane, [record()]));
+      await failureOf(sink.send(other, [record()]));
+      await failureOf(sink.send(other, [record()]));
+      found(undefined);
+      await looking;
+
+      expect(cluster.producers.map(({ refreshes }) => refreshes.length)).toEqual([3, 1]);
     });
 
     it('throws the client away when it timed out on a connection that it keeps', async () => {
@@ -595,6 +616,19 @@ describe('the Kafka sink', () => {
 
       expect(error).toMatchObject({ code: 'configuration', outcome: 'refused' });
       expect(error.message).toMatch(/topic orders_eu: INVALID_TOPIC_EXCEPTION\. .*a\.b and a_b collide/);
+    });
+
+    it('that a client never opens is given up by the deadline, and opened by a new client', async () => {
+      const cluster = new FakeCluster();
+      const sink = sinkOn(cluster, { sendDeadlineMs: 20 });
+      cluster.looks.push(new Promise(() => undefined));
+
+      const error = await failureOf(sink.openTopic('orders'));
+
+      expect(error).toMatchObject({ code: 'timeout', outcome: 'unknown' });
+      expect(error.message).toBe('Kafka did not open topic orders: no answer in time.');
+      expect((await sink.openTopic('orders')).lanes).toHaveLength(3);
+      expect(cluster.producers.map(({ isClosed }) => isClosed)).toEqual([true, false]);
     });
 
     it('is demanded otherwise, in a sentence that says what to do', async () => {

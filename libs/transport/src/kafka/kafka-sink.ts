@@ -53,8 +53,9 @@ export interface KafkaSinkParts {
  *
  * Order: one send is one topic and one partition, and a lane has at most one in flight. Delivery: acks of all in-sync
  * replicas, at least once, and once in idempotent mode when the caller sends the very same records again; a receipt is
- * believed only when it names our partition with a growing offset. Failure: nothing is sent again here. Before a send rejects, the leaders are refreshed, or the client is thrown away when it
- * may be the reason; every send has a deadline of its own.
+ * believed only when it names our partition with a growing offset. Failure: nothing is sent again here. Before a send rejects,
+ * the leaders are refreshed, or the client is thrown away when it may be the reason; every send, and every opening of a
+ * topic, has a deadline of its own.
  */
 export class KafkaSink implements SinkPort {
   readonly kind = 'kafka';
@@ -88,7 +89,7 @@ export class KafkaSink implements SinkPort {
     const producer = await this.#producer();
     try {
       const wasDeleted = this.#topics.isDeleted(topic);
-      const opened = await this.#topics.open(topic, producer);
+      const opened = await this.#inTime(this.#topics.open(topic, producer));
       if (wasDeleted) {
         this.#receipts.forget(opened);
         this.#sequences.forget(opened.lanes);
@@ -98,6 +99,9 @@ export class KafkaSink implements SinkPort {
       await this.#endOfEarlierLanes(opened);
       return opened;
     } catch (error) {
+      if (error instanceof SendDeadlineError) {
+        await this.#link.discard(producer);
+      }
       throw this.#sinkError(`Kafka did not open topic ${topic}`, classifyKafkaError(error), error);
     }
   }
@@ -177,15 +181,22 @@ export class KafkaSink implements SinkPort {
   };
 
   #produce(producer: KafkaProducerPort, lane: SinkLane, batch: KafkaBatch): Promise<readonly KafkaAck[]> {
-    const ms = this.parts.sendDeadlineMs;
     const attempt = new AbortController();
     const produce = async (): Promise<readonly KafkaAck[]> => {
       const { records } = batch;
       const stamp = this.parts.isIdempotent ? await this.#stamp(producer, lane, records, attempt.signal) : undefined;
       return producer.produce({ ...batch, stamp });
     };
-    return within(ms, produce(), () => {
+    return this.#inTime(produce(), () => {
       attempt.abort();
+    });
+  }
+
+  /** Whatever the client does. */
+  #inTime<Result>(work: Promise<Result>, late: () => void = () => undefined): Promise<Result> {
+    const ms = this.parts.sendDeadlineMs;
+    return within(ms, work, () => {
+      late();
       throw new SendDeadlineError(`no answer within ${ms} ms`);
     });
   }

@@ -36,7 +36,7 @@ const CREATED_POLL_MS = 50;
  */
 export class KafkaTopics {
   readonly #pinned = new Map<string, PinnedTopic>();
-  readonly #refreshing = new Map<string, Promise<void>>();
+  readonly #refreshing = new Map<string, { readonly producer: KafkaProducerPort; readonly looking: Promise<void> }>();
   #ending = new AbortController();
 
   constructor(private readonly options: KafkaTopicsOptions) {}
@@ -80,15 +80,19 @@ export class KafkaTopics {
     }
   }
 
-  /** Takes the leaders of now over, once for all lanes that ask at the same time. Never rejects. */
+  /** Has a client take the leaders of now over, once for all lanes that ask at the same time. Never rejects. */
   refresh(name: string, producer: KafkaProducerPort): Promise<void> {
     const running = this.#refreshing.get(name);
-    if (running !== undefined) {
-      return running;
+    if (running?.producer === producer) {
+      return running.looking;
     }
-    const refreshing = this.#look(name, producer).finally(() => this.#refreshing.delete(name));
-    this.#refreshing.set(name, refreshing);
-    return refreshing;
+    const looking = this.#look(name, producer).finally(() => {
+      if (this.#refreshing.get(name)?.looking === looking) {
+        this.#refreshing.delete(name);
+      }
+    });
+    this.#refreshing.set(name, { producer, looking });
+    return looking;
   }
 
   /** Forgets all topics, and waits no longer for one that was just created. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import { compressionsAlgorithms, crc32c, createRecordsBatch, Reader, readRecordsBatch } from '@platformatic/kafka';
@@ -76,6 +77,18 @@ describe('a record batch', () => {
     expect(small.length).toBeLessThan(plain.length / 2);
     expect(decompress(small.subarray(61)).equals(plain.subarray(61))).toBe(true);
   });
+
+  it.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
+    'goes as it is where %s does not make it smaller',
+    async (codec) => {
+      const compression = batchCompression(codec, (name, bytes) => compressionsAlgorithms[name].compressSync(bytes));
+      const noise = [record('', randomBytes(100_000))];
+
+      const batch = await encodeRecordBatch(noise, { timestamp, compression, crc32c });
+
+      expect(batch.equals(await encodeRecordBatch(noise, { timestamp, crc32c }))).toBe(true);
+    },
+  );
 
   it('names its producer and its number where it has them', async () => {
     const stamp = { producerId: 2n ** 40n, producerEpoch: 3, baseSequence: 77 };

@@ -30,14 +30,16 @@ export async function encodeRecordBatch(
   records: readonly SinkRecord[],
   { timestamp, crc32c, compression, stamp = NO_STAMP }: RecordBatchOptions,
 ): Promise<Buffer> {
-  const plain = encodeRecords(records, compression === undefined ? HEADER_BYTES : 0);
-  const batch =
-    compression === undefined ? plain : Buffer.concat([Buffer.alloc(HEADER_BYTES), await compression.compress(plain)]);
+  const plain = encodeRecords(records);
+  const small = await compression?.compress(plain.subarray(HEADER_BYTES));
+  // what does not shrink would be larger than the limits that it was cut by
+  const isSmaller = small !== undefined && small.length < plain.length - HEADER_BYTES;
+  const batch = isSmaller ? Buffer.concat([Buffer.alloc(HEADER_BYTES), small]) : plain;
   batch.writeBigInt64BE(0n, 0);
   batch.writeInt32BE(batch.length - 12, 8);
   batch.writeInt32BE(-1, 12);
   batch.writeInt8(MAGIC, 16);
-  batch.writeInt16BE(compression?.bits ?? 0, 21);
+  batch.writeInt16BE(isSmaller ? (compression?.bits ?? 0) : 0, 21);
   batch.writeInt32BE(records.length - 1, 23);
   batch.writeBigInt64BE(timestamp, 27);
   batch.writeBigInt64BE(timestamp, 35);
@@ -49,12 +51,12 @@ export async function encodeRecordBatch(
   return batch;
 }
 
-/** The records alone, behind `room` bytes that the caller fills. */
-function encodeRecords(records: readonly SinkRecord[], room: number): Buffer {
+/** The records, behind room for the header. */
+function encodeRecords(records: readonly SinkRecord[]): Buffer {
   const sizes = records.map((record, index) => bodyBytes(record, index));
-  const total = sizes.reduce((sum, size) => sum + varintBytes(size) + size, room);
+  const total = sizes.reduce((sum, size) => sum + varintBytes(size) + size, HEADER_BYTES);
   const target = Buffer.allocUnsafe(total);
-  let at = room;
+  let at = HEADER_BYTES;
   for (const [index, record] of records.entries()) {
     at = writeVarint(target, at, sizes[index] ?? 0);
     at = writeBody(target, at, index, record);

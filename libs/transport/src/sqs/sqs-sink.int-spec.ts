@@ -274,6 +274,18 @@ describe('a sink for SQS', () => {
     expect(files).toHaveLength(1);
   });
 
+  it('gives a store up that never answers', async () => {
+    const name = queue('.fifo', { MaximumMessageSize: '2048' });
+    const store = { put: () => new Promise<never>(() => undefined), get: () => Promise.reject(new Error('none')) };
+    const [sink, topic] = await openSink(name, { payloads: store, sendDeadlineMs: 50 });
+
+    await expect(sink.send(topic.laneOf(Buffer.from('a')), [record('a', 'x'.repeat(4_000))])).rejects.toMatchObject({
+      code: 'timeout',
+      outcome: 'unknown',
+    });
+    expect(await receive(name)).toEqual([]);
+  });
+
   it('refuses a record that is too large, before anything of its batch is sent', async () => {
     const name = queue('.fifo', { MaximumMessageSize: '2048' });
     const [sink, topic] = await openSink(name);

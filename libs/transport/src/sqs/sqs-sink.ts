@@ -1,3 +1,4 @@
+import { within } from '../deadline.js';
 import { PartitionedTopic } from '../partitioned-topic.js';
 import { SinkLife } from '../sink-life.js';
 import {
@@ -118,8 +119,14 @@ export class SqsSink implements SinkPort {
   };
 
   async #messagesOf(topic: OpenedTopic, records: readonly SinkRecord[]): Promise<readonly PendingMessage[]> {
+    const { sendDeadlineMs: ms } = this.parts;
     try {
-      return await this.parts.writer.write(topic.queue, topic.lanes.name, records);
+      return await within(ms, this.parts.writer.write(topic.queue, topic.lanes.name, records), () => {
+        throw new SinkError(
+          'timeout',
+          `The payloads of ${records.length} messages for the queue ${topic.queue.name} were not stored within ${ms} ms.`,
+        );
+      });
     } catch (error) {
       // somebody may raise the queue's limit for it
       topic.isDoubtful = true;
