@@ -66,7 +66,7 @@ export const DELIVERY_RULES = [
     name: 'delivery-looks-at-the-forgotten',
     wrong: 'what the floor has passed is looked for from the beginning, with every batch',
     test: sink('looks at nothing that it has forgotten before'),
-    edits: [edit(STEP, 's.position > stream.floor and s.position <= in_low', 's.position <= in_low')],
+    edits: [edit(STEP, 's.position > stream.forgotten and s.position <= passed.last', 's.position <= passed.last')],
   },
   {
     name: 'delivery-goes-on-from-memory',

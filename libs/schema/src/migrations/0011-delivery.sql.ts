@@ -56,10 +56,12 @@ create table millrace.delivery_stream (
   route text not null,
   epoch bigint not null,
   floor bigint not null default 0,
+  forgotten bigint not null default 0,
   constraint delivery_stream_route_key unique (partition_id, source, route)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 comment on column millrace.delivery_stream.epoch is 'the highest that has delivered; whoever has a lower one is refused';
 comment on column millrace.delivery_stream.floor is 'every event of the route for this partition at or below it was taken';
+comment on column millrace.delivery_stream.forgotten is 'positions at or below it were removed from delivery_settled; it follows the floor';
 
 create table millrace.delivery_settled (
   stream_id bigint not null,
@@ -124,8 +126,9 @@ $body$;
  * Kinds: 1 is taken once, by its position; 2 is an event that its route had held back, so the floor says nothing of it; 0
  * is taken as often as it comes (a replay, or no event of a route). in_starts is where each record's key, value and
  * headers begin in in_bytes, and where the last one's end is, counted from 1. A low may rise above no position of its own
- * batch: the floor that judges is the one before. What the floor passes is forgotten by that range alone: what was removed
- * before stays in the index for as long as any snapshot is old, and would be looked at with every batch.
+ * batch: the floor that judges is the one before. What the floor has passed is forgotten 5,000 positions at a time, so that
+ * no call is long when a low has stood still for hours, and never looked for again: what was removed stays in the index
+ * for as long as any snapshot is old.
  */
 const DELIVER = `
 create function millrace.deliver(in_topic text, in_partition integer, in_source text, in_route text, in_epoch bigint, in_low bigint,
@@ -135,6 +138,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set lock
 declare
   lane millrace.delivery_partition;
   stream millrace.delivery_stream;
+  passed record;
 begin
   perform millrace.require_read_committed();
   stored := 0;
@@ -179,11 +183,18 @@ begin
   if stored > 0 then
     update millrace.delivery_partition p set next_offset = lane.next_offset + stored where p.partition_id = lane.partition_id;
   end if;
-  if in_source is not null and (in_epoch > stream.epoch or in_low > stream.floor) then
-    update millrace.delivery_stream s set epoch = in_epoch, floor = greatest(s.floor, in_low)
-    where s.stream_id = stream.stream_id;
+  if in_source is not null and (in_epoch > stream.epoch or in_low > stream.floor or stream.forgotten < stream.floor) then
+    stream.floor := greatest(stream.floor, in_low);
+    select count(*) as rows, max(x.position) as last into passed from (
+      select s.position from millrace.delivery_settled s
+      where s.stream_id = stream.stream_id and s.position > stream.forgotten and s.position <= stream.floor
+      order by s.position limit 5000
+    ) x;
+    passed.last := case when passed.rows < 5000 then stream.floor else passed.last end;
     delete from millrace.delivery_settled s
-    where s.stream_id = stream.stream_id and s.position > stream.floor and s.position <= in_low and s.kept_until is null;
+    where s.stream_id = stream.stream_id and s.position > stream.forgotten and s.position <= passed.last and s.kept_until is null;
+    update millrace.delivery_stream s set epoch = in_epoch, floor = stream.floor, forgotten = passed.last
+    where s.stream_id = stream.stream_id;
   end if;
   verdict := 'taken';
 end
