@@ -58,7 +58,10 @@ function optionsOf(given: Record<keyof typeof OPTIONS, string>): PublishFaultsOp
   return { mode, seed, seconds, eventsPerSecond, kills };
 }
 
-/** The rows on Kafka for each client, and those on SQS once; none when a row or a client is not known. */
+/**
+ * The rows on Kafka for each client (a control, which has no relay, for the first), and those on SQS once. None when a row
+ * or a client is not known.
+ */
 function runsOf(rows: readonly string[], client: string): Runs {
   const clients = KAFKA_CLIENTS.filter((each) => client === 'both' || client === each);
   const onKafka = rowsMeantBy(PUBLISH_ROWS, rows);
@@ -68,11 +71,10 @@ function runsOf(rows: readonly string[], client: string): Runs {
     return [];
   }
   return [
-    ...(onKafka.length === 0 ? [] : clients).map(
-      (each) => async (options: PublishFaultsOptions) => runSeries(new KafkaSeries(onKafka, each), options),
-    ),
-    ...(onQueues.length === 0
-      ? []
-      : [async (options: PublishFaultsOptions) => runSeries(new QueueSeries(onQueues), options)]),
+    ...clients.map((each, index) => async (options: PublishFaultsOptions) => {
+      const own = onKafka.filter(({ isControl }) => isControl !== true || index === 0);
+      return runSeries(new KafkaSeries(own, each), options);
+    }),
+    async (options) => runSeries(new QueueSeries(onQueues), options),
   ];
 }

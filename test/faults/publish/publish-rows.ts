@@ -13,13 +13,16 @@ import { SHARED_TOPIC } from './rows/shared-topic.js';
 import { TOPIC_DELETED } from './rows/topic-gone.js';
 import { TOPIC_GROWN } from './rows/topic-grown.js';
 
-/** The rows of the matrix that are about publishing to Kafka, in the order in which they run. */
+/**
+ * The rows of the matrix that are about publishing to Kafka, in the order in which they run: first the one with a single
+ * broker, so that all others can have the same Kafka.
+ */
 export const PUBLISH_ROWS: readonly PublishRow[] = [
+  ONLY_BROKER_KILLED,
   RELAY_KILLED,
   KILLED_BEFORE_LEDGER,
   KILLED_AFTER_LEDGER,
   SLOW_SINK,
-  ONLY_BROKER_KILLED,
   LEADERS_KILLED,
   ZOMBIE_LEADER,
   TOO_FEW_IN_SYNC,

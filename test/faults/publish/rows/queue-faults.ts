@@ -7,7 +7,7 @@ import { type QueueRow, type QueueScene } from '../queue/queue-row.js';
 import { harming, REQUEST_FAULTS, type RequestFault } from '../queue/request-faults.js';
 
 /** A request has ten messages at most, one of a key. */
-const EVENTS_PER_SECOND = 200;
+const EVENTS_PER_SECOND = 150;
 const EACH_MS = 5_000;
 /** Between the kinds of harm, so that the pauses after failures are short again. */
 const QUIET_MS = 2_000;
