@@ -144,6 +144,17 @@ describe('a checkpoint', () => {
     expect(rows).toEqual([{ route: 'r', low: '7', high: '7', offsets: { t: { '0': '5' }, u: { '3': '6' } } }]);
   });
 
+  it('keeps each topic under its name, whatever that is', async () => {
+    const owner = await claim('a');
+    const lanes = [0, 1].map((partition) => aLane(5n, { topic: '__proto__', partition }));
+
+    await owner.write({ checkpoint: lanes });
+
+    const { rows } = await client.query('select offsets::text from millrace.checkpoint');
+    expect(rows).toEqual([{ offsets: '{"__proto__": {"0": "5", "1": "5"}}' }]);
+    expect(Reflect.ownKeys(Object.prototype)).not.toContain('0');
+  });
+
   it('is kept for as long as the history', async () => {
     const owner = await claim('a');
     await owner.write({ checkpoint: [aLane(5n)] });

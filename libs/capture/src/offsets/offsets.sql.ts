@@ -72,15 +72,17 @@ function lanesGonePart(lanes: NonNullable<LedgerNotes['lanesGone']>): LedgerPart
 }
 
 function checkpointPart(lanes: NonNullable<LedgerNotes['checkpoint']>): LedgerPart {
-  const byTopic: Record<string, Record<string, string>> = {};
+  const byTopic = new Map<string, [partition: number, nextOffset: string][]>();
   for (const { topic, partition, nextOffset } of lanes) {
-    (byTopic[topic] ??= {})[String(partition)] = String(nextOffset);
+    byTopic.set(topic, [...(byTopic.get(topic) ?? []), [partition, String(nextOffset)]]);
   }
+  // not by assignment: a topic may be called __proto__
+  const offsets = Object.fromEntries([...byTopic].map(([topic, next]) => [topic, Object.fromEntries(next)]));
   return {
     name: 'checkpoint',
     sql: (first) => `, checkpoint as (
   insert into millrace.checkpoint (route, low, high, offsets) select l.route, $4::bigint, $5::bigint, $${first}::jsonb from l
 )`,
-    values: [JSON.stringify(byTopic)],
+    values: [JSON.stringify(offsets)],
   };
 }
