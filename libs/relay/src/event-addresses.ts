@@ -71,8 +71,7 @@ export class EventAddresses {
       if (unfit !== null) {
         return { kind: 'later', problem: { side: 'relay', code: 'shards_unfit', message: unfit } };
       }
-      this.topics.set(name, topic);
-      this.lanes += topic.lanes.filter(({ partition }) => isOwnPartition(route.shard, partition)).length;
+      this.remember(name, topic);
       return { kind: 'open' };
     } catch (error) {
       const problem = sinkProblemOf(error);
@@ -83,6 +82,14 @@ export class EventAddresses {
       }
       return { kind: action === 'stop' ? 'stop' : 'later', problem };
     }
+  }
+
+  /** Held events and new ones may have had the same topic opened. */
+  private remember(name: string, topic: SinkTopic): void {
+    if (!this.topics.has(name)) {
+      this.lanes += topic.lanes.filter(({ partition }) => isOwnPartition(this.parts.route.shard, partition)).length;
+    }
+    this.topics.set(name, topic);
   }
 
   /** The sink may have another opinion of topics that it refused. */
