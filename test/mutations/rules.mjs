@@ -60,7 +60,11 @@ export const RULES = [
         'const bound: GapBound = { xid: null, knownAtMs: Number.POSITIVE_INFINITY };\n    const positions',
         'const bound: GapBound = { xid: xmax, knownAtMs: Number.POSITIVE_INFINITY };\n    const positions',
       ),
-      edit(PAGES, '      bound.xid = saved.xid;\n', ''),
+      edit(
+        PAGES,
+        'if (bound.xid === null) {\n        Object.assign(bound, { xid, knownAtMs });',
+        'if (xid > 0n) {\n        Object.assign(bound, { knownAtMs });',
+      ),
     ],
   },
   {
