@@ -91,6 +91,18 @@ export const PUBLISH_RULES = [
     ],
   },
   {
+    name: 'publish-closes-without-a-drain',
+    wrong: 'a sink that is stopped closes under its sends',
+    test: sink('waits for sends in flight before it closes'),
+    edits: [
+      edit(
+        'libs/transport/src/sink-life.ts',
+        'await within(this.parts.drainMs, this.endOfSends(), () => undefined);',
+        'void within;',
+      ),
+    ],
+  },
+  {
     name: 'publish-compresses-at-any-price',
     wrong: 'a batch that does not shrink goes compressed, above the limit that it was cut by',
     test: { path: 'libs/transport/src/kafka/record-batch.spec.ts', only: 'does not make it smaller' },

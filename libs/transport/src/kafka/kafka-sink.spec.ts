@@ -337,7 +337,7 @@ describe('the Kafka sink', () => {
       expect(cluster.producers.map(({ isClosed }) => isClosed)).toEqual([true]);
       expect(await sink.send(lane, [record()])).toEqual({ baseOffset: 0n });
       expect(cluster.producers).toHaveLength(2);
-    });
+    }, 10_000);
 
     it('has each client look up the leaders itself, also while an earlier one that was thrown away still looks', async () => {
       const cluster = new FakeCluster();
@@ -629,7 +629,7 @@ describe('the Kafka sink', () => {
       expect(error.message).toBe('Kafka did not open topic orders: no answer in time.');
       expect((await sink.openTopic('orders')).lanes).toHaveLength(3);
       expect(cluster.producers.map(({ isClosed }) => isClosed)).toEqual([true, false]);
-    });
+    }, 10_000);
 
     it('is demanded otherwise, in a sentence that says what to do', async () => {
       const error = await failureOf(sinkOn(new FakeCluster()).openTopic('payments'));
@@ -775,6 +775,16 @@ describe('the Kafka sink', () => {
       expect(await failureOf(sink.send(lane, [record()]))).toMatchObject({ code: 'partition_count_changed' });
       expect(cluster.log).toEqual(['refresh orders', 'refresh orders']);
     });
+  });
+
+  it('tells as an error of its own that nothing can be read', async () => {
+    const sink = sinkOn(new FakeCluster());
+    const { signal } = new AbortController();
+    const reading = { isWanted: () => true, sinceMs: 0, signal };
+    const tails = { lanes: [], signal, take: () => undefined, ended: () => undefined };
+
+    expect(await failureOf(sink.readBack(reading, () => Promise.resolve()))).toMatchObject({ code: 'unavailable' });
+    expect(await failureOf(sink.readTails(tails))).toMatchObject({ code: 'unavailable' });
   });
 
   describe('start and stop', () => {

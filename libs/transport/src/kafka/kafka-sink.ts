@@ -116,20 +116,20 @@ export class KafkaSink implements SinkPort {
     take: (records: readonly Delivery[]) => Promise<void>,
   ): Promise<ReadBackResult> {
     const ofTaker: unknown[] = [];
-    const reader = await this.parts.openReader();
+    const takeAll = (records: readonly Delivery[]): Promise<void> =>
+      take(records).catch((error: unknown) => {
+        ofTaker.push(error);
+        throw error;
+      });
     try {
-      return await reader.read(request, (records) =>
-        take(records).catch((error: unknown) => {
-          ofTaker.push(error);
-          throw error;
-        }),
-      );
+      const reader = await this.parts.openReader();
+      return await reader.read(request, takeAll).finally(() => {
+        reader.close();
+      });
     } catch (error) {
       throw ofTaker.includes(error)
         ? error
         : this.#sinkError('Kafka could not be read back', classifyKafkaError(error), error);
-    } finally {
-      reader.close();
     }
   }
 
