@@ -5,7 +5,7 @@ import { type RowScene } from './publish-row.js';
 import { SteadyLoad } from './steady-load.js';
 
 /** The longest that a lane may wait for an acknowledgement while one broker is away. */
-const LANE_LIMIT_MS = 12_000;
+export const LANE_LIMIT_MS = 12_000;
 const MEMORY_LIMIT_MIB = 512;
 const START_MS = 60_000;
 /** Of a row that is not about how much can be published. */
