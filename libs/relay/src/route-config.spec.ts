@@ -16,12 +16,19 @@ describe('a route configuration', () => {
   });
 
   it('names every problem at once', () => {
-    const tuning = { batchRecordsMax: 0, beatMs: Number.NaN, leaseTtlMs: 3_000, pollWaitMaxMs: 1 };
+    const tuning = {
+      batchRecordsMax: 0,
+      eventsInFlightMax: 100_001,
+      beatMs: Number.NaN,
+      leaseTtlMs: 3_000,
+      pollWaitMaxMs: 1,
+    };
     const parse = (): unknown => parseRoute({ ...ROUTE, name: '', topic: '{what}', key: 'all', tuning });
     for (const problem of [
       /empty name/,
       /batchRecordsMax is 0/,
       /beatMs is NaN/,
+      /eventsInFlightMax is 100001; it must be at most 100000/,
       /leaseTtlMs is 3000; it must be at least twice leaseMarginMs \(2000\)/,
       /pollWaitMaxMs is 1; it must not be below pollWaitMinMs \(3\)/,
       /Topic template "\{what\}" has an unknown placeholder/,

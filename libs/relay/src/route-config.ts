@@ -3,6 +3,7 @@ import { DEFAULT_HELD_TUNING, type HeldTuning, type PoisonPolicy } from './held/
 import { type FixedFields } from './event-template.js';
 import { RecordShape, type RecordShapeConfig } from './record-shape.js';
 import { RelayError } from './relay.errors.js';
+import { FOUND_MAX } from './take-over/found-records.js';
 import { type TopicNaming } from './topic-naming.js';
 import { ReplacedTopic, type TopicReplacement } from './topic-replacement.js';
 import { TopicTemplate } from './topic-template.js';
@@ -11,7 +12,7 @@ import { TopicTemplate } from './topic-template.js';
 export interface RouteTuning {
   /** Pages read but not yet settled; those that wait for nothing but lanes which are behind do not count. */
   readonly pagesInFlightMax: number;
-  /** Events of pages read but not yet settled; reading stops there, so one page more may be in flight. */
+  /** Events of pages read but not yet settled, at most 100,000; reading stops there, so one page more may be in flight. */
   readonly eventsInFlightMax: number;
   /** What pages read but not yet settled take in memory; reading stops there, so one page more may be in memory. */
   readonly bytesInFlightMax: number;
@@ -195,6 +196,12 @@ function tuningProblems(tuning: RouteTuning): string[] {
   if (tuning.leaseTtlMs < 2 * tuning.leaseMarginMs) {
     problems.push(
       `leaseTtlMs is ${tuning.leaseTtlMs}; it must be at least twice leaseMarginMs (${tuning.leaseMarginMs})`,
+    );
+  }
+  if (tuning.eventsInFlightMax > FOUND_MAX / 2) {
+    problems.push(
+      `eventsInFlightMax is ${tuning.eventsInFlightMax}; it must be at most ${FOUND_MAX / 2}: a new owner remembers no more ` +
+        'of what stands in the lanes already, and would publish the rest twice',
     );
   }
   if (tuning.pollWaitMaxMs < tuning.pollWaitMinMs) {

@@ -1,5 +1,8 @@
 import { type EventId, type Position } from '@millrace/events';
 
+/** So many events are remembered: twice as many as a relay may have in flight. */
+export const FOUND_MAX = 200_000;
+
 /** An event, by what is the same in the outbox and in its record. */
 export interface EventRef {
   readonly position: Position;
@@ -44,6 +47,3 @@ export class FoundRecords {
     this.ids.clear();
   }
 }
-
-/** Far more than the pages in flight of a relay hold. */
-const FOUND_MAX = 200_000;

@@ -221,10 +221,10 @@ export class LaneOffsets {
 }
 
 function settleThrough(lane: NotedLane, page: number): void {
-  for (let first = lane.unsettled[0]; first !== undefined && first.page <= page; first = lane.unsettled[0]) {
-    lane.settledTo = first.end;
-    lane.unsettled.shift();
-  }
+  const later = lane.unsettled.findIndex((send) => send.page > page);
+  // at once: behind a lane without an answer there may be a hundred thousand of them
+  const settled = lane.unsettled.splice(0, later === -1 ? lane.unsettled.length : later);
+  lane.settledTo = settled.at(-1)?.end ?? lane.settledTo;
 }
 
 function rowOf(lane: NotedLane, nowMs: number): LaneOffset {
