@@ -132,7 +132,7 @@ class RelayUnderTest {
     return await this.ask(
       'POST',
       'parked/actions',
-      JSON.stringify({ action: 'discard', filter: { route: 'default', ids }, reason }),
+      JSON.stringify({ action: 'discard', filter: { route: 'default', ids }, reason, confirm: ids.length }),
     );
   }
 

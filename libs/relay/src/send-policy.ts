@@ -55,12 +55,13 @@ const POLICY: Readonly<Record<SinkErrorCode, SendPolicy>> = {
   record_too_large: {
     action: 'bisect',
     advice:
-      'Raise the size limit of the topic and the broker; what is held is tried again. The limit of the sink itself ' +
-      '(messageBytesMax) is read when the relay starts.',
+      'Raise the size limit of the topic and the broker; what is held is then sent by itself, or on retry where it is ' +
+      'parked. The limit of the sink itself (messageBytesMax) is read when the relay starts.',
   },
   record_invalid: {
     action: 'bisect',
-    advice: 'Correct the rule of the topic that refuses the event; what is held is tried again.',
+    advice:
+      'Correct the rule of the topic that refuses the event; what is held is then sent by itself, or on retry where it is parked.',
   },
   not_authorised: {
     action: 'stop',

@@ -34,14 +34,22 @@ describe('the pages of what is held', () => {
 describe('a command on what is held', () => {
   it('needs a route and a reason, and takes no other conditions than it knows', () => {
     const command = { action: 'discard', filter: { route: 'r', state: 'skipped' }, reason: 'Obsolete.' };
-    expect(parkedCommandSchema.parse(command)).toMatchObject({ dryRun: false });
+    expect(parkedCommandSchema.parse({ ...command, action: 'retry' })).toMatchObject({ dryRun: false });
     for (const wrong of [
       { ...command, filter: {} },
       { ...command, reason: '' },
       { ...command, filter: { route: 'r', colour: 'red' } },
       { ...command, filter: { route: 'r', ids: ['7'] } },
     ]) {
-      expect(parkedCommandSchema.safeParse(wrong).success).toBe(false);
+      expect(parkedCommandSchema.safeParse({ dryRun: true, ...wrong }).success).toBe(false);
     }
+  });
+
+  it('discards only as many events as a dry run told', () => {
+    const command = { action: 'discard', filter: { route: 'r' }, reason: 'Obsolete.' };
+    const refused = parkedCommandSchema.safeParse(command);
+    expect(refused.error?.issues).toMatchObject([{ path: ['confirm'], message: expect.stringContaining('dryRun') }]);
+    expect(parkedCommandSchema.safeParse({ ...command, dryRun: true }).success).toBe(true);
+    expect(parkedCommandSchema.safeParse({ ...command, confirm: 2 }).success).toBe(true);
   });
 });

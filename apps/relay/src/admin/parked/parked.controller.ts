@@ -94,7 +94,7 @@ export class ParkedController {
       'retry: their chains are tried now, in order; an event that was left out joins the chain of its key. discard: they ' +
       'are never sent, and the rest of their chains goes on; an event on its way to the sink at this moment may still be ' +
       'published. In one transaction with an audit row. With dryRun nothing is done and the answer tells how many it ' +
-      'would be; with confirm nothing is done unless it is that many.',
+      'would be; with confirm nothing is done unless it is that many, and nothing is discarded without.',
   })
   @ApiResponse({ status: 200, description: 'what was done', standardSchema: parkedActionResultSchema })
   @ApiProblems({ 409: 'the route has no ledger yet, or there are other events than were confirmed' })
