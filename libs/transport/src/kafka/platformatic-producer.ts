@@ -20,6 +20,8 @@ type Client = typeof platformatic;
 const PACKAGE = { name: '@platformatic/kafka', version: '2.12.1' };
 const TOPIC_ALREADY_EXISTS = 36;
 const LATEST = -1n;
+/** Of a broker that is asked for leaders: after it another one is asked. */
+const LOOK_TIMEOUT_MS = 2_000;
 
 /** `KafkaProducerPort` on @platformatic/kafka 2. Throws `SinkError` `configuration` when it cannot be loaded. */
 export async function createPlatformaticProducer(settings: KafkaClientSettings): Promise<KafkaProducerPort> {
@@ -36,6 +38,11 @@ export async function createPlatformaticProducer(settings: KafkaClientSettings):
  */
 class PlatformaticProducer implements KafkaProducerPort {
   readonly #admin: platformatic.Admin;
+  /**
+   * Asks for leaders over connections of its own. The client always asks the same broker first, and a frozen one takes all
+   * of the time that it is given, while the lanes that wait for the answer have spent theirs on their sends already.
+   */
+  readonly #looker: platformatic.Admin;
   readonly #compression: BatchCompression | undefined;
   #produceVersion = 0;
 
@@ -46,22 +53,11 @@ class PlatformaticProducer implements KafkaProducerPort {
     this.#compression = batchCompression(settings.compression, (codec, records) =>
       client.compressionsAlgorithms[codec].compressSync(records),
     );
-    this.#admin = new client.Admin({
-      clientId: settings.clientId,
-      bootstrapBrokers: [...settings.brokers],
-      retries: 0,
-      retryDelay: 20,
-      strict: true,
-      connectTimeout: settings.connectTimeoutMs,
-      requestTimeout: settings.requestTimeoutMs,
-      timeout: settings.brokerTimeoutMs,
-      metadataMaxAge: settings.metadataMaxAgeMs,
-      // one send per lane is all that is ever in flight: a queue inside the client would only hide its age
-      maxInflights: 10_000,
-      autocreateTopics: false,
-      // SNI, which hosted clusters route by; Node warns when it is given an address
-      ...(settings.tls && { tls: settings.tls, tlsServerName: !settings.brokers.some(isAddress) }),
-      ...(settings.sasl && { sasl: settings.sasl }),
+    this.#admin = new client.Admin(adminOptions(settings));
+    this.#looker = new client.Admin({
+      ...adminOptions(settings),
+      connectTimeout: Math.min(settings.connectTimeoutMs, LOOK_TIMEOUT_MS),
+      requestTimeout: Math.min(settings.requestTimeoutMs, LOOK_TIMEOUT_MS),
     });
   }
 
@@ -71,7 +67,7 @@ class PlatformaticProducer implements KafkaProducerPort {
 
   async refreshTopic(topic: string): Promise<number | undefined> {
     try {
-      const metadata = await this.#admin.metadata({ topics: [topic], forceUpdate: true, retries: 3 });
+      const metadata = await this.#looker.metadata({ topics: [topic], forceUpdate: true, retries: 3 });
       return metadata.topics.get(topic)?.partitionsCount;
     } catch (error) {
       // connected as we are, the only user error of a metadata request is an unknown topic
@@ -119,25 +115,47 @@ class PlatformaticProducer implements KafkaProducerPort {
   }
 
   async close(): Promise<void> {
-    const sockets = [...this.#admin.connections].map(([, connection]) => connection.socket);
-    const closed = this.#admin.close();
-    // the client's own close waits for what is still to be written, which a dead broker never takes
-    for (const socket of sockets) {
-      socket.destroy();
-    }
-    await closed.catch(() => undefined);
+    await Promise.all([this.#admin, this.#looker].map(closeAtOnce));
   }
 
   async #leaderOf({ topic, partition }: KafkaLane): Promise<platformatic.Connection> {
-    const metadata = await this.#admin.metadata({ topics: [topic] });
-    const leader = metadata.topics.get(topic)?.partitions[partition]?.leader ?? -1;
-    const connections = await this.#admin.connectToBrokers([leader]);
-    const connection = connections.get(leader);
-    if (connection === undefined) {
+    const { topics, brokers } = await this.#looker.metadata({ topics: [topic] });
+    const leader = brokers.get(topics.get(topic)?.partitions[partition]?.leader ?? -1);
+    if (leader === undefined) {
       throw new SinkError('unavailable', `Partition ${partition} of ${topic} has no leader at the moment.`);
     }
-    return connection;
+    return this.#admin.connections.get(leader);
   }
+}
+
+function adminOptions(settings: KafkaClientSettings): platformatic.AdminOptions {
+  return {
+    clientId: settings.clientId,
+    bootstrapBrokers: [...settings.brokers],
+    retries: 0,
+    retryDelay: 20,
+    strict: true,
+    connectTimeout: settings.connectTimeoutMs,
+    requestTimeout: settings.requestTimeoutMs,
+    timeout: settings.brokerTimeoutMs,
+    metadataMaxAge: settings.metadataMaxAgeMs,
+    // one send per lane is all that is ever in flight: a queue inside the client would only hide its age
+    maxInflights: 10_000,
+    autocreateTopics: false,
+    // SNI, which hosted clusters route by; Node warns when it is given an address
+    ...(settings.tls && { tls: settings.tls, tlsServerName: !settings.brokers.some(isAddress) }),
+    ...(settings.sasl && { sasl: settings.sasl }),
+  };
+}
+
+/** The client's own close waits for what is still to be written, which a dead broker never takes. */
+async function closeAtOnce(admin: platformatic.Admin): Promise<void> {
+  const sockets = [...admin.connections].map(([, connection]) => connection.socket);
+  const closed = admin.close();
+  for (const socket of sockets) {
+    socket.destroy();
+  }
+  await closed.catch(() => undefined);
 }
 
 function isAddress(broker: string): boolean {
