@@ -20,6 +20,8 @@ type Field = Extract<TemplatePart, { kind: 'field' }>;
 export class TopicTemplate implements TopicNaming {
   private readonly parts: readonly TemplatePart[];
   private readonly fields: readonly Field[];
+  /** The field of most templates: found once, for it is asked of every event. */
+  private readonly onlyField: Field | null;
   private readonly cache: TopicCache;
 
   /** Throws `RelayError` `configuration` when the template cannot give a legal topic name. */
@@ -30,6 +32,8 @@ export class TopicTemplate implements TopicNaming {
     }
     this.parts = new EventTemplate(template, topicRules(fixed)).parts;
     this.fields = this.parts.filter((part) => part.kind === 'field');
+    const [first, ...others] = this.fields;
+    this.onlyField = first !== undefined && others.length === 0 ? first : null;
     this.cache = new TopicCache(`Topic template ${JSON.stringify(template)}`);
   }
 
@@ -61,9 +65,8 @@ export class TopicTemplate implements TopicNaming {
 
   /** Legal names hold no line feed, so that different values never make one key of a legal name. */
   private cacheKeyOf(event: OutboxEvent): string | null {
-    const [only, ...others] = this.fields;
-    if (only !== undefined && others.length === 0) {
-      return only.read(event);
+    if (this.onlyField !== null) {
+      return this.onlyField.read(event);
     }
     const values = this.fields.map(({ read }) => read(event));
     return values.includes(null) ? null : values.join('\n');
