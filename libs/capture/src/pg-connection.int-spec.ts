@@ -69,7 +69,8 @@ describe('a connection to a source', () => {
     const cut = new AbortController();
     const options = { databaseUrl: database.url, applicationName: 'test cut', signal: cut.signal };
     const [busy, closed] = [new PgConnection(options), new PgConnection(options)];
-    await busy.run('select 1');
+    // so that the server, too, leaves the statement when its client is gone
+    await busy.run("set client_connection_check_interval = '50ms'");
     await closed.close();
     expect(getEventListeners(cut.signal, 'abort')).toHaveLength(1);
     const asleep = expect(busy.run('select pg_sleep(60)')).rejects.toMatchObject({ code: 'database_unavailable' });

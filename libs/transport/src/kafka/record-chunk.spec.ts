@@ -141,7 +141,7 @@ describe('the records of a fetched chunk', () => {
       breakIt: (batch: Buffer) => void,
       compression: 'none' | 'gzip' = 'none',
     ): Promise<RecordChunk> {
-      const broken = await storedBatch({ at: 6, compression, records: [record('b'), record('c')] });
+      const broken = await storedBatch({ at: 6, compression, records: [record('b'), record('c'.repeat(300))] });
       breakIt(broken);
       return chunkOf(Buffer.concat([await storedBatch({ at: 5, records: [record('a')] }), broken]), 5n);
     }
