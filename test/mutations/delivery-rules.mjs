@@ -1,7 +1,7 @@
 const STEP = 'libs/schema/src/migrations/0011-delivery.sql.ts';
 const BATCH = 'libs/transport/src/postgres/stamped-batch.ts';
 const SINK = 'libs/transport/src/postgres/postgres-sink.ts';
-const ENDS = 'libs/transport/src/postgres/lane-ends.ts';
+const ENDS = 'libs/transport/src/lane-ends.ts';
 const SUBSCRIPTION = 'libs/transport/src/postgres/postgres-subscription.ts';
 
 const sink = (only) => ({ path: 'libs/transport/src/postgres/postgres-sink.int-spec.ts', only });

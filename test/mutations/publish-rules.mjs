@@ -1,5 +1,6 @@
 const SINK = 'libs/transport/src/kafka/kafka-sink.ts';
-const RECEIPTS = 'libs/transport/src/kafka/lane-receipts.ts';
+const RECEIPTS = 'libs/transport/src/kafka/base-offset.ts';
+const ENDS = 'libs/transport/src/lane-ends.ts';
 const TOPICS = 'libs/transport/src/kafka/kafka-topics.ts';
 const SEQUENCES = 'libs/transport/src/kafka/lane-sequences.ts';
 
@@ -19,13 +20,13 @@ export const PUBLISH_RULES = [
     name: 'publish-believes-an-offset-that-went-back',
     wrong: 'a log that was cut is written to as if nothing had happened',
     test: sink('a log that went back alarms'),
-    edits: [edit(RECEIPTS, 'if (ack.baseOffset < expected &&', 'if (ack.baseOffset < 0n &&')],
+    edits: [edit(ENDS, 'if (before < known &&', 'if (before < 0n &&')],
   },
   {
     name: 'publish-forgets-an-offset-that-went-back',
     wrong: 'a log that was cut is believed again as soon as what was sent again has passed the place',
     test: sink('a log that went back alarms'),
-    edits: [edit(RECEIPTS, 'if (alarm !== undefined) {', 'if (alarm !== undefined && ack.baseOffset < expected) {')],
+    edits: [edit(ENDS, 'if (alarm !== undefined) {', 'if (alarm !== undefined && before < known) {')],
   },
   {
     name: 'publish-two-in-flight',

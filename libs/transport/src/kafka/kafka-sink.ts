@@ -13,7 +13,9 @@ import { type Delivery } from '../subscription-port.js';
 import { SinkError } from '../transport.errors.js';
 import { assertBatch } from '../batch-limits.js';
 import { within } from '../deadline.js';
+import { LaneEnds, type TellLoss } from '../lane-ends.js';
 import { SinkLife } from '../sink-life.js';
+import { baseOffsetOf } from './base-offset.js';
 import { classifyKafkaError, type KafkaFailure, SendDeadlineError } from './kafka-errors.js';
 import {
   ACKS_ALL,
@@ -23,7 +25,6 @@ import {
   type ProducerStamp,
 } from './kafka-producer-port.js';
 import { KafkaTopics, type KafkaTopicsOptions } from './kafka-topics.js';
-import { LaneReceipts } from './lane-receipts.js';
 import { LaneSequences } from './lane-sequences.js';
 import { type TailReader } from './tail-reader.js';
 import { type TopicReader } from './topic-reader.js';
@@ -62,7 +63,8 @@ export class KafkaSink implements SinkPort {
   readonly features: SinkFeatures;
   readonly #link: ProducerLink;
   readonly #topics: KafkaTopics;
-  readonly #receipts = new LaneReceipts();
+  /** A batch whose outcome was unknown may lie between two that were confirmed. */
+  readonly #ends = new LaneEnds(logWasCut);
   readonly #sequences = new LaneSequences();
   readonly #life: SinkLife;
 
@@ -91,10 +93,10 @@ export class KafkaSink implements SinkPort {
       const wasDeleted = this.#topics.isDeleted(topic);
       const opened = await this.#inTime(this.#topics.open(topic, producer));
       if (wasDeleted) {
-        this.#receipts.forget(opened);
+        this.#ends.forget(opened);
         this.#sequences.forget(opened.lanes);
       } else {
-        this.#receipts.forgive(opened);
+        this.#ends.forgive(opened);
       }
       await this.#endOfEarlierLanes(opened);
       return opened;
@@ -164,9 +166,10 @@ export class KafkaSink implements SinkPort {
     await this.#topics.assertLane(lane, producer);
     try {
       const acks = await this.#produce(producer, lane, batch);
-      const receipt = this.#receipts.accept(lane, acks, records.length);
+      const baseOffset = baseOffsetOf(lane, acks);
+      this.#ends.accept(lane, baseOffset, baseOffset + BigInt(records.length));
       this.#sequences.acknowledged(lane);
-      return receipt;
+      return { baseOffset };
     } catch (error) {
       const failure = classifyKafkaError(error);
       if (failure.isSequenceLost) {
@@ -236,7 +239,7 @@ export class KafkaSink implements SinkPort {
   async #close(): Promise<void> {
     await this.#link.close();
     this.#topics.clear();
-    this.#receipts.clear();
+    this.#ends.clear();
     this.#sequences.clear();
   }
 
@@ -252,6 +255,9 @@ export class KafkaSink implements SinkPort {
     return new SinkError(code, `${what}: ${reason}.${advice && ` ${advice}`}`, { cause });
   }
 }
+
+const logWasCut: TellLoss = ({ laneId, end, known }) =>
+  `Kafka stored a batch of ${laneId} at offset ${end}, and had acknowledged all below ${known}: the log was cut (unclean leader election) or the topic was made again, so acknowledged events are gone. Find out which, replay them, then resume the route.`;
 
 function topicDeleted(topic: string, cause: unknown): SinkError {
   return new SinkError(

@@ -1,4 +1,5 @@
 import { assertBatch } from '../batch-limits.js';
+import { LaneEnds, type TellLoss } from '../lane-ends.js';
 import { assertTopicName, PartitionedTopic } from '../partitioned-topic.js';
 import { SinkLife } from '../sink-life.js';
 import {
@@ -17,7 +18,6 @@ import { SinkError } from '../transport.errors.js';
 import { assertPostgresUrl, DeliveryDatabase } from './delivery-database.js';
 import { bigintOf, textOf } from './delivery-rows.js';
 import { DELIVER_SQL, OPEN_TOPIC_SQL } from './delivery.sql.js';
-import { LaneEnds } from './lane-ends.js';
 import { OldRecords } from './old-records.js';
 import { type PostgresSinkOptions } from './postgres-config.js';
 import { readDeliveriesBack, readDeliveryTails } from './read-back.js';
@@ -46,7 +46,7 @@ class PostgresSink implements SinkPort {
   readonly #database: DeliveryDatabase;
   readonly #oldRecords: OldRecords;
   readonly #topics = new Map<string, SinkTopic>();
-  readonly #ends = new LaneEnds();
+  readonly #ends = new LaneEnds(wasSetBack);
   readonly #partitions: number;
   readonly #life: SinkLife;
 
@@ -163,6 +163,11 @@ class PostgresSink implements SinkPort {
     this.#ends.clear();
   }
 }
+
+const wasSetBack: TellLoss = ({ laneId, end, known }) =>
+  `The log of ${laneId} ends at ${end} and had ended at ${known}: the database was set back (a standby promoted, a ` +
+  'backup restored) or the topic was made again, so acknowledged events are gone. Find out which, deliver them again, ' +
+  'then resume the route.';
 
 function assertWithin(name: string, value: number, least: number, most: number): void {
   if (!Number.isInteger(value) || value < least || value > most) {
