@@ -51,9 +51,7 @@ export const TAKE_OVER_RULES = [
     name: 'take-over-notes-what-is-not-settled',
     wrong: 'the offset of a lane grows with the acknowledgement, before the ledger knows of it',
     test: offsets('grows to the end of a send with the write that settles its last page'),
-    edits: [
-      edit(OFFSETS, 'first !== undefined && first.page <= page;', 'first !== undefined && first.page <= page + 100;'),
-    ],
+    edits: [edit(OFFSETS, '(send) => send.page > page)', '(send) => send.page > page + 100)')],
   },
   {
     name: 'take-over-forgets-what-it-found',
